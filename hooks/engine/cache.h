@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache.h - the node's copy of volumes and who works on them here
+ * (volumes.md §6).
+ *
+ *     <cache>/node                     random node id (one line)
+ *     <cache>/<store>/<ws>/<vol>/      0700
+ *         lock       flock'ed by the keeper from before acquire until after release
+ *         rw/        the tree that is bind-mounted read-write
+ *         ro-<seq>/  trees for readers
+ *         index      what the tree looked like when it was clean (engine/index.h)
+ *         dirty      fsynced before a container may write; holds epoch and seq it began with
+ *         clean      after syncfs: commit seq, record sha256, boot id
+ *         tmp/       files on their way in
+ *         conflict-<epoch>/  what was set aside
+ *         keeper     JSON: pid, container, state; for people
+ */
+#ifndef VOLRUN_HOOKS_CACHE_H
+#define VOLRUN_HOOKS_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "hooks/store/sign.h"
+
+struct cache_volume {
+	int dir_fd;  /* <vol>/, O_PATH|O_DIRECTORY not set: usable with *at and fsync */
+	int lock_fd; /* -1: not locked */
+};
+
+#define CACHE_CLEAN_BOOT_ID_MAX 40
+struct cache_mark {
+	uint64_t epoch, seq;
+	char record_sha256[SHA256_HEX_MAX];
+	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
+};
+
+/* Opens (makes) the cache's root, 0700 parents. */
+int cache_open(const char *path, int *ret_fd, struct error *err);
+/* The node's identity: <cache>/node + ":" + product uuid (when readable). In the arena. */
+int cache_node_id(int cache_fd, struct arena *a, const char **ret, struct error *err);
+
+int cache_volume_open(int cache_fd, const char *store, const char *workspace, const char *name,
+		      struct cache_volume *ret, struct error *err);
+void cache_volume_close(struct cache_volume *c);
+
+/*
+ * Takes the volume's lock. deadline_ns: CLOCK_BOOTTIME, INT64_MAX: no limit.
+ * cancel_fd (-1: none): gives up with -ECANCELED when it becomes readable.
+ * -ETIMEDOUT.
+ */
+int cache_lock(struct cache_volume *c, int64_t deadline_ns, int cancel_fd, struct error *err);
+void cache_unlock(struct cache_volume *c);
+
+/* The marks: -ENOENT when absent or unreadable. Writing is atomic and fsynced; each removes the other. */
+int cache_read_dirty(const struct cache_volume *c, struct cache_mark *ret);
+int cache_read_clean(const struct cache_volume *c, struct cache_mark *ret);
+int cache_mark_dirty(const struct cache_volume *c, uint64_t epoch, uint64_t seq, struct error *err);
+/* Does syncfs first. */
+int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,
+		     struct error *err);
+
+/* Renames rw/ to conflict-<epoch>[-n]/; *ret_name (arena) is the new name. 0 also when there is none. */
+int cache_set_aside(const struct cache_volume *c, uint64_t epoch, struct arena *a, const char **ret_name,
+		    struct error *err);
+
+/* This boot's id, from /proc/sys/kernel/random/boot_id. */
+int cache_boot_id(char ret[CACHE_CLEAN_BOOT_ID_MAX]);
+
+#endif

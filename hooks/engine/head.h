@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * head.h - the register of a volume: lease and last commit in one small object
+ * (volumes.md §3, §4). volumes/<workspace>/.volrun/<volume>/head, JSON.
+ */
+#ifndef VOLRUN_HOOKS_HEAD_H
+#define VOLRUN_HOOKS_HEAD_H
+
+#include "hooks/store/sign.h"
+#include "oci/json.h"
+
+#define HEAD_MAX_SIZE 16384
+#define HEAD_FORMAT 1
+#define NONCE_MAX 33 /* 128 bits in hex and the NUL */
+
+enum head_state { HEAD_FREE, HEAD_HELD };
+
+struct head_holder {
+	const char *node;      /* node identity, see cache.h */
+	const char *node_name; /* for people */
+	const char *boot_id;
+	const char *keeper;    /* pid and start time */
+	const char *container; /* id */
+	const char *since;     /* RFC 3339, for people */
+};
+
+/* Where a commit's record lies: a range of an immutable object. seq 0: no commit yet. */
+struct head_commit {
+	uint64_t seq;	    /* counts up by one, over all epochs */
+	uint64_t epoch;	    /* that committed it */
+	const char *object; /* key below commits/, "<epoch>-<seq>/<name>" */
+	uint64_t offset, length;
+	const char *sha256; /* of the record's bytes */
+	bool unquiet;
+};
+
+struct head_stats {
+	uint64_t files, bytes; /* of the last commit */
+};
+
+struct head {
+	uint32_t format;
+	uint64_t epoch;
+	int state; /* enum head_state */
+	uint64_t ttl_ms;
+	struct head_holder holder; /* the last one's, when free */
+	const char *nonce;
+	struct head_commit commit;
+	uint64_t applied_seq; /* published completely */
+	struct head_stats stats;
+};
+
+extern const struct json_table head_table;
+
+/* Checks what the table can't (nonce's form, object's key, seq/epoch order). -EINVAL: "register of volume X: ...". */
+int head_parse(const char *text, size_t len, struct arena *arena, struct head *ret, struct error *err);
+int head_write(struct strbuf *out, const struct head *h);
+
+#endif

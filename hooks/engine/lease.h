@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lease.h - the exclusive lease of a volume, and the only writer of its
+ * register in this process (volumes.md §4). All writes are conditional, carry a
+ * new 128-bit nonce, and are read back when their outcome is not certain.
+ *
+ * A held lease has a thread that renews it every `renew` and is never blocked
+ * by hashing or transfer; it uses volume.lease_store. The functions below may
+ * be called from the keeper's main thread while it runs; they share a mutex.
+ *
+ * Valid until the CLOCK_BOOTTIME at which the write whose nonce the register
+ * shows was sent + ttl - margin (a sixth of the ttl: 10 s of 60 s).
+ */
+#ifndef VOLRUN_HOOKS_LEASE_H
+#define VOLRUN_HOOKS_LEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hooks/engine/head.h"
+#include "hooks/engine/volume.h"
+
+struct lease_config {
+	int64_t ttl_ns;	  /* default 60 s */
+	int64_t renew_ns; /* default ttl / 6 */
+	int64_t poll_ns;  /* a waiter's interval at most; default 5 s; with jitter */
+};
+
+struct lease_identity {
+	const char *node, *node_name, *boot_id, *keeper, *container;
+};
+
+struct lease;
+
+/*
+ * Waits for and takes the lease: absent -> create, free -> epoch+1, held ->
+ * wait for release or expiry (tag unchanged for 1.25 x its own ttl), then
+ * epoch+1. deadline_ns is CLOCK_BOOTTIME (INT64_MAX: none); cancel_fd as in
+ * cache_lock. The caller holds the cache's lock of the volume, so a holder with
+ * this node's id and this boot id is a dead keeper of ours: taken at once.
+ * Errors: -ETIMEDOUT "lease held by NODE (container ID, since TIME), waited 2s";
+ * the store's ("object store unreachable", ...). *ret is freed by lease_free.
+ */
+int lease_acquire(struct volume *v, const struct lease_config *config, const struct lease_identity *id,
+		  int64_t deadline_ns, int cancel_fd, struct lease **ret, struct error *err);
+
+uint64_t lease_epoch(const struct lease *l);
+/* The register as last written or read by us; strings live as long as the lease. Copy taken under the mutex. */
+void lease_head(struct lease *l, struct arena *a, struct head *ret);
+
+/* May a request that changes the store be sent now? For store.valid too (ctx: the lease). Thread-safe. */
+bool lease_valid(void *lease);
+/* Lost for good: past its validity and taken by another, or not renewable. */
+bool lease_lost(struct lease *l);
+/* Readable once the lease is lost (eventfd). */
+int lease_lost_fd(const struct lease *l);
+
+/*
+ * The commit: one conditional write of the register that names it (and its
+ * stats). Requires applied_seq == commit.seq before. -ESTALE: the lease is lost,
+ * nothing was committed.
+ */
+int lease_commit(struct lease *l, const struct head_commit *commit, const struct head_stats *stats, struct error *err);
+/* Notes that `seq` is published completely; conditional like all. May be left to lease_release. */
+int lease_applied(struct lease *l, uint64_t seq, struct error *err);
+/* One write: applied_seq, state free, same epoch. Stops the thread. -ESTALE when lost. */
+int lease_release(struct lease *l, uint64_t applied_seq, struct error *err);
+/* Stops the thread without touching the store, frees. NULL is fine. */
+void lease_free(struct lease *l);
+
+/* Reads the register without taking it. -ENOENT: no such volume. *ret_tag may be NULL. */
+int lease_peek(struct volume *v, struct arena *a, struct head *ret, char ret_tag[STORE_TAG_MAX], struct error *err);
+
+#endif

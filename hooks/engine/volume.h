@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * volume.h - one volume that a keeper or a `volrun volume` command works on:
+ * its names, its keys, its stores, its place in the cache.
+ */
+#ifndef VOLRUN_HOOKS_VOLUME_H
+#define VOLRUN_HOOKS_VOLUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "hooks/engine/cache.h"
+#include "hooks/store/store.h"
+
+struct volume {
+	struct arena arena; /* of its strings */
+	const char *workspace, *name;
+	const struct store_config *config;
+	struct store *store;	   /* transfers; the thread that restores and commits */
+	struct store *lease_store; /* the register; the lease's thread */
+	struct cache_volume cache; /* descriptors of its directories */
+	bool ro;
+	uint32_t owner_uid, owner_gid; /* for files that carry no owner */
+	/* Paths of bundle mounts beneath the volume ("sub/dir"): mount points that the runtime makes, not part of the
+	 * volume. */
+	const char **mountpoints;
+	size_t n_mountpoints;
+	uint64_t max_bytes, max_files, max_file_bytes; /* limits; 0: none */
+};
+
+/*
+ * The caller frees with volume_close. Opens the stores (no request) and the
+ * cache directories (made when absent).
+ */
+int volume_open(struct volume *v, const struct store_config *config, int cache_fd, const char *workspace,
+		const char *name, bool ro, struct error *err);
+void volume_close(struct volume *v);
+
+/*
+ * Keys, in the volume's arena; NULL: out of memory.
+ *   volume_key_plain: volumes/<ws>/<vol>/<path>      ("" gives the prefix with '/')
+ *   volume_key_meta:  volumes/<ws>/.volrun/<vol>/<name>   (head, meta, commits/..., odd/..., conflicts/...)
+ */
+char *volume_key_plain(struct arena *a, const struct volume *v, const char *path);
+char *volume_key_meta(struct arena *a, const struct volume *v, const char *name);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sign.h - hashes, by OpenSSL's EVP. The only header through which the rest
+ * of hooks/ reaches OpenSSL.
+ */
+#ifndef VOLRUN_HOOKS_SIGN_H
+#define VOLRUN_HOOKS_SIGN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SHA256_LEN 32
+#define SHA256_HEX_MAX 65 /* with the NUL */
+
+struct sha256; /* a running hash */
+
+struct sha256 *sha256_new(void); /* NULL: out of memory */
+void sha256_update(struct sha256 *h, const void *data, size_t len);
+void sha256_final_hex(struct sha256 *h, char out[SHA256_HEX_MAX]); /* and starts anew */
+void sha256_free(struct sha256 *h);
+
+void sha256_hex(const void *data, size_t len, char out[SHA256_HEX_MAX]);
+/* Of [offset, offset+len) of a file (len UINT64_MAX: to the end); *ret_len gets the bytes hashed. 0 or a negative
+ * errno. */
+int sha256_fd(int fd, off_t offset, uint64_t len, char out[SHA256_HEX_MAX], uint64_t *ret_len);
+
+void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[SHA256_LEN]);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h - one interface to every object store. Engine code knows no store
+ * by name, and no HTTP.
+ *
+ * A `struct store` belongs to one thread (a keeper opens one for its renewals
+ * and one for its transfers). Requests are `struct store_op`s; store_run drives
+ * many of them at once from an iterator, store_do runs one. Each ends with a
+ * result class; transient ones (throttled, unreachable, conflict-try-again)
+ * were already retried with back-off where the request is idempotent; writes
+ * with a condition are never retried blindly: they end as STORE_UNKNOWN and
+ * the caller reads back (volumes.md §4, "every write carries a nonce").
+ */
+#ifndef VOLRUN_HOOKS_STORE_H
+#define VOLRUN_HOOKS_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/strbuf.h"
+
+enum store_result {
+	STORE_OK = 0,
+	STORE_ABSENT,	   /* no such object (or bucket: then err says so) */
+	STORE_FALSE,	   /* the condition did not hold (412, 409 BlobAlreadyExists) */
+	STORE_THROTTLED,   /* still, after the retries */
+	STORE_REFUSED,	   /* credentials or permissions */
+	STORE_UNREACHABLE, /* no connection, time-out before anything was sent, 5xx on a read */
+	STORE_UNKNOWN,	   /* a write that may or may not have happened */
+	STORE_CORRUPT,	   /* length or checksum does not fit what was sent or asked for */
+	STORE_INVALID,	   /* the store can't take this key or request */
+	STORE_CANCELLED,   /* `valid` said no just before the request was sent */
+	STORE_FAILED,	   /* anything else; err says what */
+};
+const char *store_result_name(enum store_result r);
+
+enum store_op_kind { STORE_GET, STORE_PUT, STORE_HEAD, STORE_DELETE, STORE_COPY };
+enum store_condition { STORE_ANY, STORE_IF_ABSENT, STORE_IF_TAG };
+
+#define STORE_TAG_MAX 128
+#define STORE_MARK_MAX 192
+#define STORE_KEY_MAX 1024
+
+struct store_op {
+	/* --- the request: set by the caller, unchanged by the store --------- */
+	enum store_op_kind kind;
+	const char *key; /* full key below the store's prefix: "volumes/ws/vol/a/b"; UTF-8, <= 1024 bytes */
+
+	/* GET: offset/length (length 0: to the end). Into out_fd at out_offset when out_fd >= 0, else into `body` (at
+	 * most max_body bytes). */
+	uint64_t offset, length;
+	int out_fd;
+	off_t out_offset;
+	size_t max_body;
+
+	/* PUT: from memory (data), or from in_fd at in_offset. Of a length known before. A large one is split by the
+	 * store. */
+	const void *data;
+	int in_fd;
+	off_t in_offset;
+	uint64_t size;
+	const char *sha256; /* hex of the bytes, when the caller knows it; NULL: the store computes what it needs */
+	const char *mark;   /* value of the metadata "volrun"; NULL: none */
+	const char *content_type; /* NULL: application/octet-stream */
+
+	/* COPY: from another key of this store. */
+	const char *source;
+
+	/* PUT, DELETE, COPY. A store that can't honour one on DELETE/COPY ignores it (store_caps). */
+	enum store_condition condition;
+	const char *if_tag;
+
+	void *user; /* the caller's */
+
+	/* --- the answer ------------------------------------------------------ */
+	enum store_result result;
+	char tag[STORE_TAG_MAX];       /* of the object read or written; "" unknown */
+	char got_mark[STORE_MARK_MAX]; /* GET, HEAD: metadata "volrun"; "" none */
+	uint64_t got_size;	       /* GET: bytes received. HEAD: size of the object */
+	int64_t mtime;		       /* HEAD: seconds since the epoch, as the store says */
+	struct strbuf body;	       /* GET into memory; the caller frees it */
+	int64_t sent_ns;	       /* CLOCK_BOOTTIME just before the (last) request was sent */
+	unsigned attempts;	       /* requests sent for it; > 1: it was retried */
+	struct error err;	       /* one line: store, bucket or directory, key, reason; no secret */
+};
+
+/* out_fd = in_fd = -1, everything else zero. */
+void store_op_init(struct store_op *op, enum store_op_kind kind, const char *key);
+
+struct store_list_item {
+	const char *key; /* full key below the store's prefix */
+	uint64_t size;
+	const char *tag;
+	int64_t mtime; /* seconds since the epoch, by the store's clock */
+};
+
+/* Called for each key in the store's order; a negative errno ends the listing. Keys are hostile: unchecked. */
+typedef int (*store_list_fn)(void *ctx, const struct store_list_item *item, struct error *err);
+
+struct store;
+
+enum { STORE_CAP_DELETE_IF = 1, STORE_CAP_COPY_IF = 2, STORE_CAP_COPY = 4 };
+
+struct store_vtable {
+	const char *type; /* "filesystem", "s3" */
+	void (*close)(struct store *s);
+	/* Runs ops from next() (NULL: no more), up to `parallel` at once; calls done() for each, in any order, in the
+	 * calling thread. */
+	void (*run)(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *),
+		    void *ctx, unsigned parallel);
+	/* 0 or a negative errno; a listing that did not reach its end is an error, never a short list. */
+	int (*list)(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);
+};
+
+struct store {
+	const struct store_vtable *ops;
+	const char *name;  /* as in the config, for messages */
+	unsigned caps;	   /* STORE_CAP_* */
+	unsigned parallel; /* how many requests at once do good, by default */
+	/*
+	 * Asked just before each request that changes the store is sent (first
+	 * sending and every retry). false: the op ends as STORE_CANCELLED. NULL: always.
+	 */
+	bool (*valid)(void *ctx);
+	void *valid_ctx;
+	/* Filesystem store only: called under the register's lock before each rename or unlink of a plain object. See
+	 * store_fs.h. */
+};
+
+/* The part of a store's configuration that is the same for all; hooks/config.h fills it. */
+struct store_config {
+	const char *name;
+	const char *type; /* "filesystem" | "s3" */
+	/* filesystem */
+	const char *path;
+	/* s3 */
+	const char *bucket, *region, *endpoint; /* endpoint NULL: AWS */
+	const char *prefix;			/* before every key; NULL: none */
+	bool path_style;
+	const char *ca_file;		    /* PEM; NULL: the system's */
+	const char *access_key_id;	    /* NULL: the credential chain */
+	const char *secret_access_key_file; /* a reference, so that the config itself holds no secret */
+	const char *secret_access_key;	    /* or in clear, for those who want it */
+	const char *session_token_file;
+	uint32_t connect_timeout_ms, low_speed_seconds; /* 0: default */
+	uint32_t parallel;				/* 0: default */
+	bool foreign_ignore;				/* foreign=ignore */
+};
+
+/*
+ * Opens; no request is sent. *ret is freed by store_close. config must outlive
+ * it. -EINVAL for a config that can't work, with the reason.
+ */
+int store_open(const struct store_config *config, struct store **ret, struct error *err);
+void store_close(struct store *s);
+
+/*
+ * Proves that conditions are enforced (volumes.md §4): create twice, replace
+ * with a stale tag, under .volrun-probe/<random>. 0: held. -ENOTSUP: accepted
+ * without being enforced. Finds the endpoint's quirks (unquoted If-Match) too.
+ * Remembered by the caller (cache directory), once per store.
+ */
+int store_probe(struct store *s, struct error *err);
+
+enum store_result store_do(struct store *s, struct store_op *op);
+void store_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *), void *ctx);
+int store_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);
+
+#endif

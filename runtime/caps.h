@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * caps.h - linux capabilities (capabilities(7)) by libcap. Only caps.c
+ * includes <sys/capability.h>.
+ */
+#ifndef VOLRUN_RUNTIME_CAPS_H
+#define VOLRUN_RUNTIME_CAPS_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "oci/spec.h"
+
+struct caps {
+	uint64_t bounding, effective, inheritable, permitted, ambient;
+};
+
+/*
+ * Names to masks. Unknown names and those this process can't grant are left out
+ * and listed in *ret_ignored (arena, "CAP_A CAP_B", NULL: none) for one warning, as
+ * runtime-spec 1.1 says. spec NULL: no capability at all.
+ */
+int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *ret, const char **ret_ignored,
+	      struct error *err);
+/* Before the change of user: bounding set, PR_SET_KEEPCAPS. After it: the other sets, ambient. */
+int caps_apply_bounding(const struct caps *c, struct error *err);
+int caps_apply(const struct caps *c, struct error *err);
+
+/* All names that this kernel and library know, NULL-terminated, for `features`. In the arena. */
+int caps_names(struct arena *arena, const char ***ret, struct error *err);
+
+#endif

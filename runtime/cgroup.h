@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup.h - the container's cgroups. Three worlds behind one header:
+ * cgroup_v2.c (unified), cgroup_v1.c (legacy and hybrid: each mounted v1
+ * hierarchy, and the v2 one at "unified" when there), and none (rootless
+ * without a delegated cgroup, --cgroup-manager=disabled).
+ * cgroup_plan.c maps linux.resources to (file, value) pairs, purely.
+ */
+#ifndef VOLRUN_RUNTIME_CGROUP_H
+#define VOLRUN_RUNTIME_CGROUP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "oci/spec.h"
+
+enum cgroup_mode { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
+
+/* By what is mounted at /sys/fs/cgroup (statfs); hybrid is CGROUP_V1. */
+enum cgroup_mode cgroup_detect(void);
+
+struct cgroup {
+	enum cgroup_mode mode;
+	const char *path; /* beneath each hierarchy's root, absolute: "/volrun/c1"; kept in the container's state */
+	bool rootless;	  /* what is not permitted is skipped unless resources were asked for */
+	int dir_fd;	  /* v2: the cgroup's directory (also for CLONE_INTO_CGROUP); else -1 */
+};
+
+#define CGROUP_INIT                                                                                                    \
+	{                                                                                                              \
+		CGROUP_NONE, NULL, false, -1                                                                           \
+	}
+
+/*
+ * The path for a container: linux.cgroupsPath when absolute; relative: beneath
+ * the default parent; absent: "/<id>" beneath the default parent (the runtime's
+ * own cgroup where that is allowed to have children, as runc). "slice:prefix:name"
+ * without --systemd-cgroup is refused.
+ */
+int cgroup_path_for(const char *cgroups_path, const char *id, struct arena *a, const char **ret, struct error *err);
+
+/*
+ * Makes the cgroup(s) and enables controllers on the way (v2). An existing
+ * cgroup that has processes is refused, as runc >= 1.1 does. On failure nothing stays behind.
+ */
+int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct error *err);
+/* Opens an existing one for the later commands; one that is gone is not an error (dir_fd -1). */
+int cgroup_open(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err);
+void cgroup_close(struct cgroup *cg);
+
+/* Moves pid in (v1; v2 where clone could not start it there). */
+int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err);
+/* Limits and device rules (BPF on v2, devices.* on v1). resources may be NULL: the default device rules only. */
+int cgroup_apply(const struct cgroup *cg, const struct spec_resources *resources, bool update, struct error *err);
+
+/* All processes, descendants' too. The caller frees *ret_pids. */
+int cgroup_pids(const struct cgroup *cg, pid_t **ret_pids, size_t *ret_n, struct error *err);
+/* cgroup.kill (5.14), else freeze, SIGKILL each, thaw; until empty or 10 s. */
+int cgroup_kill(const struct cgroup *cg, struct error *err);
+int cgroup_signal(const struct cgroup *cg, int sig, struct error *err);
+int cgroup_freeze(const struct cgroup *cg, bool freeze, struct error *err);
+int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct error *err);
+/* Removes it and its descendants; retries while processes go away (at most 10 s). Absent: 0. */
+int cgroup_destroy(const struct cgroup *cg, struct error *err);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rootfs.h - the container's file system, made by the child in its own mount
+ * namespace, in this order:
+ *
+ *   rootfs_prepare   propagation, the root's own mount, every mount of the
+ *                    plan, devices, /dev links   -> then hooks createRuntime, createContainer
+ *   rootfs_enter     pivot_root (or --no-pivot), rootfsPropagation
+ *   rootfs_finish    sysctl, masked and read-only paths, read-only root
+ *
+ * mount_plan.c turns the spec into a list of operations, purely (tested
+ * unprivileged); mount_apply.c runs it by descriptors, every path inside
+ * the rootfs resolved with openat2 RESOLVE_IN_ROOT, never by string.
+ */
+#ifndef VOLRUN_RUNTIME_ROOTFS_H
+#define VOLRUN_RUNTIME_ROOTFS_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "oci/spec.h"
+#include "runtime/cgroup.h"
+
+/* A volume to be mounted: a detached mount, made by volrun-hook (read-only, nosuid, nodev already set on it). */
+struct rootfs_volume {
+	const char *destination; /* absolute, normal form */
+	int tree_fd;
+};
+
+struct rootfs {
+	const struct spec *spec;
+	const char *rootfs_path; /* absolute */
+	bool no_pivot;
+	bool in_userns;		     /* a new user namespace, or we are in one: devices are bind-mounted */
+	const struct cgroup *cgroup; /* for mounts of type cgroup */
+	const struct rootfs_volume *volumes;
+	size_t n_volumes;
+	/* Per entry of spec->mounts: an idmapped detached mount that the parent made, or -1; NULL: none has one. */
+	const int *mount_tree_fds;
+	int console_fd; /* terminal: the slave, bind-mounted on /dev/console; -1: none */
+	struct arena *arena;
+	int root_fd; /* set by rootfs_prepare */
+};
+
+int rootfs_prepare(struct rootfs *r, struct error *err);
+int rootfs_enter(struct rootfs *r, struct error *err);
+int rootfs_finish(struct rootfs *r, struct error *err);
+
+/* Opens a new pty of the container's own devpts (after rootfs_prepare, at dev/ptmx beneath root_fd). */
+int rootfs_open_pty(struct rootfs *r, int *ret_master, char *ret_slave_name, size_t size, struct error *err);
+/* Bind-mounts the slave on /dev/console. */
+int rootfs_mount_console(struct rootfs *r, const char *slave_name, struct error *err);
+
+#endif
