@@ -127,8 +127,15 @@ struct store {
 	 */
 	bool (*valid)(void *ctx);
 	void *valid_ctx;
-	/* Filesystem store only: called under the register's lock before each rename or unlink of a plain object. See
-	 * store_fs.h. */
+	/*
+	 * The register that fences the plain files: a store that can (filesystem) takes
+	 * the lock of the object fence_key and checks that its "epoch" still is
+	 * fence_epoch before each change of a key that is not beneath ".volrun/"; else
+	 * STORE_CANCELLED. NULL: no check. The string is the engine's.
+	 */
+	const char *fence_key;
+	uint64_t fence_epoch;
+	*store_fs.h.* /
 };
 
 /* The part of a store's configuration that is the same for all; hooks/config.h fills it. */
