@@ -46,7 +46,10 @@ ssize_t recv_fds(int sock, void *data, size_t len, int *fds, size_t *n_fds);
 
 /* mkdir -p beneath dirfd; existing directories are fine, their mode is kept. */
 int mkdir_p_at(int dirfd, const char *path, mode_t mode);
-/* rm -rf of dirfd/name; does not follow links, does not cross mounts. 0 when absent. */
+/*
+ * rm -rf of dirfd/name, whose parents the caller trusts; beneath it no link is
+ * followed and no mount crossed. 0 when absent.
+ */
 int remove_tree_at(int dirfd, const char *name);
 
 /* Sets or clears FD_CLOEXEC. */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int64_t clock_boottime_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+void clock_sleep_ns(int64_t ns)
+{
+	struct timespec ts = {.tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC};
+
+	if (ns <= 0)
+		return;
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, &ts) == EINTR)
+		;
+}
+
+char *clock_rfc3339(const struct timespec *ts, char buf[CLOCK_RFC3339_MAX])
+{
+	struct timespec now;
+	struct tm tm;
+	size_t len;
+
+	if (!ts) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		ts = &now;
+	}
+	gmtime_r(&ts->tv_sec, &tm);
+	len = strftime(buf, CLOCK_RFC3339_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + len, CLOCK_RFC3339_MAX - len, ".%09ldZ", ts->tv_nsec);
+	return buf;
+}
+
+static const struct {
+	const char *name;
+	int64_t ns;
+} units[] = {
+    /* "ms" before "m" */
+    {"ns", 1},
+    {"us", 1000},
+    {"ms", NSEC_PER_MSEC},
+    {"s", NSEC_PER_SEC},
+    {"m", 60 * NSEC_PER_SEC},
+    {"h", 3600 * NSEC_PER_SEC},
+};
+
+/* One <number><unit> at *s, added to *total. */
+static int parse_part(const char **s, int64_t *total)
+{
+	int64_t whole = 0, fraction = 0, scale = 1, unit = 0, ns;
+	const char *p = *s;
+	int digits = 0;
+
+	for (; *p >= '0' && *p <= '9'; p++, digits++)
+		if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, *p - '0', &whole))
+			return -ERANGE;
+	if (*p == '.') {
+		for (p++; *p >= '0' && *p <= '9'; p++, digits++)
+			if (scale < NSEC_PER_SEC) { /* finer than a nanosecond of a second is dropped */
+				fraction = fraction * 10 + (*p - '0');
+				scale *= 10;
+			}
+	}
+	if (!digits)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && !unit; i++)
+		if (!strncmp(p, units[i].name, strlen(units[i].name))) {
+			unit = units[i].ns;
+			p += strlen(units[i].name);
+		}
+	if (!unit)
+		return -EINVAL;
+	if (__builtin_mul_overflow(whole, unit, &ns))
+		return -ERANGE;
+	ns += (int64_t)((__int128)fraction * unit / scale);
+	if (ns < 0 || ns > INT64_C(1) << 62 || __builtin_add_overflow(*total, ns, total) || *total > INT64_C(1) << 62)
+		return -ERANGE;
+	*s = p;
+	return 0;
+}
+
+int duration_parse(const char *s, int64_t *ret_ns)
+{
+	int64_t total = 0;
+	int r;
+
+	if (!strcmp(s, "0")) {
+		*ret_ns = 0;
+		return 0;
+	}
+	if (!*s)
+		return -EINVAL;
+	while (*s) {
+		r = parse_part(&s, &total);
+		if (r < 0)
+			return r;
+	}
+	*ret_ns = total;
+	return 0;
+}

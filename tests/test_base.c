@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "base/spawn.h"
+#include "base/strbuf.h"
+
+static int make_tmpdir(void **state)
+{
+	static char dir[32];
+
+	strcpy(dir, "/tmp/volrun-base.XXXXXX");
+	*state = mkdtemp(dir);
+	return *state ? 0 : -1;
+}
+
+static int remove_tmpdir(void **state)
+{
+	return remove_tree_at(AT_FDCWD, *state);
+}
+
+static void an_error_is_one_line_with_the_outer_layers_in_front(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(error_set(&err, EINVAL, "bad name \"%s\"", "a\nb\033"), -EINVAL);
+	assert_string_equal(err.msg, "bad name \"a?b?\"");
+	assert_int_equal(error_wrap(&err, "create %s", "c1"), -EINVAL);
+	assert_string_equal(err.msg, "create c1: bad name \"a?b?\"");
+	assert_int_equal(error_errno(&err, -ENOENT, "open x"), -ENOENT);
+	assert_string_equal(err.msg, "open x: No such file or directory");
+}
+
+static void wrapping_a_long_error_keeps_it_in_bounds(void **state)
+{
+	struct error err = ERROR_INIT;
+	char big[3000];
+
+	(void)state;
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	error_set(&err, EIO, "%s", big);
+	for (int i = 0; i < 5; i++)
+		error_wrap(&err, "layer %d %s", i, big);
+	assert_int_equal(strlen(err.msg), ERROR_MSG_MAX - 1);
+	assert_memory_equal(err.msg, "layer 4 xxx", 11);
+}
+
+static void an_arena_gives_zeroed_memory_up_to_its_limit(void **state)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	char *p;
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		p = arena_alloc(&a, 100);
+		for (int k = 0; k < 100; k++)
+			assert_int_equal(p[k], 0);
+		memset(p, 0xff, 100);
+	}
+	p = arena_alloc(&a, 1 << 20);
+	assert_non_null(p);
+	assert_int_equal(p[(1 << 20) - 1], 0);
+	assert_string_equal(arena_printf(&a, "%s-%d", "x", 7), "x-7");
+	a.limit = a.used + 64;
+	assert_non_null(arena_alloc(&a, 64));
+	assert_null(arena_alloc(&a, 1));
+	assert_null(arena_calloc(&a, SIZE_MAX / 2, 4));
+}
+
+static void a_strbuf_grows_and_is_always_terminated(void **state)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+
+	(void)state;
+	assert_string_equal(strbuf_str(&b), "");
+	for (int i = 0; i < 1000; i++)
+		strbuf_addf(&b, "%03d,", i);
+	assert_int_equal(b.len, 4000);
+	assert_int_equal(strlen(strbuf_str(&b)), 4000);
+	strbuf_reserve(&b, SIZE_MAX - 10);
+	assert_true(b.failed);
+	assert_null(strbuf_take(&b));
+}
+
+static void numbers_are_the_whole_string_or_refused(void **state)
+{
+	uint64_t u;
+	int64_t i;
+	unsigned m;
+
+	(void)state;
+	assert_int_equal(num_parse_u64("18446744073709551615", UINT64_MAX, &u), 0);
+	assert_true(u == UINT64_MAX);
+	assert_int_equal(num_parse_u64("18446744073709551616", UINT64_MAX, &u), -ERANGE);
+	assert_int_equal(num_parse_u64("11", 10, &u), -ERANGE);
+	assert_int_equal(num_parse_u64("", 10, &u), -EINVAL);
+	assert_int_equal(num_parse_u64(" 1", 10, &u), -EINVAL);
+	assert_int_equal(num_parse_u64("+1", 10, &u), -EINVAL);
+	assert_int_equal(num_parse_u64("1x", 10, &u), -EINVAL);
+	assert_int_equal(num_parse_i64("-9223372036854775808", INT64_MIN, INT64_MAX, &i), 0);
+	assert_true(i == INT64_MIN);
+	assert_int_equal(num_parse_i64("-9223372036854775809", INT64_MIN, INT64_MAX, &i), -ERANGE);
+	assert_int_equal(num_parse_i64("-5", -4, 4, &i), -ERANGE);
+	assert_int_equal(num_parse_mode("0644", &m), 0);
+	assert_int_equal(m, 0644);
+	assert_int_equal(num_parse_mode("0844", &m), -EINVAL);
+}
+
+static void hex_goes_round_and_refuses_a_wrong_length(void **state)
+{
+	unsigned char data[16], back[16];
+	char hex[33];
+
+	(void)state;
+	random_bytes(data, sizeof(data));
+	hex_encode(data, sizeof(data), hex);
+	assert_int_equal(hex_decode(hex, back, sizeof(back)), 0);
+	assert_memory_equal(data, back, sizeof(data));
+	assert_int_equal(hex_decode(hex, back, 15), -EINVAL);
+	hex[3] = 'g';
+	assert_int_equal(hex_decode(hex, back, sizeof(back)), -EINVAL);
+}
+
+static void durations_are_those_of_go(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ns;
+		int r;
+	} cases[] = {
+	    {"0", 0, 0},
+	    {"2s", 2 * NSEC_PER_SEC, 0},
+	    {"1m30s", 90 * NSEC_PER_SEC, 0},
+	    {"1.5s", 1500 * NSEC_PER_MSEC, 0},
+	    {"10ms", 10 * NSEC_PER_MSEC, 0},
+	    {".5h", 1800 * NSEC_PER_SEC, 0},
+	    {"2", 0, -EINVAL},
+	    {"s", 0, -EINVAL},
+	    {"", 0, -EINVAL},
+	    {"-1s", 0, -EINVAL},
+	    {"1s ", 0, -EINVAL},
+	    {"99999999999h", 0, -ERANGE},
+	    {"2000000h", 0, -ERANGE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int64_t ns = 0;
+
+		assert_int_equal(duration_parse(cases[i].text, &ns), cases[i].r);
+		assert_true(ns == cases[i].ns);
+	}
+}
+
+static void paths_are_normalized_without_leaving_the_root(void **state)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+
+	(void)state;
+	assert_string_equal(path_normalize(&a, "/"), "/");
+	assert_string_equal(path_normalize(&a, ""), "/");
+	assert_string_equal(path_normalize(&a, "//a/./b//"), "/a/b");
+	assert_string_equal(path_normalize(&a, "/a/../../b"), "/b");
+	assert_string_equal(path_normalize(&a, "/a/b/.."), "/a");
+	assert_true(path_is_beneath("/a/b", "/a"));
+	assert_true(path_is_beneath("/a", "/a"));
+	assert_true(path_is_beneath("/x", "/"));
+	assert_false(path_is_beneath("/ab", "/a"));
+	assert_true(path_has_dotdot("a/../b"));
+	assert_false(path_has_dotdot("a/..b/c.."));
+}
+
+static void a_relative_path_from_outside_has_only_plain_segments(void **state)
+{
+	static const char *const good[] = {"a", "a/b", "..a/b..", ".git/x"};
+	static const char *const bad[] = {"", "/a", "a/", "a//b", ".", "a/.", "..", "../a", "a/../b"};
+	char longname[300];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_true(path_is_safe_relative(good[i], strlen(good[i])));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(path_is_safe_relative(bad[i], strlen(bad[i])));
+	assert_false(path_is_safe_relative("a\0b", 3));
+	memset(longname, 'n', sizeof(longname));
+	assert_true(path_is_safe_relative(longname, 255));
+	assert_false(path_is_safe_relative(longname, 256));
+}
+
+static void a_file_is_replaced_whole_or_not_at_all(void **state)
+{
+	_cleanup_close_ int dir = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *data = NULL;
+	struct stat st;
+	size_t len;
+
+	assert_int_equal(write_file_atomic_at(dir, "f", "one", 3, 0640, true), 0);
+	assert_int_equal(write_file_atomic_at(dir, "f", "second", 6, 0640, false), 0);
+	assert_int_equal(fstatat(dir, "f", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(read_file_at(dir, "f", 6, &data, &len), 0);
+	assert_string_equal(data, "second");
+	assert_int_equal(write_file_atomic_at(dir, "missing/f", "x", 1, 0600, true), -ENOENT);
+}
+
+static void reading_is_bounded(void **state)
+{
+	_cleanup_close_ int dir = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *data = NULL;
+
+	assert_int_equal(write_file_atomic_at(dir, "f", "123456789", 9, 0600, false), 0);
+	assert_int_equal(read_file_at(dir, "f", 8, &data, NULL), -EFBIG);
+	assert_null(data);
+	assert_int_equal(read_file_at(dir, "f", 9, &data, NULL), 0);
+	assert_int_equal(strlen(data), 9);
+	assert_int_equal(read_file_at(AT_FDCWD, "/proc/self/status", 10, &data, NULL), -EFBIG);
+}
+
+static void removing_a_tree_does_not_follow_links(void **state)
+{
+	_cleanup_close_ int dir = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *data = NULL;
+
+	assert_int_equal(mkdir_p_at(dir, "keep", 0700), 0);
+	assert_int_equal(write_file_atomic_at(dir, "keep/file", "x", 1, 0600, false), 0);
+	assert_int_equal(mkdir_p_at(dir, "tree/a/b/c", 0700), 0);
+	assert_int_equal(mkdir_p_at(dir, "tree/a/d", 0700), 0);
+	assert_int_equal(write_file_atomic_at(dir, "tree/a/b/file", "x", 1, 0400, false), 0);
+	assert_int_equal(symlinkat("../../keep", dir, "tree/a/link"), 0);
+	assert_int_equal(remove_tree_at(dir, "tree"), 0);
+	assert_int_equal(faccessat(dir, "tree", F_OK, 0), -1);
+	assert_int_equal(read_file_at(dir, "keep/file", 10, &data, NULL), 0);
+	assert_int_equal(remove_tree_at(dir, "absent"), 0);
+}
+
+static void descriptors_cross_a_socket_and_surplus_ones_are_refused(void **state)
+{
+	int pair[2], fds[2], got[2];
+	size_t n = 2;
+	char buf[16];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(send_fds(pair[0], "hello", 5, fds, 2), 0);
+	assert_int_equal(recv_fds(pair[1], buf, sizeof(buf), got, &n), 5);
+	assert_int_equal(n, 2);
+	assert_int_equal(write(got[1], "x", 1), 1);
+	assert_int_equal(read(fds[0], buf, 1), 1);
+	assert_int_equal(send_fds(pair[0], "hello", 5, fds, 2), 0);
+	n = 1;
+	assert_int_equal(recv_fds(pair[1], buf, sizeof(buf), &(int){-1}, &n), -EPROTO);
+	assert_int_equal(send_fds(pair[0], "a longer message", 16, NULL, 0), 0);
+	assert_int_equal(recv_fds(pair[1], buf, 4, NULL, NULL), -EPROTO);
+	close(pair[0]);
+	assert_int_equal(recv_fds(pair[1], buf, sizeof(buf), NULL, NULL), 0);
+	close(pair[1]);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(got[i]);
+	}
+}
+
+static void a_spawned_program_gets_its_input_and_gives_its_status_and_stderr(void **state)
+{
+	const char *const argv[] = {"sh", "-c", "read line; echo \"got $line\" >&2; exit 7", NULL};
+	char out[64];
+	struct spawn s = {.path = "/bin/sh",
+			  .argv = argv,
+			  .input = "text\n",
+			  .input_len = 5,
+			  .stderr_buf = out,
+			  .stderr_size = sizeof(out)};
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(spawn_run(&s, &err), 7);
+	assert_string_equal(out, "got text\n");
+	s.path = "/nonexistent";
+	assert_int_equal(spawn_run(&s, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "/nonexistent"));
+}
+
+static void a_spawned_program_past_its_time_is_killed(void **state)
+{
+	const char *const argv[] = {"sleep", "20", NULL};
+	struct spawn s = {.path = "/bin/sleep", .argv = argv, .timeout_ns = 100 * NSEC_PER_MSEC};
+	struct error err = ERROR_INIT;
+	int64_t begin = clock_boottime_ns();
+
+	(void)state;
+	assert_int_equal(spawn_run(&s, &err), -ETIMEDOUT);
+	assert_in_range(clock_boottime_ns() - begin, 100 * NSEC_PER_MSEC, 10 * NSEC_PER_SEC);
+}
+
+static void a_spawned_program_inherits_only_what_it_is_given(void **state)
+{
+	int keep = open("/dev/null", O_RDONLY | O_CLOEXEC), leak = open("/dev/null", O_RDONLY);
+	char script[128], out[64];
+	const char *const argv[] = {"sh", "-c", script, NULL};
+	struct spawn s = {.path = "/bin/sh",
+			  .argv = argv,
+			  .keep_fds = &keep,
+			  .n_keep_fds = 1,
+			  .stderr_buf = out,
+			  .stderr_size = sizeof(out)};
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	snprintf(script, sizeof(script), "[ -e /proc/self/fd/%d ] && [ ! -e /proc/self/fd/%d ]", keep, leak);
+	assert_int_equal(spawn_run(&s, &err), 0);
+	close(keep);
+	close(leak);
+}
+
+static void what_a_program_leaves_running_does_not_hold_its_caller(void **state)
+{
+	const char *const argv[] = {"sh", "-c", "sleep 3 & exit 0", NULL};
+	char out[64];
+	struct spawn s = {.path = "/bin/sh", .argv = argv, .stderr_buf = out, .stderr_size = sizeof(out)};
+	struct error err = ERROR_INIT;
+	int64_t begin = clock_boottime_ns();
+
+	(void)state;
+	assert_int_equal(spawn_run(&s, &err), 0);
+	assert_in_range(clock_boottime_ns() - begin, 0, 2 * NSEC_PER_SEC);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(an_error_is_one_line_with_the_outer_layers_in_front),
+	    cmocka_unit_test(wrapping_a_long_error_keeps_it_in_bounds),
+	    cmocka_unit_test(an_arena_gives_zeroed_memory_up_to_its_limit),
+	    cmocka_unit_test(a_strbuf_grows_and_is_always_terminated),
+	    cmocka_unit_test(numbers_are_the_whole_string_or_refused),
+	    cmocka_unit_test(hex_goes_round_and_refuses_a_wrong_length),
+	    cmocka_unit_test(durations_are_those_of_go),
+	    cmocka_unit_test(paths_are_normalized_without_leaving_the_root),
+	    cmocka_unit_test(a_relative_path_from_outside_has_only_plain_segments),
+	    cmocka_unit_test_setup_teardown(a_file_is_replaced_whole_or_not_at_all, make_tmpdir, remove_tmpdir),
+	    cmocka_unit_test_setup_teardown(reading_is_bounded, make_tmpdir, remove_tmpdir),
+	    cmocka_unit_test_setup_teardown(removing_a_tree_does_not_follow_links, make_tmpdir, remove_tmpdir),
+	    cmocka_unit_test(descriptors_cross_a_socket_and_surplus_ones_are_refused),
+	    cmocka_unit_test(a_spawned_program_gets_its_input_and_gives_its_status_and_stderr),
+	    cmocka_unit_test(a_spawned_program_past_its_time_is_killed),
+	    cmocka_unit_test(a_spawned_program_inherits_only_what_it_is_given),
+	    cmocka_unit_test(what_a_program_leaves_running_does_not_hold_its_caller),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
