@@ -3,14 +3,17 @@
  * json.h - one table per object reads, checks and writes it.
  *
  * Reading goes over yajl's streaming parser with bounds on size, depth and
- * count. Refused: duplicate keys in an object that has a table, numbers out of
- * a field's range or with a fraction where an integer is asked, a wrong type,
- * invalid UTF-8, NUL (\u0000) within a string, bytes after the document.
+ * count. Refused: a key that stands twice in a map, or in an object whose table
+ * has it, numbers out of a field's range or with a fraction or an exponent, a wrong
+ * type, invalid UTF-8, NUL (\u0000) within a string, bytes after the document.
  * `null` is the same as an absent key. Messages name the place:
  *     config.json: $.mounts[1].destination: missing
  *
  * The target structs live in an arena; absent members stay zero (NULL, 0,
- * false), optional scalars are pointers (NULL: absent).
+ * false), optional scalars are pointers (NULL: absent). An array or map that is
+ * there but empty is not NULL, with a count of 0. In a map, a key whose value is
+ * null is left out; in an array null is a wrong type. Keys are case-sensitive.
+ * A table has at most 64 fields.
  *
  *     struct point { const char *name; int64_t x; uint32_t *port; };
  *     static const struct json_field fields[] = {
@@ -89,6 +92,8 @@ struct json_table {
 
 /* Keys that the table does not have are an error, not skipped. */
 #define JSON_STRICT 1u
+/* A string member of "" is the same as an absent key: Go's writers can't tell the two apart. */
+#define JSON_EMPTY_ABSENT 2u
 
 #define JSON_FIELD(type, member, key, k, ...)                                                                          \
 	{                                                                                                              \
@@ -104,6 +109,8 @@ struct json_table {
 #define JSON_MAX_DEPTH 32
 #define JSON_MAX_COUNT 65536
 #define JSON_MAX_SIZE (16u << 20)
+/* All values of a document together, those of unknown keys included. */
+#define JSON_MAX_VALUES (1u << 20)
 
 /*
  * Parses `len` bytes into *out (table->size bytes, zeroed first). Strings and
@@ -127,6 +134,9 @@ void json_write(struct strbuf *out, const struct json_table *table, const void *
 
 /* Appends s as a JSON string, with its quotes. */
 void json_write_string(struct strbuf *out, const char *s);
+
+/* Is it UTF-8 in shortest form, without surrogates (RFC 3629)? */
+bool json_utf8_valid(const char *s, size_t len);
 
 /* The value of a key in a JSON_MAP_STR list, or NULL. */
 const char *json_pair_get(const struct json_pair *pairs, size_t n, const char *key);

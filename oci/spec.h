@@ -327,11 +327,17 @@ extern const struct json_table spec_table, spec_process_table, spec_resources_ta
  */
 int spec_load(const char *bundle, struct arena *arena, struct spec *ret, struct error *err);
 
+/* The same from text; source names it in messages. */
+int spec_parse(const char *text, size_t len, const char *source, struct arena *arena, struct spec *ret,
+	       struct error *err);
+
 /* process.json, for exec. */
 int spec_load_process(const char *path, struct arena *arena, struct spec_process *ret, struct error *err);
 
 /* oci/check.c: what the tables can't say: ociVersion, required members, duplicates, ranges, combinations. */
 int spec_check(const struct spec *spec, struct error *err);
+/* The part about a process; place is where it stands ("$.process"). */
+int spec_check_process(const struct spec_process *process, const char *place, struct error *err);
 
 /* The example that `volrun spec` writes (as runc's; rootless: with a user namespace mapping uid/gid to 0). */
 int spec_example(struct strbuf *out, bool rootless, uint32_t uid, uint32_t gid);

@@ -5,6 +5,28 @@
  * runtime (which wants errors early) and volrun-hook use it.
  *
  *     dev.volrun.volume[.<suffix>] = <name> <mount_path> [ro|rw] [option=value ...]
+ *
+ * suffix: [A-Za-z0-9_-]{1,40}. The value is at most VOLUME_VALUE_MAX bytes of
+ * UTF-8 without control characters; its fields are separated by spaces or tabs.
+ * Each option stands at most once:
+ *
+ *     store=<name>       a store of the configuration
+ *     container=<name>   in a pod: only this container; elsewhere without effect
+ *     wait=<duration>    how long to wait for the lease; 0: not at all
+ *     sync=<duration>    commit during the run too; 1s or more
+ *     owner=<uid>:<gid>  of files that carry no owner
+ *
+ * Placeholders stand in <name> and <mount_path>: $workspace, $args[key] and
+ * $args[key.nested.key]; the latter look into the JSON object in the annotation
+ * dev.volrun.args. They are expanded in each field *after* the value was split,
+ * once and not again within what came out, and what they stand for may be neither
+ * empty nor hold white space or control characters: so they can't bring in further
+ * fields. The rules for names and paths are applied to the result. Any other "$" is an
+ * error.
+ *
+ * An absolute <mount_path> lies in or under an allowed prefix; a relative one is
+ * beneath process.cwd, wherever that is. Both end up in normal form, hold no "..",
+ * and are neither "/" nor in /proc, /sys or /dev, where the runtime itself writes.
  */
 #ifndef VOLRUN_OCI_VOLUME_H
 #define VOLRUN_OCI_VOLUME_H
@@ -15,8 +37,13 @@
 #include "oci/spec.h"
 
 #define VOLUME_KEY "dev.volrun.volume"
+#define VOLUME_ARGS_KEY "dev.volrun.args"
 #define VOLUME_MAX 10
 #define VOLUME_NAME_MAX 255
+#define VOLUME_VALUE_MAX 4096
+#define VOLUME_ARGS_MAX 65536
+/* Declarations altogether: those for other containers of a pod don't count for VOLUME_MAX. */
+#define VOLUME_DECLARED_MAX 100
 
 struct volume_request {
 	const char *annotation; /* the key, for messages */
@@ -40,7 +67,7 @@ struct volume_set {
 /* What the rules need besides the spec. */
 struct volume_context {
 	const char *workspace;		   /* the identity's, or NULL: "default" */
-	const char *const *mount_prefixes; /* NULL-terminated; NULL: the built-in list */
+	const char *const *mount_prefixes; /* NULL-terminated; NULL: the built-in list; empty: no absolute path */
 	const char *container_name;	   /* of the pod's container, NULL outside a pod */
 };
 
@@ -50,7 +77,9 @@ bool volume_declared(const struct spec *spec);
 /*
  * Reads all declarations. The error is one line that names the annotation and
  * the reason:  annotation dev.volrun.volume.a: mount path "/etc" is not under an allowed prefix (...)
- * Volumes with container= of another name are left out. -EINVAL.
+ * Volumes with container= of another name are checked one by one, then left out.
+ * A name stands twice when the stores are the same, or when one of the two leaves
+ * the store to the configuration. -EINVAL, -ENOMEM.
  */
 int volume_parse(const struct spec *spec, const struct volume_context *ctx, struct arena *arena, struct volume_set *ret,
 		 struct error *err);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which sysctls a container may set: only what a namespace of its own holds,
+ * else the container would change the host. The list is runc's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "oci/check.h"
+
+#define SYSCTL_NAME_MAX 255
+
+/*
+ * To the form with dots ("net.ipv4.conf.eno2/100.rp_filter"), as sysctl(8): the
+ * first separator says whether a name is written with dots or with slashes.
+ */
+static void to_dots(const char *key, char *out)
+{
+	size_t first = strcspn(key, "./");
+	bool slashes = key[first] == '/';
+
+	for (; *key; key++, out++)
+		*out = !slashes ? *key : *key == '/' ? '.' : *key == '.' ? '/' : *key;
+	*out = '\0';
+}
+
+/* The file beneath /proc/sys is named by the segments; none may lead elsewhere. */
+static bool names_a_file(const char *dots)
+{
+	char path[SYSCTL_NAME_MAX + 1];
+	size_t len = strlen(dots);
+
+	for (size_t i = 0; i <= len; i++)
+		path[i] = dots[i] == '.' ? '/' : dots[i] == '/' ? '.' : dots[i];
+	return path_is_safe_relative(path, len);
+}
+
+static bool has_prefix(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+static int check_key(const struct spec *spec, const char *key, struct error *err)
+{
+	static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb",	     "kernel.msgmni",
+					  "kernel.sem",	   "kernel.shmall",	     "kernel.shmmax",
+					  "kernel.shmmni", "kernel.shm_rmid_forced", NULL};
+	static const struct {
+		const char *prefix;
+		enum spec_ns ns;
+	} rules[] = {
+	    {"fs.mqueue.", SPEC_NS_IPC},
+	    {"net.", SPEC_NS_NETWORK},
+	    {"user.", SPEC_NS_USER},
+	    {"kernel.domainname", SPEC_NS_UTS},
+	};
+	int ns = check_one_of(key, ipc) ? (int)SPEC_NS_IPC : -1;
+
+	if (strcmp(key, "kernel.hostname") == 0)
+		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is set by $.hostname", key);
+	for (size_t i = 0; ns < 0 && i < ARRAY_SIZE(rules); i++) {
+		const char *p = rules[i].prefix;
+
+		if (p[strlen(p) - 1] == '.' ? has_prefix(key, p) : strcmp(key, p) == 0)
+			ns = (int)rules[i].ns;
+	}
+	if (ns < 0)
+		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is not separate for each container", key);
+	if (!check_has_namespace(spec, (enum spec_ns)ns))
+		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" needs a namespace of type %s", key,
+				 spec_ns_names[ns]);
+	return 0;
+}
+
+int check_sysctl(const struct spec *spec, struct error *err)
+{
+	for (size_t i = 0; i < spec->linux_->n_sysctl; i++) {
+		const char *key = spec->linux_->sysctl[i].key;
+		char dots[SYSCTL_NAME_MAX + 1];
+		int r;
+
+		if (strlen(key) > SYSCTL_NAME_MAX)
+			return error_set(err, EINVAL, "$.linux.sysctl: a name is longer than %d bytes",
+					 SYSCTL_NAME_MAX);
+		to_dots(key, dots);
+		if (!names_a_file(dots))
+			return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is no name of a setting", key);
+		r = check_key(spec, dots, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
