@@ -18,12 +18,20 @@ struct caps {
 
 /*
  * Names to masks. Unknown names and those this process can't grant are left out
- * and listed in *ret_ignored (arena, "CAP_A CAP_B", NULL: none) for one warning, as
- * runtime-spec 1.1 says. spec NULL: no capability at all.
+ * and listed in *ret_ignored (arena, "CAP_A CAP_B", each once; NULL: none) for one
+ * warning, as runtime-spec 1.1 says. So are an effective capability that is not
+ * permitted and an ambient one that is not permitted and inheritable (the kernel
+ * would refuse them, capabilities(7)). spec NULL: no capability at all.
+ * To be called by the process that applies it, after it entered its user
+ * namespace: there it has capabilities that it did not have before.
  */
 int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *ret, const char **ret_ignored,
 	      struct error *err);
-/* Before the change of user: bounding set, PR_SET_KEEPCAPS. After it: the other sets, ambient. */
+/*
+ * Before the change of user: bounding set, PR_SET_KEEPCAPS. After it: the other sets, ambient; keepcaps off.
+ * After a change from uid 0 only the permitted set survives; that is enough for caps_apply, but the
+ * effective set is empty in between.
+ */
 int caps_apply_bounding(const struct caps *c, struct error *err);
 int caps_apply(const struct caps *c, struct error *err);
 

@@ -21,38 +21,56 @@ enum cgroup_mode { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
 /* By what is mounted at /sys/fs/cgroup (statfs); hybrid is CGROUP_V1. */
 enum cgroup_mode cgroup_detect(void);
 
+/* One mounted hierarchy. v2 has one, v1 several; in hybrid the unified one is the last. */
+struct cgroup_hierarchy {
+	char *mount; /* where it is: "/sys/fs/cgroup/cpu,cpuacct"; its basename is its place in a container, too */
+	char *controllers; /* "cpu,cpuacct", "name=systemd"; "" for the unified one */
+	bool unified;
+	int fd; /* the container's cgroup in it; -1: it isn't there */
+};
+
 struct cgroup {
 	enum cgroup_mode mode;
 	const char *path; /* beneath each hierarchy's root, absolute: "/volrun/c1"; kept in the container's state */
 	bool rootless;	  /* what is not permitted is skipped unless resources were asked for */
-	int dir_fd;	  /* v2: the cgroup's directory (also for CLONE_INTO_CGROUP); else -1 */
+	int dir_fd;	  /* v2: the cgroup's directory (also for CLONE_INTO_CGROUP); else -1. Owned by hierarchies */
+	struct cgroup_hierarchy *hierarchies; /* NULL unless open */
+	size_t n_hierarchies;
 };
 
 #define CGROUP_INIT                                                                                                    \
 	{                                                                                                              \
-		CGROUP_NONE, NULL, false, -1                                                                           \
+		CGROUP_NONE, NULL, false, -1, NULL, 0                                                                  \
 	}
 
 /*
  * The path for a container: linux.cgroupsPath when absolute; relative: beneath
- * the default parent; absent: "/<id>" beneath the default parent (the runtime's
- * own cgroup where that is allowed to have children, as runc). "slice:prefix:name"
- * without --systemd-cgroup is refused.
+ * the default parent; absent: "/<id>" beneath the default parent. That is, as with
+ * runc, the parent of the runtime's own cgroup on v2 (its own one holds the runtime, so
+ * it may not have children with controllers) and the root on v1. Normal form, ".." taken
+ * back, never "/". "slice:prefix:name" without --systemd-cgroup is refused.
  */
 int cgroup_path_for(const char *cgroups_path, const char *id, struct arena *a, const char **ret, struct error *err);
 
 /*
  * Makes the cgroup(s) and enables controllers on the way (v2). An existing
  * cgroup that has processes is refused, as runc >= 1.1 does. On failure nothing stays behind.
+ * cg is CGROUP_INIT before; path is kept, not copied. Rootless and not permitted: the mode becomes
+ * CGROUP_NONE and 0 is returned (cgroup_apply fails if limits are asked for). cgroup_close it.
  */
 int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct error *err);
 /* Opens an existing one for the later commands; one that is gone is not an error (dir_fd -1). */
 int cgroup_open(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err);
+/* Closes and frees; cg is CGROUP_INIT again. */
 void cgroup_close(struct cgroup *cg);
 
 /* Moves pid in (v1; v2 where clone could not start it there). */
 int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err);
-/* Limits and device rules (BPF on v2, devices.* on v1). resources may be NULL: the default device rules only. */
+/*
+ * Limits and device rules (BPF on v2, devices.* on v1). resources may be NULL: the default device rules only.
+ * update: only what resources names changes; device rules only when there are some, and only on v2, where
+ * a new set replaces the old one at once (runc never changes them in an update).
+ */
 int cgroup_apply(const struct cgroup *cg, const struct spec_resources *resources, bool update, struct error *err);
 
 /* All processes, descendants' too. The caller frees *ret_pids. */
@@ -60,6 +78,7 @@ int cgroup_pids(const struct cgroup *cg, pid_t **ret_pids, size_t *ret_n, struct
 /* cgroup.kill (5.14), else freeze, SIGKILL each, thaw; until empty or 10 s. */
 int cgroup_kill(const struct cgroup *cg, struct error *err);
 int cgroup_signal(const struct cgroup *cg, int sig, struct error *err);
+/* Returns when all are frozen (at most 10 s, then they are thawed and it is an error). */
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct error *err);
 int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct error *err);
 /* Removes it and its descendants; retries while processes go away (at most 10 s). Absent: 0. */

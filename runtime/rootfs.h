@@ -26,6 +26,17 @@ struct rootfs_volume {
 	int tree_fd;
 };
 
+/* Internal: a mount that rootfs_finish makes read-only, once everything is in it. */
+struct rootfs_late {
+	const char *destination;
+	int fd;
+	struct rootfs_late *next;
+};
+
+/*
+ * What the caller fills in; zero for root_fd and late. Relative sources of bind mounts
+ * count from the current directory: the caller is in the bundle.
+ */
 struct rootfs {
 	const struct spec *spec;
 	const char *rootfs_path; /* absolute */
@@ -38,16 +49,28 @@ struct rootfs {
 	const int *mount_tree_fds;
 	int console_fd; /* terminal: the slave, bind-mounted on /dev/console; -1: none */
 	struct arena *arena;
-	int root_fd; /* set by rootfs_prepare */
+	int root_fd; /* set by rootfs_prepare; "/" of the container, also after rootfs_enter */
+	struct rootfs_late *late;
 };
 
+/*
+ * Without a mount namespace in the spec nothing is mounted: prepare only opens the root,
+ * enter is a chroot, finish writes the sysctls.
+ */
 int rootfs_prepare(struct rootfs *r, struct error *err);
+/* Afterwards the current directory is the new "/". */
 int rootfs_enter(struct rootfs *r, struct error *err);
+/* The last step: what must be made in the root (process.cwd, /dev/console) comes before it. */
 int rootfs_finish(struct rootfs *r, struct error *err);
+/* Closes root_fd and what rootfs_finish did not reach. */
+void rootfs_close(struct rootfs *r);
 
-/* Opens a new pty of the container's own devpts (after rootfs_prepare, at dev/ptmx beneath root_fd). */
+/*
+ * Opens a new pty of the container's own devpts (after rootfs_prepare, at dev/pts/ptmx beneath
+ * root_fd). The name is as the container sees it: "/dev/pts/0".
+ */
 int rootfs_open_pty(struct rootfs *r, int *ret_master, char *ret_slave_name, size_t size, struct error *err);
-/* Bind-mounts the slave on /dev/console. */
+/* Bind-mounts that slave on /dev/console; before or after rootfs_enter. */
 int rootfs_mount_console(struct rootfs *r, const char *slave_name, struct error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #define VOLRUN_RUNTIME_SECCOMP_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -21,8 +22,11 @@ struct seccomp_program {
 
 /* Unknown syscalls are skipped (runtime-spec), unknown actions, operators, architectures and flags are errors. */
 int seccomp_compile(const struct spec_seccomp *s, struct arena *arena, struct seccomp_program *ret, struct error *err);
-/* In the child. Without CAP_SYS_ADMIN the caller has set no_new_privs. *ret_listener: -1 unless notify. */
-int seccomp_load(const struct seccomp_program *p, int *ret_listener, struct error *err);
+/*
+ * In the child. Without CAP_SYS_ADMIN the caller has set no_new_privs. *ret_listener: -1 unless notify.
+ * (Not "seccomp_load": libseccomp has that.)
+ */
+int seccomp_install(const struct seccomp_program *p, int *ret_listener, struct error *err);
 
 /* What the build knows, for `features`: NULL-terminated lists. */
 extern const char *const seccomp_actions[], *const seccomp_operators[], *const seccomp_archs[], *const seccomp_flags[];

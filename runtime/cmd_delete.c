@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "runtime/command.h"
+#include "runtime/delete.h"
+
+struct options {
+	bool force;
+};
+
+static const struct arg_option delete_options[] = {
+	{"force", 'f', ARG_BOOL, offsetof(struct options, force), NULL,
+	 "kill it if it runs; one that does not exist is no error"},
+	{NULL},
+};
+
+/*
+ * A directory without a readable state: its creator was killed before it had
+ * made anything else, or is just about to. Its lock tells which.
+ */
+static int remove_remains(const char *root, const char *id, struct error *err)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	int r = state_dir_open(root, id, &c.dir_fd, err);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = state_dir_lock(c.dir_fd, err);
+	return r == 0 ? state_dir_remove(root, id, err) : r;
+}
+
+static int run_delete(const struct globals *g, int argc, char **argv, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
+	struct options o = {.force = false};
+	struct arg_list args;
+	int r = command_parse(&command_delete, argc, argv, 1, 1, &o, &arena, &args, err);
+
+	if (r <= 0)
+		return r;
+	r = oci_id_check(args.items[0], err);
+	if (r < 0)
+		return r;
+	r = container_open(g->root, args.items[0], &arena, &c, err);
+	if (r < 0)
+		return o.force ? remove_remains(g->root, args.items[0], err) : r;
+	r = container_delete(g->root, &c, o.force, &notes, err);
+	command_log_notes(&notes, true);
+	return r;
+}
+
+const struct command command_delete = {
+	"delete", "[--force] ID", "remove a container that has stopped", delete_options, 0, run_delete, 1,
+};

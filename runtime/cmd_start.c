@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "runtime/command.h"
+#include "runtime/delete.h"
+#include "runtime/handshake.h"
+#include "runtime/state_dir.h"
+
+static const struct arg_option no_options[] = {{NULL}};
+
+static int not_created(const struct container *c, struct error *err)
+{
+	switch (c->status) {
+	case OCI_STOPPED:
+		return error_set(err, ESRCH, "cannot start a container that has stopped");
+	case OCI_RUNNING:
+		return error_set(err, EBUSY, "cannot start an already running container");
+	default:
+		return error_set(err, EBUSY, "cannot start a container in the %s state", oci_status_names[c->status]);
+	}
+}
+
+/* Says HS_START to init and waits for its execve, or its error. */
+static int start(const struct container *c, struct error *err)
+{
+	struct handshake_message m;
+	_cleanup_close_ int sock = -1;
+	int fd, r = start_socket_connect(c->dir_fd, &sock, err);
+
+	if (r < 0)
+		return r;
+	/* Who removes the socket is the one who starts: of two at once only one can. */
+	if (unlinkat(c->dir_fd, STATE_START_SOCKET, 0) < 0)
+		return errno == ENOENT ? error_set(err, EBUSY, "cannot start an already running container")
+				       : error_errno(err, errno, "remove the start socket");
+	r = handshake_send(sock, HS_START, 0, NULL, -1, err);
+	if (r == 0)
+		r = handshake_recv(sock, &m, &fd, err);
+	return r;
+}
+
+static int run_start(const struct globals *g, int argc, char **argv, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	struct arg_list args;
+	int r = command_parse(&command_start, argc, argv, 1, 1, NULL, &arena, &args, err);
+
+	if (r <= 0)
+		return r;
+	r = container_open(g->root, args.items[0], &arena, &c, err);
+	if (r == 0)
+		r = c.status == OCI_CREATED ? start(&c, err) : not_created(&c, err);
+	if (r == 0)
+		r = container_poststart(&c, err);
+	return r < 0 ? error_wrap(err, "start %s", args.items[0]) : 0;
+}
+
+const struct command command_start = {
+	"start", "ID", "start a container that was made by `create`", no_options, 0, run_start, 1,
+};

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+int console_open(const char *ptmx, int *ret_master, char *name, size_t name_size, struct error *err)
+{
+	_cleanup_close_ int master = open(ptmx, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	unsigned n;
+	int unlock = 0;
+
+	if (master < 0)
+		return error_errno(err, errno, "open a terminal at %s", ptmx);
+	if (ioctl(master, TIOCGPTN, &n) < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return error_errno(err, errno, "make a terminal of %s", ptmx);
+	snprintf(name, name_size, "/dev/pts/%u", n);
+	*ret_master = TAKE_FD(master);
+	return 0;
+}
+
+int console_attach(int master, const struct spec_console_size *size, struct error *err)
+{
+	/* TIOCGPTPEER (Linux 4.13): no path that the container could have put something else on. */
+	_cleanup_close_ int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (slave < 0)
+		return error_errno(err, errno, "open the terminal's slave");
+	if (size && size->height && size->width) {
+		struct winsize ws = {.ws_row = (unsigned short)size->height, .ws_col = (unsigned short)size->width};
+
+		if (ioctl(slave, TIOCSWINSZ, &ws) < 0)
+			return error_errno(err, errno, "set the terminal's size");
+	}
+	for (int fd = 0; fd <= 2; fd++)
+		if (dup2(slave, fd) < 0)
+			return error_errno(err, errno, "make the terminal descriptor %d", fd);
+	if (slave <= 2)
+		slave = -1;
+	if (ioctl(0, TIOCSCTTY, 0) < 0)
+		return error_errno(err, errno, "make the terminal the controlling one");
+	return 0;
+}
+
+int console_socket_connect(const char *path, int *ret, struct error *err)
+{
+	_cleanup_close_ int dir = -1, fd = -1;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int r;
+
+	if (strlen(path) < sizeof(a.sun_path)) {
+		memcpy(a.sun_path, path, strlen(path) + 1);
+	} else {
+		/* Longer than an address can be: through a descriptor of the socket itself. */
+		dir = open(path, O_PATH | O_CLOEXEC);
+		if (dir < 0)
+			return error_errno(err, errno, "open the console socket %s", path);
+		fd_path(dir, a.sun_path);
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	r = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)&a, sizeof(a));
+	if (r < 0)
+		return error_errno(err, errno, "connect to the console socket %s", path);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+int console_socket_send(int sock, int master, const char *name, struct error *err)
+{
+	int r = send_fds(sock, name, strlen(name), &master, 1);
+
+	return r < 0 ? error_errno(err, r, "send the terminal over the console socket") : 0;
+}

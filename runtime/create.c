@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/create.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/sys.h"
+#include "oci/volume.h"
+#include "runtime/console.h"
+#include "runtime/create_check.h"
+#include "runtime/handshake.h"
+#include "runtime/init.h"
+#include "runtime/namespaces.h"
+#include "runtime/oci_hooks.h"
+#include "runtime/process.h"
+#include "runtime/volumes.h"
+
+/* What the steps make, each from what the earlier ones made. */
+struct create {
+	const struct create_request *request;
+	struct arena *arena;
+	struct strbuf *notes;
+	struct spec spec;
+	struct process process;
+	struct namespaces ns;
+	struct cgroup cgroup;
+	struct container_state state;
+	struct rootfs_volume volumes[VOLUME_MAX];
+	size_t n_volumes;
+	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master;
+};
+
+/* --- before there is a process --------------------------------------------------- */
+
+static int load_spec(struct create *c, struct error *err)
+{
+	int r = create_bundle_path(c->request->bundle, c->arena, &c->state.bundle, err);
+
+	if (r == 0)
+		r = spec_load(c->state.bundle, c->arena, &c->spec, err);
+	if (r == 0)
+		r = create_check(&c->spec, c->request, err);
+	return r;
+}
+
+static int open_sockets(struct create *c, struct error *err)
+{
+	int r = 0;
+
+	if (c->request->console_socket)
+		r = console_socket_connect(c->request->console_socket, &c->console_sock, err);
+	if (r == 0 && c->request->pidfd_socket)
+		r = console_socket_connect(c->request->pidfd_socket, &c->pidfd_sock, err);
+	if (r == 0 && !c->request->start)
+		r = start_socket_new(&c->start_sock, err);
+	return r;
+}
+
+static int reserve(struct create *c, struct error *err)
+{
+	return state_dir_create(c->request->globals->root, c->request->id, &c->dir_fd, err);
+}
+
+static void undo_reserve(struct create *c)
+{
+	struct error ignored = ERROR_INIT;
+
+	state_dir_remove(c->request->globals->root, c->request->id, &ignored);
+}
+
+static int plan_process(struct create *c, struct error *err)
+{
+	int r = process_plan(c->spec.process, &c->spec, c->request->preserve_fds, c->arena, &c->process, err);
+
+	return r == 0 ? namespaces_plan(&c->spec, &c->ns, err) : r;
+}
+
+static int plan_cgroup(struct create *c, struct error *err)
+{
+	const struct globals *g = c->request->globals;
+	const char *path = c->spec.linux_->cgroups_path;
+	const char *manager = g->cgroup_manager ? g->cgroup_manager : "cgroupfs";
+
+	if (strcmp(manager, "disabled") == 0)
+		return 0;
+	if (g->systemd_cgroup || strcmp(manager, "systemd") == 0) {
+		/* The place where systemd would put the scope, made by ourselves: no D-Bus round trip. */
+		int r = path ? cgroup_systemd_path(path, c->arena, &path, err) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	c->state.cgroup_mode = (int32_t)cgroup_detect();
+	return cgroup_path_for(path, c->request->id, c->arena, &c->state.cgroup_path, err);
+}
+
+/* Written before anything is made outside of the directory, so that delete --force finds it even if we are killed. */
+static int save_plan(struct create *c, struct error *err)
+{
+	struct container_state *s = &c->state;
+	char now[CLOCK_RFC3339_MAX];
+	const char *config = getenv("VOLRUN_CONFIG");
+	int r;
+
+	s->oci_version = c->spec.oci_version;
+	s->id = c->request->id;
+	s->created = arena_strdup(c->arena, clock_rfc3339(NULL, now));
+	s->owner = geteuid() == 0 ? "root" : arena_printf(c->arena, "%u", geteuid());
+	s->rootless = c->request->globals->is_rootless;
+	s->new_keyring = !c->request->no_new_keyring;
+	s->shared_pid_ns = !(c->ns.new_flags & CLONE_NEWPID);
+	s->has_volumes = volume_declared(&c->spec);
+	s->has_poststart = c->spec.hooks->n_poststart > 0;
+	s->has_poststop = c->spec.hooks->n_poststop > 0;
+	s->annotations = c->spec.annotations;
+	s->n_annotations = c->spec.n_annotations;
+	r = create_rootfs_path(c->state.bundle, c->spec.root->path, c->arena, &s->rootfs, err);
+	if (r == 0 && s->has_volumes && config && *config)
+		r = create_absolute_path(config, c->arena, &s->volume_config, err);
+	if (r == 0)
+		r = create_copy_config(s->bundle, c->dir_fd, err);
+	return r == 0 ? state_save(c->dir_fd, s, err) : r;
+}
+
+static int make_cgroup(struct create *c, struct error *err)
+{
+	if (!c->state.cgroup_path)
+		return 0;
+	return cgroup_create(&c->cgroup, c->state.cgroup_path, c->state.rootless, err);
+}
+
+static void undo_cgroup(struct create *c)
+{
+	struct error ignored = ERROR_INIT;
+
+	if (!c->state.cgroup_path)
+		return;
+	cgroup_kill(&c->cgroup, &ignored);
+	cgroup_destroy(&c->cgroup, &ignored);
+}
+
+/* --- the process --------------------------------------------------------------------- */
+
+static void run_init(struct create *c, int sock) __attribute__((noreturn));
+static void run_init(struct create *c, int sock)
+{
+	const struct spec_hooks *h = c->spec.hooks;
+	struct init in = {
+		.spec = &c->spec,
+		.ns = &c->ns,
+		.process = &c->process,
+		.rootfs = {.spec = &c->spec,
+			   .rootfs_path = c->state.rootfs,
+			   .no_pivot = c->request->no_pivot,
+			   .in_userns = c->state.rootless || spec_find_namespace(&c->spec, SPEC_NS_USER),
+			   .cgroup = &c->cgroup,
+			   .console_fd = -1,
+			   .arena = c->arena,
+			   .root_fd = -1},
+		.state = container_oci_state(&c->state, OCI_CREATING),
+		.arena = c->arena,
+		.sock = sock,
+		.start_sock = c->start_sock,
+		.parent_hooks = h->n_prestart + h->n_create_runtime > 0,
+		.new_keyring = c->state.new_keyring,
+	};
+
+	init_main(&in);
+}
+
+static int clone_init(struct create *c, struct error *err)
+{
+	/* With a joined user namespace or without CLONE_INTO_CGROUP the cgroup is entered by cgroup_attach. */
+	int pair[2], r = handshake_pair(pair, err);
+	pid_t pid = 0;
+
+	if (r < 0)
+		return r;
+	r = namespaces_clone(&c->ns, &c->spec, c->cgroup.dir_fd, &pid, &c->pidfd, err);
+	if (r == 0) {
+		close(pair[0]);
+		run_init(c, pair[1]);
+	}
+	close(pair[1]);
+	c->sock = pair[0];
+	c->state.pid = pid;
+	return r < 0 ? r : 0;
+}
+
+static void undo_clone(struct create *c)
+{
+	sys_pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+	waitpid(c->state.pid, NULL, 0);
+}
+
+static int prepare_init(struct create *c, struct error *err)
+{
+	pid_t pid = c->state.pid;
+	int r = 0;
+
+	if (c->ns.new_flags & CLONE_NEWUSER)
+		r = namespaces_write_maps(pid, &c->spec, err);
+	if (r == 0 && c->state.cgroup_path && c->cgroup.dir_fd < 0)
+		r = cgroup_attach(&c->cgroup, pid, err);
+	if (r == 0)
+		r = limits_apply(pid, c->spec.process, c->notes, err);
+	if (r == 0 && process_start_time(pid, &c->state.pid_start, NULL) < 0)
+		r = error_set(err, ESRCH, "the container's init ended early");
+	return r == 0 ? state_save(c->dir_fd, &c->state, err) : r;
+}
+
+/* --- volumes ---------------------------------------------------------------------------- */
+
+static int fetch_volumes(struct create *c, struct error *err)
+{
+	struct oci_state state = container_oci_state(&c->state, OCI_CREATING);
+
+	if (!c->state.has_volumes)
+		return 0;
+	return volumes_fetch(c->state.volume_config, &state, c->arena, c->volumes, &c->n_volumes, c->notes, err);
+}
+
+static void undo_volumes(struct create *c)
+{
+	struct oci_state state = container_oci_state(&c->state, OCI_STOPPED);
+	struct error ignored = ERROR_INIT;
+
+	if (!c->state.has_volumes)
+		return;
+	while (c->n_volumes)
+		close(c->volumes[--c->n_volumes].tree_fd);
+	/* The keeper lets go of the leases when init is gone: not only after it, in undo_clone. */
+	sys_pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+	volumes_release(c->state.volume_config, &state, c->notes, &ignored);
+}
+
+/* --- the dialogue with init ---------------------------------------------------------------- */
+
+/* Why init is gone, when it could not say so itself. */
+static int init_gone(struct create *c, struct error *err)
+{
+	siginfo_t info = {0};
+
+	/* WNOWAIT: undo_clone reaps it. */
+	if (waitid(P_PID, (id_t)c->state.pid, &info, WEXITED | WNOWAIT) == 0 && info.si_code != CLD_EXITED)
+		return error_set(err, ECHILD, "the container's init was killed by signal %d%s", info.si_status,
+				 info.si_status == SIGKILL ? " (is the memory limit too small?)" : "");
+	return error_set(err, ECHILD, "the container's init ended early");
+}
+
+static int expect(struct create *c, enum handshake_type type, struct error *err)
+{
+	struct handshake_message m;
+	int r = handshake_expect(c->sock, type, &m, err);
+
+	return r == -ECONNRESET ? init_gone(c, err) : r;
+}
+
+/* A send fails when init is gone; it may have said why before. */
+static int tell(struct create *c, enum handshake_type type, int value, const char *text, int fd, struct error *err)
+{
+	struct handshake_message m;
+	int r = handshake_send(c->sock, type, value, text, fd, err);
+
+	if (r != -EPIPE && r != -ECONNRESET)
+		return r;
+	r = handshake_recv(c->sock, &m, &fd, err);
+	return r < 0 ? r : init_gone(c, err);
+}
+
+static int release_init(struct create *c, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->n_volumes && r == 0; i++)
+		r = tell(c, HS_VOLUME, 0, c->volumes[i].destination, c->volumes[i].tree_fd, err);
+	if (r < 0)
+		return r;
+	while (c->n_volumes)
+		close(c->volumes[--c->n_volumes].tree_fd);
+	return tell(c, HS_GO, c->state.pid, NULL, -1, err);
+}
+
+/* While init makes its mounts. */
+static int limit_cgroup(struct create *c, struct error *err)
+{
+	if (!c->state.cgroup_path)
+		return 0;
+	return cgroup_apply(&c->cgroup, c->spec.linux_->resources, false, err);
+}
+
+static int run_hooks(struct create *c, struct error *err)
+{
+	const struct spec_hooks *h = c->spec.hooks;
+	struct oci_state state = container_oci_state(&c->state, OCI_CREATING);
+	int r;
+
+	if (h->n_prestart + h->n_create_runtime == 0)
+		return 0;
+	r = expect(c, HS_ROOTFS, err);
+	if (r == 0)
+		r = oci_hooks_run("prestart", h->prestart, h->n_prestart, &state, err);
+	if (r == 0)
+		r = oci_hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, &state, err);
+	return r == 0 ? tell(c, HS_HOOKS_DONE, 0, NULL, -1, err) : r;
+}
+
+static int receive_console(struct create *c, struct error *err)
+{
+	_cleanup_close_ int master = -1;
+	struct handshake_message m;
+	int r;
+
+	if (!c->spec.process->terminal)
+		return 0;
+	r = handshake_recv(c->sock, &m, &master, err);
+	if (r == 0)
+		return init_gone(c, err);
+	if (r < 0)
+		return r;
+	if (m.type != HS_CONSOLE || master < 0)
+		return error_set(err, EPROTO, "handshake: message %d where the terminal was due", m.type);
+	if (c->console_sock >= 0)
+		return console_socket_send(c->console_sock, master, m.text, err);
+	c->master = TAKE_FD(master);
+	return 0;
+}
+
+static int wait_ready(struct create *c, struct error *err)
+{
+	return expect(c, HS_READY, err);
+}
+
+static int write_pid(struct create *c, struct error *err)
+{
+	char text[16];
+	int r = 0;
+
+	if (c->request->pid_file) {
+		int len = snprintf(text, sizeof(text), "%d", c->state.pid);
+
+		r = write_file_atomic_at(AT_FDCWD, c->request->pid_file, text, (size_t)len, 0644, false);
+		if (r < 0)
+			return error_errno(err, r, "write the pid file %s", c->request->pid_file);
+	}
+	if (c->pidfd_sock >= 0)
+		r = console_socket_send(c->pidfd_sock, c->pidfd, "pidfd", err);
+	return r;
+}
+
+static void undo_pid(struct create *c)
+{
+	if (c->request->pid_file)
+		unlink(c->request->pid_file);
+}
+
+/* From here on the container is there for others: created, or (run) running. */
+static int publish(struct create *c, struct error *err)
+{
+	struct handshake_message m;
+	int fd, r;
+
+	if (!c->request->start) {
+		r = start_socket_listen(c->start_sock, c->dir_fd, err);
+		/* Marked before anybody can start it. */
+		if (r == 0)
+			r = state_dir_finish(c->dir_fd, err);
+		if (r == 0)
+			r = tell(c, HS_CREATED, 0, NULL, -1, err);
+	} else {
+		r = tell(c, HS_START, 0, NULL, -1, err);
+		/* The end of the stream is the program's start: init's end is close-on-exec. */
+		if (r == 0)
+			r = handshake_recv(c->sock, &m, &fd, err);
+		if (r == 0)
+			r = state_dir_finish(c->dir_fd, err);
+	}
+	return r;
+}
+
+/* --- the list ---------------------------------------------------------------------------------- */
+
+struct step {
+	int (*run)(struct create *c, struct error *err);
+	void (*undo)(struct create *c);
+};
+
+static const struct step steps[] = {
+	{load_spec, NULL},
+	{open_sockets, NULL},
+	{reserve, undo_reserve}, /* the id is ours, or somebody else's */
+	{plan_process, NULL},	 /* seccomp compiled, namespaces opened */
+	{plan_cgroup, NULL},
+	{save_plan, NULL},
+	{make_cgroup, undo_cgroup},
+	{clone_init, undo_clone}, /* init waits for HS_GO */
+	{prepare_init, NULL},	  /* id maps, cgroup, limits; the state has its pid */
+	{fetch_volumes, undo_volumes},
+	{release_init, NULL}, /* HS_GO: init makes its mounts */
+	{limit_cgroup, NULL},
+	{run_hooks, NULL}, /* prestart, createRuntime */
+	{receive_console, NULL},
+	{wait_ready, NULL},
+	{write_pid, undo_pid},
+	{publish, NULL},
+};
+
+static void close_all(struct create *c)
+{
+	cleanup_close(&c->sock);
+	cleanup_close(&c->start_sock);
+	cleanup_close(&c->console_sock);
+	cleanup_close(&c->pidfd_sock);
+	namespaces_close(&c->ns);
+	cgroup_close(&c->cgroup);
+}
+
+int container_create(const struct create_request *request, struct created *ret, struct error *err)
+{
+	struct create c = {
+		.request = request,
+		.arena = &ret->arena,
+		.notes = &ret->notes,
+		.cgroup = CGROUP_INIT,
+		.dir_fd = -1,
+		.sock = -1,
+		.start_sock = -1,
+		.console_sock = -1,
+		.pidfd_sock = -1,
+		.pidfd = -1,
+		.master = -1,
+	};
+	size_t done = 0;
+	int r = 0;
+
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		c.ns.join_fds[i] = -1;
+	while (done < ARRAY_SIZE(steps) && (r = steps[done].run(&c, err)) == 0)
+		done++;
+	/* The step that failed has made nothing, or undone it itself. */
+	for (size_t i = done; r < 0 && i > 0; i--)
+		if (steps[i - 1].undo)
+			steps[i - 1].undo(&c);
+	close_all(&c);
+	ret->pid = c.state.pid;
+	ret->pidfd = c.pidfd;
+	ret->master = c.master;
+	ret->container = (struct container){.dir_fd = c.dir_fd, .state = c.state};
+	return r;
+}
+
+void created_free(struct created *c)
+{
+	cleanup_close(&c->pidfd);
+	cleanup_close(&c->master);
+	container_close(&c->container);
+	strbuf_free(&c->notes);
+	arena_free(&c->arena);
+}

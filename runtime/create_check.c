@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/create_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/sendfile.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+static int check_unsupported(const struct spec *spec, struct error *err)
+{
+	const struct spec_linux *l = spec->linux_;
+
+	if (l->n_net_devices)
+		return error_set(err, ENOTSUP, "linux.netDevices: moving network devices is not supported");
+	if (l->intel_rdt)
+		return error_set(err, ENOTSUP, "linux.intelRdt: is not supported");
+	if (l->memory_policy)
+		return error_set(err, ENOTSUP, "linux.memoryPolicy: is not supported");
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (spec->mounts[i].n_uid_mappings || spec->mounts[i].n_gid_mappings)
+			return error_set(err, ENOTSUP, "mounts[%zu]: a mount with its own id mappings is not supported", i);
+	return 0;
+}
+
+/* Each of these would change the host instead of the container. */
+static int check_namespaces(const struct spec *spec, struct error *err)
+{
+	bool user = spec_find_namespace(spec, SPEC_NS_USER);
+
+	if (((spec->hostname && *spec->hostname) || (spec->domainname && *spec->domainname)) &&
+	    !spec_find_namespace(spec, SPEC_NS_UTS))
+		return error_set(err, EINVAL, "hostname, domainname: need a uts namespace");
+	if (!user && (spec->linux_->n_uid_mappings || spec->linux_->n_gid_mappings))
+		return error_set(err, EINVAL, "linux.uidMappings, linux.gidMappings: need a user namespace");
+	if (spec->linux_->n_time_offsets && !spec_find_namespace(spec, SPEC_NS_TIME))
+		return error_set(err, EINVAL, "linux.timeOffsets: need a time namespace");
+	return 0;
+}
+
+static int check_terminal(const struct spec_process *process, const struct create_request *request, struct error *err)
+{
+	if (process->terminal && !request->foreground && !request->console_socket)
+		return error_set(err, EINVAL,
+				 "process.terminal: nobody would hold the terminal: use --console-socket, or run in the foreground");
+	if (!process->terminal && request->console_socket)
+		return error_set(err, EINVAL, "--console-socket: process.terminal is false, there is no terminal to send");
+	return 0;
+}
+
+int create_check(const struct spec *spec, const struct create_request *request, struct error *err)
+{
+	int r;
+
+	if (!spec->root || !spec->root->path)
+		return error_set(err, EINVAL, "config.json: $.root.path: missing");
+	if (!spec->process)
+		return error_set(err, EINVAL, "config.json: $.process: missing");
+	r = check_unsupported(spec, err);
+	if (r == 0)
+		r = check_namespaces(spec, err);
+	if (r == 0)
+		r = check_terminal(spec->process, request, err);
+	return r;
+}
+
+int create_bundle_path(const char *bundle, struct arena *arena, const char **ret, struct error *err)
+{
+	_cleanup_close_ int fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char link[FD_PATH_MAX], path[PATH_MAX];
+	ssize_t n;
+
+	if (fd < 0)
+		return error_errno(err, errno, "open the bundle %s", bundle);
+	n = readlink(fd_path(fd, link), path, sizeof(path) - 1);
+	if (n < 0)
+		return error_errno(err, errno, "find the path of the bundle %s", bundle);
+	*ret = arena_strndup(arena, path, (size_t)n);
+	return *ret ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+int create_rootfs_path(const char *bundle, const char *path, struct arena *arena, const char **ret, struct error *err)
+{
+	*ret = path[0] == '/' ? path : arena_printf(arena, "%s/%s", bundle, path);
+	return *ret ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+int create_absolute_path(const char *path, struct arena *arena, const char **ret, struct error *err)
+{
+	char cwd[PATH_MAX];
+
+	if (path[0] == '/')
+		*ret = path;
+	else if (!getcwd(cwd, sizeof(cwd)))
+		return error_errno(err, errno, "find the working directory");
+	else
+		*ret = arena_printf(arena, "%s/%s", cwd, path);
+	return *ret ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+int create_copy_config(const char *bundle, int dir_fd, struct error *err)
+{
+	_cleanup_close_ int bundle_fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int from = bundle_fd < 0 ? -1 : openat(bundle_fd, "config.json", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int to = openat(dir_fd, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	ssize_t n = 1;
+
+	if (from < 0 || to < 0)
+		return error_errno(err, errno, "copy config.json");
+	while (n > 0)
+		n = sendfile(to, from, NULL, 1 << 20);
+	return n < 0 ? error_errno(err, errno, "copy config.json") : 0;
+}
+
+int cgroup_systemd_path(const char *text, struct arena *arena, const char **ret, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf path = STRBUF_INIT;
+	size_t slice = strcspn(text, ":"), prefix = text[slice] ? strcspn(text + slice + 1, ":") : 0;
+	const char *name = text[slice] && text[slice + 1 + prefix] ? text + slice + 1 + prefix + 1 : NULL;
+	const char *what = text + slice + 1;
+
+	if (!name || !*name || strchr(name, ':') || strchr(text, '/'))
+		return error_set(err, EINVAL, "linux.cgroupsPath: \"%s\" is not of the form slice:prefix:name, as --systemd-cgroup says",
+				 text);
+	if (slice == 0) {
+		text = "system.slice";
+		slice = strlen(text);
+	}
+	if (slice <= 6 || strncmp(text + slice - 6, ".slice", 6) != 0)
+		return error_set(err, EINVAL, "linux.cgroupsPath: \"%.*s\" is not the name of a slice", (int)slice, text);
+	/* systemd.slice(5): "a-b.slice" lies in "a.slice"; "-.slice" is the root. */
+	if (strncmp(text, "-.slice", slice) != 0)
+		for (size_t i = 1; i <= slice - 6; i++)
+			if (text[i] == '-' || i == slice - 6)
+				strbuf_addf(&path, "/%.*s.slice", (int)i, text);
+	if (prefix)
+		strbuf_addf(&path, "/%.*s-%s", (int)prefix, what, name);
+	else
+		strbuf_addf(&path, "/%s", name);
+	if (strlen(name) < 6 || strcmp(name + strlen(name) - 6, ".slice") != 0)
+		strbuf_adds(&path, ".scope");
+	*ret = path.failed ? NULL : arena_strdup(arena, strbuf_str(&path));
+	return *ret ? 0 : error_set(err, ENOMEM, "out of memory");
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/delete.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "oci/spec.h"
+#include "runtime/command.h"
+#include "runtime/oci_hooks.h"
+#include "runtime/volumes.h"
+
+#define KILL_TIMEOUT_MS 10000
+
+/* The copy of config.json that create has made. */
+static int load_config(int dir_fd, struct arena *arena, struct spec *ret, struct error *err)
+{
+	char path[FD_PATH_MAX];
+
+	return spec_load(fd_path(dir_fd, path), arena, ret, err);
+}
+
+int container_poststart(const struct container *c, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
+	struct oci_state state = container_oci_state(&c->state, OCI_RUNNING);
+	struct spec spec;
+	int r;
+
+	if (!c->state.has_poststart)
+		return 0;
+	r = load_config(c->dir_fd, &arena, &spec, err);
+	if (r < 0)
+		return r;
+	oci_hooks_run_all("poststart", spec.hooks->poststart, spec.hooks->n_poststart, &state, &notes);
+	command_log_notes(&notes, true);
+	return 0;
+}
+
+static int kill_init(const struct container_state *s, struct error *err)
+{
+	_cleanup_close_ int pidfd = -1;
+	struct pollfd p = {.events = POLLIN};
+	struct error gone = ERROR_INIT;
+
+	if (container_pidfd(s, &pidfd, &gone) < 0)
+		return 0;
+	if (sys_pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		return error_errno(err, errno, "kill the container's init");
+	p.fd = pidfd;
+	while (poll(&p, 1, KILL_TIMEOUT_MS) <= 0)
+		if (errno != EINTR)
+			return error_set(err, ETIMEDOUT, "the container's init (pid %d) does not end after SIGKILL", s->pid);
+	return 0;
+}
+
+static int end_processes(const struct container_state *s, struct error *err)
+{
+	struct cgroup cg = CGROUP_INIT;
+	struct error thaw = ERROR_INIT;
+	bool frozen = false;
+	int r = container_cgroup(s, &cg, err);
+
+	if (r < 0)
+		return r;
+	if (s->cgroup_path) {
+		r = cgroup_kill(&cg, err);
+		/* A frozen process of v1 dies only when it is thawed. */
+		if (cgroup_is_frozen(&cg, &frozen, &thaw) == 0 && frozen)
+			cgroup_freeze(&cg, false, &thaw);
+	}
+	if (r == 0)
+		r = kill_init(s, err);
+	cgroup_close(&cg);
+	return r;
+}
+
+static int remove_cgroup(const struct container_state *s, struct error *err)
+{
+	struct cgroup cg = CGROUP_INIT;
+	int r = container_cgroup(s, &cg, err);
+
+	if (r == 0 && s->cgroup_path)
+		r = cgroup_destroy(&cg, err);
+	cgroup_close(&cg);
+	return r;
+}
+
+static void run_poststop(int dir_fd, const struct container_state *s, struct strbuf *notes)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct oci_state state = container_oci_state(s, OCI_STOPPED);
+	struct error err = ERROR_INIT;
+	struct spec spec;
+
+	if (s->has_volumes && volumes_release(s->volume_config, &state, notes, &err) < 0)
+		strbuf_addf(notes, "volumes: %s\n", err.msg);
+	if (!s->has_poststop)
+		return;
+	if (load_config(dir_fd, &arena, &spec, &err) < 0)
+		strbuf_addf(notes, "poststop hooks: %s\n", err.msg);
+	else
+		oci_hooks_run_all("poststop", spec.hooks->poststop, spec.hooks->n_poststop, &state, notes);
+}
+
+int container_delete(const char *root, const struct container *c, bool force, struct strbuf *notes, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	bool processes = force || c->status == OCI_CREATED || c->state.shared_pid_ns;
+	struct container_state now;
+	struct stat st;
+	int r;
+
+	if (!force && c->status != OCI_STOPPED && c->status != OCI_CREATED)
+		return error_set(err, EBUSY, "cannot delete container %s that is not stopped: %s", c->state.id,
+				 oci_status_names[c->status]);
+	/* Before the lock, so that a `create` that is still at work finds its init dead and gives up. */
+	if (processes && (r = end_processes(&c->state, err)) < 0)
+		return r;
+	r = state_dir_lock(c->dir_fd, err);
+	if (r < 0)
+		return r;
+	/* Somebody else has deleted it, or that `create` has undone itself. */
+	if (fstat(c->dir_fd, &st) == 0 && st.st_nlink == 0)
+		return 0;
+	/* What it did until then. */
+	r = state_load(c->dir_fd, &arena, &now, err);
+	if (r == 0 && processes)
+		r = end_processes(&now, err);
+	if (r == 0)
+		r = remove_cgroup(&now, err);
+	if (r < 0)
+		return r;
+	run_poststop(c->dir_fd, &now, notes);
+	return state_dir_remove(root, now.id, err);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "runtime/console.h"
+#include "runtime/handshake.h"
+#include "runtime/namespaces.h"
+#include "runtime/process.h"
+
+/* --- the child: in the container's namespaces from the start ------------------------- */
+
+static int child_terminal(const struct exec_request *request, int sock, struct error *err)
+{
+	_cleanup_close_ int master = -1;
+	char name[64];
+	int r;
+
+	if (!request->process->terminal)
+		return 0;
+	r = console_open("/dev/ptmx", &master, name, sizeof(name), err);
+	if (r == 0)
+		r = handshake_send(sock, HS_CONSOLE, 0, name, master, err);
+	return r == 0 ? console_attach(master, request->process->console_size, err) : r;
+}
+
+static int child_run(const struct exec_request *request, struct process *process, int sock, struct arena *arena,
+		     struct error *err)
+{
+	const struct container_state *s = &request->container->state;
+	struct handshake_message m;
+	sigset_t none;
+	int r;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (setsid() < 0)
+		return error_errno(err, errno, "make a new session");
+	r = handshake_expect(sock, HS_GO, &m, err);
+	if (r == 0)
+		r = process_hide(err);
+	if (r == 0 && s->new_keyring)
+		r = process_new_keyring(s->id, err);
+	if (r == 0)
+		r = child_terminal(request, sock, err);
+	if (r == 0)
+		r = process_open_lsm(process, err);
+	if (r == 0)
+		r = process_enter(process, arena, sock, -1, err);
+	if (r < 0)
+		return r;
+	sys_close_range(3 + process->n_extra_fds, ~0u, CLOSE_RANGE_CLOEXEC);
+	return process_exec(process, err);
+}
+
+/* --- the parent ------------------------------------------------------------------------ */
+
+struct exec {
+	const struct exec_request *request;
+	struct arena *arena;
+	struct process process;
+	struct namespaces ns;
+	struct cgroup cgroup;
+	int sock, init_pidfd, console_sock, pidfd_sock;
+	struct exec_result result;
+};
+
+static int prepare(struct exec *e, struct error *err)
+{
+	const struct exec_request *q = e->request;
+	const struct container_state *s = &q->container->state;
+	const char *sub = q->sub_cgroup;
+	int r = container_pidfd(s, &e->init_pidfd, err);
+
+	if (r == 0)
+		r = process_plan(q->process, q->spec, q->preserve_fds, e->arena, &e->process, err);
+	if (r == 0 && q->console_socket)
+		r = console_socket_connect(q->console_socket, &e->console_sock, err);
+	if (r == 0 && q->pidfd_socket)
+		r = console_socket_connect(q->pidfd_socket, &e->pidfd_sock, err);
+	if (r < 0 || !s->cgroup_path)
+		return r;
+	if (sub && path_has_dotdot(sub))
+		return error_set(err, EINVAL, "--cgroup: \"%s\" is not beneath the container's cgroup", sub);
+	if (sub) {
+		sub = arena_printf(e->arena, "%s/%s", s->cgroup_path, sub);
+		if (!sub)
+			return error_set(err, ENOMEM, "out of memory");
+		return cgroup_open(&e->cgroup, (enum cgroup_mode)s->cgroup_mode, sub, s->rootless, err);
+	}
+	return container_cgroup(s, &e->cgroup, err);
+}
+
+static int clone_process(struct exec *e, struct error *err)
+{
+	int pair[2], r = handshake_pair(pair, err);
+
+	if (r < 0)
+		return r;
+	namespaces_plan_exec(e->request->spec, e->init_pidfd, &e->ns);
+	r = namespaces_clone(&e->ns, e->request->spec, e->cgroup.dir_fd, &e->result.pid, &e->result.pidfd, err);
+	if (r == 0) {
+		close(pair[0]);
+		if (child_run(e->request, &e->process, pair[1], e->arena, err) < 0)
+			handshake_send_error(pair[1], err);
+		_exit(255);
+	}
+	close(pair[1]);
+	e->sock = pair[0];
+	return r < 0 ? r : 0;
+}
+
+static int receive_console(struct exec *e, struct error *err)
+{
+	_cleanup_close_ int master = -1;
+	struct handshake_message m;
+	int r;
+
+	if (!e->request->process->terminal)
+		return 0;
+	r = handshake_recv(e->sock, &m, &master, err);
+	if (r < 0)
+		return r;
+	if (r == 0 || m.type != HS_CONSOLE || master < 0)
+		return error_set(err, ECHILD, "the process ended before it had a terminal");
+	if (e->console_sock >= 0)
+		return console_socket_send(e->console_sock, master, m.text, err);
+	e->result.master = TAKE_FD(master);
+	return 0;
+}
+
+/* From the clone on: what the parent does for the child, and the wait for its execve. */
+static int guide(struct exec *e, struct strbuf *notes, struct error *err)
+{
+	const struct exec_request *q = e->request;
+	struct handshake_message m;
+	int fd, r = 0;
+
+	if (q->container->state.cgroup_path && e->cgroup.dir_fd < 0)
+		r = cgroup_attach(&e->cgroup, e->result.pid, err);
+	if (r == 0)
+		r = limits_apply(e->result.pid, q->process, notes, err);
+	if (r == 0)
+		r = handshake_send(e->sock, HS_GO, e->result.pid, NULL, -1, err);
+	if (r == 0)
+		r = receive_console(e, err);
+	/* The end of the stream is the program's start. */
+	if (r == 0)
+		r = handshake_recv(e->sock, &m, &fd, err);
+	return r;
+}
+
+static int write_pid(struct exec *e, struct error *err)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", e->result.pid), r = 0;
+
+	if (e->request->pid_file)
+		r = write_file_atomic_at(AT_FDCWD, e->request->pid_file, text, (size_t)len, 0644, false);
+	if (r < 0)
+		return error_errno(err, r, "write the pid file %s", e->request->pid_file);
+	if (e->pidfd_sock >= 0)
+		r = console_socket_send(e->pidfd_sock, e->result.pidfd, "pidfd", err);
+	return r;
+}
+
+static void end_process(struct exec *e)
+{
+	if (e->result.pid <= 0)
+		return;
+	sys_pidfd_send_signal(e->result.pidfd, SIGKILL, NULL, 0);
+	waitpid(e->result.pid, NULL, 0);
+	cleanup_close(&e->result.pidfd);
+	cleanup_close(&e->result.master);
+}
+
+int container_exec(const struct exec_request *request, struct exec_result *ret, struct arena *arena,
+		   struct strbuf *notes, struct error *err)
+{
+	struct exec e = {
+		.request = request,
+		.arena = arena,
+		.cgroup = CGROUP_INIT,
+		.sock = -1,
+		.init_pidfd = -1,
+		.console_sock = -1,
+		.pidfd_sock = -1,
+		.result = {.pidfd = -1, .master = -1},
+	};
+	int r = prepare(&e, err);
+
+	if (r == 0)
+		r = clone_process(&e, err);
+	if (r == 0)
+		r = guide(&e, notes, err);
+	if (r == 0)
+		r = write_pid(&e, err);
+	if (r < 0)
+		end_process(&e);
+	cleanup_close(&e.sock);
+	cleanup_close(&e.init_pidfd);
+	cleanup_close(&e.console_sock);
+	cleanup_close(&e.pidfd_sock);
+	cgroup_close(&e.cgroup);
+	if (r == 0)
+		*ret = e.result;
+	return r;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handshake.h - what the creating process and the container's init say to each
+ * other, over a SOCK_SEQPACKET socket: one message per packet, with at most one
+ * descriptor. The end of the stream means: the other side is gone; to one who
+ * waits for the start it means that execve succeeded (close-on-exec).
+ *
+ *     parent                         init
+ *     HS_VOLUME (each)           ->
+ *     HS_GO                      ->  ids are mapped, the cgroup is entered
+ *                                <-  HS_ROOTFS     mounts are made (only when the parent has hooks to run)
+ *     HS_HOOKS_DONE              ->
+ *                                <-  HS_CONSOLE    the pty's master (only with a terminal)
+ *                                <-  HS_READY      all is done but the last steps
+ *     HS_CREATED                 ->  wait on the start socket
+ *     or HS_START                ->  go on at once (run); also sent by `start` over the start socket
+ *                                <-  HS_ERROR      at any time; init ends after it
+ *     end of stream              <-  execve
+ */
+#ifndef VOLRUN_RUNTIME_HANDSHAKE_H
+#define VOLRUN_RUNTIME_HANDSHAKE_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum handshake_type {
+	HS_VOLUME = 1, /* text: destination; with a detached mount */
+	HS_GO,	       /* value: init's pid as the runtime sees it */
+	HS_ROOTFS,
+	HS_HOOKS_DONE,
+	HS_CONSOLE, /* text: the slave's name; with the master */
+	HS_READY,
+	HS_CREATED,
+	HS_START,
+	HS_CLONED, /* value: pid; from the process that joins namespaces before it clones init */
+	HS_ERROR,  /* value: errno; text: the message */
+};
+
+struct handshake_message {
+	int32_t type;
+	int32_t value;
+	char text[PATH_MAX];
+};
+
+/* Both ends, close-on-exec. */
+int handshake_pair(int ret_fds[2], struct error *err);
+
+/* text NULL: none; fd -1: none. -E2BIG: the text has more than PATH_MAX - 1 bytes. */
+int handshake_send(int sock, enum handshake_type type, int value, const char *text, int fd, struct error *err);
+/* Best effort: there is nobody else to tell. */
+void handshake_send_error(int sock, const struct error *e);
+
+/*
+ * The next message. Returns 1, or 0 when the peer is gone. *ret_fd: -1 or a
+ * descriptor of the caller's. HS_ERROR is turned into err and its errno.
+ */
+int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct error *err);
+/* Waits for a message of this type and no descriptor; anything else is an error, -ECONNRESET: the peer is gone. */
+int handshake_expect(int sock, enum handshake_type type, struct handshake_message *ret, struct error *err);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/init.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "runtime/console.h"
+#include "runtime/handshake.h"
+#include "runtime/oci_hooks.h"
+#include "runtime/target.h"
+
+/* The creator died or gave up: nobody is there to be told. */
+static void end_if_alone(int r)
+{
+	if (r == 0)
+		_exit(255);
+}
+
+/* --- the steps, in their order ------------------------------------------------- */
+
+static int begin(struct init *in, struct error *err)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (setsid() < 0)
+		return error_errno(err, errno, "make a new session");
+	/* Relative sources of bind mounts count from the bundle. */
+	return chdir(in->state.bundle) < 0 ? error_errno(err, errno, "enter the bundle %s", in->state.bundle) : 0;
+}
+
+static int take_volume(struct init *in, const char *destination, int fd, struct error *err)
+{
+	const char *copy = arena_strdup(in->arena, destination);
+
+	if (!copy || in->rootfs.n_volumes >= VOLUME_MAX)
+		return error_set(err, ENOMEM, "out of memory");
+	in->volumes[in->rootfs.n_volumes++] = (struct rootfs_volume){.destination = copy, .tree_fd = fd};
+	in->rootfs.volumes = in->volumes;
+	return 0;
+}
+
+static int wait_go(struct init *in, struct error *err)
+{
+	for (;;) {
+		struct handshake_message m;
+		int fd, r = handshake_recv(in->sock, &m, &fd, err);
+
+		end_if_alone(r);
+		if (r < 0)
+			return r;
+		if (m.type == HS_GO) {
+			in->state.pid = m.value;
+			return 0;
+		}
+		if (m.type != HS_VOLUME || fd < 0)
+			return error_set(err, EPROTO, "handshake: message %d where the volumes were due", m.type);
+		r = take_volume(in, m.text, fd, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int enter_namespaces(struct init *in, struct error *err)
+{
+	/* Not before HS_GO: the parent, if it isn't root, could no longer write our id maps. */
+	int r = process_hide(err);
+
+	if (r == 0)
+		r = namespaces_enter(in->ns, err);
+	if (r == 0 && (in->ns->new_flags & CLONE_NEWUSER))
+		r = process_become_root(err);
+	if (r == 0 && (in->ns->new_flags & CLONE_NEWNET))
+		r = namespaces_loopback_up(err);
+	if (r == 0 && in->new_keyring)
+		r = process_new_keyring(in->state.id, err);
+	return r;
+}
+
+static int prepare_rootfs(struct init *in, struct error *err)
+{
+	return rootfs_prepare(&in->rootfs, err);
+}
+
+static int wait_parent_hooks(struct init *in, struct error *err)
+{
+	struct handshake_message m;
+	int r;
+
+	if (!in->parent_hooks)
+		return 0;
+	r = handshake_send(in->sock, HS_ROOTFS, 0, NULL, -1, err);
+	if (r == 0)
+		r = handshake_expect(in->sock, HS_HOOKS_DONE, &m, err);
+	end_if_alone(r == -ECONNRESET ? 0 : 1);
+	return r;
+}
+
+static int run_create_hooks(struct init *in, struct error *err)
+{
+	const struct spec_hooks *h = in->spec->hooks;
+
+	return oci_hooks_run("createContainer", h->create_container, h->n_create_container, &in->state, err);
+}
+
+static int open_terminal(struct init *in, struct error *err)
+{
+	char name[64];
+	int r;
+
+	if (!in->spec->process->terminal)
+		return 0;
+	r = rootfs_open_pty(&in->rootfs, &in->master, name, sizeof(name), err);
+	if (r == 0)
+		r = rootfs_mount_console(&in->rootfs, name, err);
+	if (r == 0)
+		r = handshake_send(in->sock, HS_CONSOLE, 0, name, in->master, err);
+	return r;
+}
+
+static int open_lsm(struct init *in, struct error *err)
+{
+	return process_open_lsm(in->process, err);
+}
+
+static int enter_rootfs(struct init *in, struct error *err)
+{
+	return rootfs_enter(&in->rootfs, err);
+}
+
+/* As runc does it. What is in its way, enter_process will say when it can't go there. */
+static int make_cwd(struct init *in, struct error *err)
+{
+	struct target t = {.path = in->spec->process->cwd, .make = TARGET_DIR};
+	_cleanup_close_ int fd = -1;
+
+	(void)err;
+	if (strcmp(t.path, "/") != 0)
+		target_open(in->rootfs.root_fd, &t, in->arena, &fd, NULL);
+	return 0;
+}
+
+static int finish_rootfs(struct init *in, struct error *err)
+{
+	return rootfs_finish(&in->rootfs, err);
+}
+
+static int set_names(struct init *in, struct error *err)
+{
+	const char *host = in->spec->hostname, *domain = in->spec->domainname;
+
+	if (host && *host && sethostname(host, strlen(host)) < 0)
+		return error_errno(err, errno, "set the hostname");
+	if (domain && *domain && setdomainname(domain, strlen(domain)) < 0)
+		return error_errno(err, errno, "set the domain name");
+	return 0;
+}
+
+static int attach_terminal(struct init *in, struct error *err)
+{
+	int r;
+
+	if (in->master < 0)
+		return 0;
+	r = console_attach(in->master, in->spec->process->console_size, err);
+	cleanup_close(&in->master);
+	in->master = -1;
+	return r;
+}
+
+static int enter_process(struct init *in, struct error *err)
+{
+	return process_enter(in->process, in->arena, in->sock, in->start_sock, err);
+}
+
+/* The connection of a `start` that means it: one that hangs up before HS_START was killed, the next may come. */
+static int accept_start(struct init *in, struct error *err)
+{
+	for (;;) {
+		_cleanup_close_ int conn = accept4(in->start_sock, NULL, NULL, SOCK_CLOEXEC);
+		struct handshake_message m;
+
+		if (conn < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (conn < 0)
+			return error_errno(err, errno, "accept on the start socket");
+		if (handshake_expect(conn, HS_START, &m, err) == 0) {
+			in->report = TAKE_FD(conn);
+			return 0;
+		}
+	}
+}
+
+static int wait_start(struct init *in, struct error *err)
+{
+	struct handshake_message m;
+	int fd, r = handshake_send(in->sock, HS_READY, 0, NULL, -1, err);
+
+	if (r == 0)
+		r = handshake_recv(in->sock, &m, &fd, err);
+	end_if_alone(r);
+	if (r < 0)
+		return r;
+	if (m.type == HS_CREATED) {
+		close(TAKE_FD(in->sock));
+		return accept_start(in, err);
+	}
+	return m.type == HS_START ? 0 : error_set(err, EPROTO, "handshake: message %d where the start was due", m.type);
+}
+
+static int run_start_hooks(struct init *in, struct error *err)
+{
+	const struct spec_hooks *h = in->spec->hooks;
+
+	in->state.status = OCI_CREATED;
+	return oci_hooks_run("startContainer", h->start_container, h->n_start_container, &in->state, err);
+}
+
+static int execute(struct init *in, struct error *err)
+{
+	/* Descriptors that the program is to have stay open; all others are close-on-exec or closed already. */
+	sys_close_range(3 + in->process->n_extra_fds, ~0u, CLOSE_RANGE_CLOEXEC);
+	return process_exec(in->process, err);
+}
+
+static int (*const steps[])(struct init *, struct error *) = {
+	begin,		  /* new session, no blocked signals, in the bundle */
+	wait_go,	  /* ids are mapped, the cgroup is entered, volumes are here */
+	enter_namespaces, /* not dumpable; joined ones, cgroup; root of the user namespace; lo; keyring */
+	prepare_rootfs,	  /* every mount and device */
+	wait_parent_hooks,
+	run_create_hooks,
+	open_terminal,
+	open_lsm,
+	enter_rootfs, /* pivot_root */
+	make_cwd,
+	finish_rootfs, /* sysctls, masked and read-only paths, read-only root */
+	set_names,
+	attach_terminal,
+	enter_process, /* descriptors closed, cwd entered, program found */
+	wait_start,    /* here the container is "created" */
+	run_start_hooks,
+	execute, /* user, capabilities, seccomp, execve */
+};
+
+void init_main(struct init *in)
+{
+	struct error err = ERROR_INIT;
+
+	in->report = in->sock;
+	in->master = -1;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		if (steps[i](in, &err) < 0) {
+			handshake_send_error(in->report, &err);
+			break;
+		}
+	}
+	_exit(255);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/mount_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/sys.h"
+
+static enum mount_kind kind_of(const char *type, const struct mount_options *o)
+{
+	static const struct {
+		const char *type;
+		enum mount_kind kind;
+	} kinds[] = {
+	    {"bind", MOUNT_BIND},   {"proc", MOUNT_PROC},     {"sysfs", MOUNT_SYSFS},
+	    {"tmpfs", MOUNT_TMPFS}, {"devpts", MOUNT_DEVPTS}, {"cgroup", MOUNT_CGROUP},
+	};
+
+	if (o->bind)
+		return MOUNT_BIND;
+	if (o->remount)
+		return MOUNT_REMOUNT;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(type, kinds[i].type) == 0)
+			return kinds[i].kind;
+	return MOUNT_OTHER;
+}
+
+static const char *destination_of(const char *destination, struct arena *arena)
+{
+	/* A relative one counts from the root, as it always did in runc. */
+	const char *absolute = arena_printf(arena, "/%s", destination);
+
+	return absolute ? path_normalize(arena, absolute) : NULL;
+}
+
+/* Read-only at once would forbid what still has to be put in: mount points, devices. */
+static void postpone_readonly(struct mount_op *op)
+{
+	bool filled_later =
+	    op->kind == MOUNT_TMPFS || (op->kind == MOUNT_OTHER && strcmp(op->destination, "/dev") == 0);
+
+	if (!filled_later)
+		return;
+	op->late_readonly = (op->options.attr_set | op->options.rec_set) & MOUNT_ATTR_RDONLY;
+	op->options.attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	op->options.rec_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+}
+
+static int check_op(const struct mount_op *op, const struct spec_mount *m, struct error *err)
+{
+	if (op->kind == MOUNT_OTHER && !*op->type)
+		return error_set(err, EINVAL, "no type, and neither bind nor rbind among the options");
+	if (op->kind == MOUNT_BIND && !m->source)
+		return error_set(err, EINVAL, "a bind mount needs a source");
+	if (op->tree_fd < 0 && (op->options.idmap || m->n_uid_mappings || m->n_gid_mappings))
+		return error_set(err, EINVAL, "ids can be mapped only for a bind mount%s",
+				 op->kind == MOUNT_BIND ? ", by the runtime's parent process" : "");
+	return 0;
+}
+
+static int plan_mount(const struct rootfs *r, size_t i, struct mount_op *op, struct error *err)
+{
+	const struct spec_mount *m = &r->spec->mounts[i];
+	int ret;
+
+	if (!m->destination || !*m->destination)
+		return error_set(err, EINVAL, "mounts[%zu]: no destination", i);
+	op->type = m->type ? m->type : "";
+	op->source = m->source ? m->source : op->type;
+	op->tree_fd = r->mount_tree_fds ? r->mount_tree_fds[i] : -1;
+	op->destination = destination_of(m->destination, r->arena);
+	if (!op->destination)
+		return error_set(err, ENOMEM, "out of memory");
+	ret = mount_options_parse(m->options, m->n_options, r->arena, &op->options, err);
+	if (ret == 0) {
+		op->kind = kind_of(op->type, &op->options);
+		postpone_readonly(op);
+		ret = check_op(op, m, err);
+	}
+	if (ret < 0)
+		return error_wrap(err, "mount \"%s\" on \"%s\"", op->source, op->destination);
+	return 0;
+}
+
+static int by_destination(const void *a, const void *b)
+{
+	const struct rootfs_volume *const *x = a, *const *y = b;
+
+	return strcmp((*x)->destination, (*y)->destination);
+}
+
+/* Pointers to the volumes by path: which of two comes first must not depend on how they arrived. */
+static const struct rootfs_volume **sorted_volumes(const struct rootfs *r)
+{
+	const struct rootfs_volume **v = arena_calloc(r->arena, r->n_volumes + 1, sizeof(*v));
+
+	for (size_t i = 0; v && i < r->n_volumes; i++)
+		v[i] = &r->volumes[i];
+	if (v)
+		qsort(v, r->n_volumes, sizeof(*v), by_destination);
+	return v;
+}
+
+static void add_volume(struct mount_plan *p, const struct rootfs_volume *v)
+{
+	p->ops[p->n++] = (struct mount_op){.kind = MOUNT_VOLUME,
+					   .type = "bind",
+					   .source = "volume",
+					   .destination = v->destination,
+					   .tree_fd = v->tree_fd};
+}
+
+int mount_plan_make(const struct rootfs *r, struct mount_plan *ret, struct error *err)
+{
+	size_t n_mounts = r->spec->n_mounts;
+	struct mount_plan plan = {.setup_dev = true};
+	const struct rootfs_volume **volumes = sorted_volumes(r);
+
+	plan.ops = arena_calloc(r->arena, n_mounts + r->n_volumes + 1, sizeof(*plan.ops));
+	if (!plan.ops || !volumes)
+		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_mounts; i++) {
+		struct mount_op op = {0};
+		int e = plan_mount(r, i, &op, err);
+
+		if (e < 0)
+			return e;
+		for (size_t v = 0; v < r->n_volumes; v++) {
+			const char *at = volumes[v] ? volumes[v]->destination : op.destination;
+
+			if (strcmp(op.destination, at) != 0 && path_is_beneath(op.destination, at)) {
+				add_volume(&plan, volumes[v]);
+				volumes[v] = NULL;
+			}
+		}
+		if (op.kind == MOUNT_BIND && strcmp(op.destination, "/dev") == 0)
+			plan.setup_dev = false;
+		plan.ops[plan.n++] = op;
+	}
+	for (size_t v = 0; v < r->n_volumes; v++)
+		if (volumes[v])
+			add_volume(&plan, volumes[v]);
+	*ret = plan;
+	return 0;
+}
+
+int mount_place_check(const char *canonical, bool is_procfs, struct error *err)
+{
+	static const char *const emulated[] = {
+	    "/proc/cpuinfo",
+	    "/proc/diskstats",
+	    "/proc/meminfo",
+	    "/proc/stat",
+	    "/proc/swaps",
+	    "/proc/uptime",
+	    "/proc/loadavg",
+	    "/proc/slabinfo",
+	    "/proc/sys/kernel/ns_last_pid",
+	    "/proc/sys/crypto/fips_enabled",
+	};
+
+	if (strcmp(canonical, "/") == 0)
+		return error_set(err, EINVAL, "the destination is the container's root itself");
+	if (!path_is_beneath(canonical, "/proc"))
+		return 0;
+	if (strcmp(canonical, "/proc") == 0)
+		return is_procfs ? 0
+				 : error_set(err, EINVAL, "only a file system of type proc can be mounted on /proc");
+	for (size_t i = 0; i < ARRAY_SIZE(emulated); i++)
+		if (strcmp(canonical, emulated[i]) == 0)
+			return 0;
+	return error_set(err, EINVAL, "the destination is inside /proc");
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/strbuf.h"
+#include "base/sys.h"
+#include "runtime/handshake.h"
+#include "runtime/process.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+static const int ns_flags[SPEC_NS_COUNT] = {
+	[SPEC_NS_PID] = CLONE_NEWPID,	[SPEC_NS_NETWORK] = CLONE_NEWNET, [SPEC_NS_MOUNT] = CLONE_NEWNS,
+	[SPEC_NS_IPC] = CLONE_NEWIPC,	[SPEC_NS_UTS] = CLONE_NEWUTS,	  [SPEC_NS_USER] = CLONE_NEWUSER,
+	[SPEC_NS_CGROUP] = CLONE_NEWCGROUP, [SPEC_NS_TIME] = CLONE_NEWTIME,
+};
+
+/* The user namespace first (it gives the rights for the others), the mount namespace last (paths change). */
+static const enum spec_ns join_order[SPEC_NS_COUNT] = {
+	SPEC_NS_USER, SPEC_NS_PID,    SPEC_NS_NETWORK, SPEC_NS_IPC,
+	SPEC_NS_UTS,  SPEC_NS_CGROUP, SPEC_NS_TIME,    SPEC_NS_MOUNT,
+};
+
+int namespace_flag(enum spec_ns type)
+{
+	return ns_flags[type];
+}
+
+static void namespaces_init(struct namespaces *ns)
+{
+	*ns = (struct namespaces){.target_pidfd = -1};
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		ns->join_fds[i] = -1;
+}
+
+void namespaces_close(struct namespaces *ns)
+{
+	for (int i = 0; i < SPEC_NS_COUNT; i++) {
+		cleanup_close(&ns->join_fds[i]);
+		ns->join_fds[i] = -1;
+	}
+}
+
+int namespaces_plan(const struct spec *spec, struct namespaces *ret, struct error *err)
+{
+	bool joins = false;
+
+	namespaces_init(ret);
+	for (size_t i = 0; i < spec->linux_->n_namespaces; i++) {
+		const struct spec_namespace *n = &spec->linux_->namespaces[i];
+
+		if (!n->path) {
+			if (n->type == SPEC_NS_CGROUP)
+				ret->new_cgroup = true;
+			else
+				ret->new_flags |= (uint64_t)ns_flags[n->type];
+			continue;
+		}
+		ret->join_fds[n->type] = open(n->path, O_RDONLY | O_CLOEXEC);
+		if (ret->join_fds[n->type] < 0) {
+			int r = error_errno(err, errno, "open the %s namespace %s", spec_ns_names[n->type], n->path);
+
+			namespaces_close(ret);
+			return r;
+		}
+		joins = true;
+	}
+	ret->join_early = ret->join_fds[SPEC_NS_USER] >= 0 || ret->join_fds[SPEC_NS_PID] >= 0 ||
+			  (joins && (ret->new_flags & CLONE_NEWUSER));
+	/* Offsets can be written only while no process is in the namespace: then it can't come from clone3. */
+	ret->new_time_offsets = (ret->new_flags & CLONE_NEWTIME) && spec->linux_->n_time_offsets;
+	if (ret->new_time_offsets)
+		ret->new_flags &= ~(uint64_t)CLONE_NEWTIME;
+	return 0;
+}
+
+void namespaces_plan_exec(const struct spec *spec, int pidfd, struct namespaces *ret)
+{
+	namespaces_init(ret);
+	for (size_t i = 0; i < spec->linux_->n_namespaces; i++)
+		ret->target_flags |= ns_flags[spec->linux_->namespaces[i].type];
+	if (ret->target_flags) {
+		ret->target_pidfd = pidfd;
+		ret->join_early = true;
+	}
+}
+
+/* --- joining -------------------------------------------------------------------- */
+
+static int join_paths(const struct namespaces *ns, struct error *err)
+{
+	for (int i = 0; i < SPEC_NS_COUNT; i++) {
+		enum spec_ns type = join_order[i];
+
+		if (ns->join_fds[type] >= 0 && setns(ns->join_fds[type], ns_flags[type]) < 0)
+			return error_errno(err, errno, "join the %s namespace", spec_ns_names[type]);
+	}
+	return 0;
+}
+
+static int join_all(const struct namespaces *ns, struct error *err)
+{
+	int r;
+
+	if (ns->target_pidfd < 0) {
+		r = join_paths(ns, err);
+		return r == 0 && ns->join_fds[SPEC_NS_USER] >= 0 ? process_become_root(err) : r;
+	}
+	/* By pidfd (Linux 5.8) all at once, and all of the same process. */
+	if (setns(ns->target_pidfd, ns->target_flags) < 0)
+		return error_errno(err, errno, "join the container's namespaces");
+	return ns->target_flags & CLONE_NEWUSER ? process_become_root(err) : 0;
+}
+
+int namespaces_enter(const struct namespaces *ns, struct error *err)
+{
+	int r = ns->join_early ? 0 : join_paths(ns, err);
+
+	if (r < 0)
+		return r;
+	if (ns->new_cgroup && unshare(CLONE_NEWCGROUP) < 0)
+		return error_errno(err, errno, "make a cgroup namespace");
+	return 0;
+}
+
+int namespaces_loopback_up(struct error *err)
+{
+	_cleanup_close_ int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = {.ifr_name = "lo"};
+
+	req.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &req) < 0)
+		return error_errno(err, errno, "bring up the loopback interface");
+	return 0;
+}
+
+/* --- cloning --------------------------------------------------------------------- */
+
+static int clone_direct(uint64_t flags, int cgroup_fd, pid_t *ret_pid, int *ret_pidfd, struct error *err)
+{
+	int pidfd = -1;
+	struct clone_args args = {
+		.flags = flags | CLONE_PIDFD,
+		.pidfd = (uintptr_t)&pidfd,
+		.exit_signal = (flags & CLONE_PARENT) ? 0 : SIGCHLD,
+	};
+	pid_t pid;
+
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+	}
+	pid = sys_clone3(&args);
+	if (pid < 0)
+		return error_errno(err, errno, "clone the container's init with its namespaces");
+	if (pid == 0)
+		return 0;
+	*ret_pid = pid;
+	*ret_pidfd = pidfd;
+	return 1;
+}
+
+/* The process between: joins, clones init as a child of the runtime, tells its pid and ends. Returns 0 in init. */
+static int clone_between(const struct namespaces *ns, int sock)
+{
+	struct error err = ERROR_INIT;
+	int pidfd = -1, r;
+	pid_t pid;
+
+	r = process_hide(&err);
+	if (r == 0)
+		r = join_all(ns, &err);
+	if (r == 0)
+		r = clone_direct(ns->new_flags | CLONE_PARENT, -1, &pid, &pidfd, &err);
+	if (r == 0) {
+		close(sock);
+		return 0;
+	}
+	/* The pid as seen here may be another one outside: what counts is the pidfd. */
+	if (r > 0)
+		r = handshake_send(sock, HS_CLONED, 0, NULL, pidfd, &err);
+	if (r < 0)
+		handshake_send_error(sock, &err);
+	_exit(r < 0);
+}
+
+/* The pid that a pidfd stands for, as this process's pid namespace numbers it. */
+static pid_t pidfd_pid(int pidfd)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[48];
+	const char *p;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	if (read_file_at(AT_FDCWD, path, 4096, &text, NULL) < 0)
+		return -1;
+	p = strstr(text, "\nPid:");
+	return p ? (pid_t)atoi(p + strlen("\nPid:")) : -1;
+}
+
+static int clone_joined(const struct namespaces *ns, int cgroup_fd, pid_t *ret_pid, int *ret_pidfd, struct error *err)
+{
+	_cleanup_close_ int ours = -1, theirs = -1, between_fd = -1, pidfd = -1;
+	struct handshake_message m;
+	int pair[2], r;
+	pid_t between, pid;
+
+	r = handshake_pair(pair, err);
+	if (r < 0)
+		return r;
+	ours = pair[0];
+	theirs = pair[1];
+	r = clone_direct(0, cgroup_fd, &between, &between_fd, err);
+	if (r == 0) {
+		close(TAKE_FD(ours));
+		return clone_between(ns, TAKE_FD(theirs));
+	}
+	if (r < 0)
+		return r;
+	close(TAKE_FD(theirs));
+	r = handshake_recv(ours, &m, &pidfd, err);
+	waitpid(between, NULL, 0);
+	if (r == 0 || (r > 0 && (m.type != HS_CLONED || pidfd < 0)))
+		r = error_set(err, ECHILD, "the process that joins the namespaces ended early");
+	if (r < 0)
+		return r;
+	pid = pidfd_pid(pidfd);
+	if (pid <= 0)
+		return error_set(err, ESRCH, "the new process ended early");
+	*ret_pid = pid;
+	*ret_pidfd = TAKE_FD(pidfd);
+	return 1;
+}
+
+/*
+ * A time namespace with offsets: made by unshare, for the children of this
+ * process; the offsets are written before the first of them is there.
+ */
+static int make_time_namespace(const struct spec *spec, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	int r;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		return error_errno(err, errno, "make a time namespace");
+	for (size_t i = 0; i < spec->linux_->n_time_offsets; i++) {
+		const struct spec_time_offset *o = &spec->linux_->time_offsets[i];
+
+		strbuf_addf(&text, "%s %lld %u\n", o->clock, (long long)o->secs, o->nanosecs);
+	}
+	if (text.failed)
+		return error_set(err, ENOMEM, "out of memory");
+	r = write_file_at(AT_FDCWD, "/proc/self/timens_offsets", text.data);
+	return r < 0 ? error_errno(err, r, "write linux.timeOffsets") : 0;
+}
+
+int namespaces_clone(const struct namespaces *ns, const struct spec *spec, int cgroup_fd, pid_t *ret_pid,
+		     int *ret_pidfd, struct error *err)
+{
+	int r;
+
+	if (ns->new_time_offsets) {
+		r = make_time_namespace(spec, err);
+		if (r < 0)
+			return r;
+	}
+	r = ns->join_early ? clone_joined(ns, cgroup_fd, ret_pid, ret_pidfd, err)
+			   : clone_direct(ns->new_flags, cgroup_fd, ret_pid, ret_pidfd, err);
+	if (r > 0 && ns->new_time_offsets) {
+		/* Later children (hooks) belong to our own time again. */
+		_cleanup_close_ int own = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+
+		if (own < 0 || setns(own, CLONE_NEWTIME) < 0) {
+			sys_pidfd_send_signal(*ret_pidfd, SIGKILL, NULL, 0);
+			return error_errno(err, errno, "go back to the runtime's time namespace");
+		}
+	}
+	return r;
+}
+
+/* --- user namespace maps ------------------------------------------------------------ */
+
+static int write_map(pid_t pid, const char *file, const struct spec_id_mapping *maps, size_t n, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	char path[48];
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(&text, "%u %u %u\n", maps[i].container_id, maps[i].host_id, maps[i].size);
+	if (text.failed)
+		return error_set(err, ENOMEM, "out of memory");
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	r = write_file_at(AT_FDCWD, path, strbuf_str(&text));
+	return r < 0 ? error_errno(err, r, "write the container's %s", file) : 0;
+}
+
+int namespaces_write_maps(pid_t pid, const struct spec *spec, struct error *err)
+{
+	const struct spec_linux *l = spec->linux_;
+	char path[48];
+	int r;
+
+	r = write_map(pid, "uid_map", l->uid_mappings, l->n_uid_mappings, err);
+	if (r < 0)
+		return r;
+	if (geteuid() != 0) {
+		/* user_namespaces(7): who isn't privileged must give up setgroups before mapping a group. */
+		snprintf(path, sizeof(path), "/proc/%d/setgroups", pid);
+		r = write_file_at(AT_FDCWD, path, "deny");
+		if (r < 0)
+			return error_errno(err, r, "deny setgroups in the user namespace");
+	}
+	return write_map(pid, "gid_map", l->gid_mappings, l->n_gid_mappings, err);
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "base/sys.h"
+
+/* --- by the parent ---------------------------------------------------------- */
+
+/* Socket activation, sd_listen_fds(3): descriptors from 3 on, meant for this process. */
+static unsigned listen_fds(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	uint64_t n_pid, n_fds;
+
+	if (!pid || !fds || num_parse_u64(pid, INT32_MAX, &n_pid) < 0 || num_parse_u64(fds, 1024, &n_fds) < 0)
+		return 0;
+	return (pid_t)n_pid == getpid() ? (unsigned)n_fds : 0;
+}
+
+static int check_extra_fds(unsigned n, struct error *err)
+{
+	for (unsigned i = 0; i < n; i++) {
+		int flags = fcntl((int)(3 + i), F_GETFD);
+
+		/* Ours are all close-on-exec; what the caller passes on is not. */
+		if (flags < 0 || (flags & FD_CLOEXEC))
+			return error_set(err, EBADF, "--preserve-fds: descriptor %u is not open", 3 + i);
+	}
+	return 0;
+}
+
+static int plan_env(const struct spec_process *process, unsigned n_listen, struct arena *arena, struct process *ret,
+		    struct error *err)
+{
+	const char *names = n_listen ? getenv("LISTEN_FDNAMES") : NULL;
+	const char **env = arena_calloc(arena, process->n_env + 5, sizeof(*env));
+	size_t n = 0;
+
+	if (!env)
+		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < process->n_env; i++)
+		env[n++] = process->env[i];
+	if (n_listen) {
+		env[n++] = arena_printf(arena, "LISTEN_FDS=%u", n_listen);
+		env[n++] = "LISTEN_PID=1";
+	}
+	if (names)
+		env[n++] = arena_printf(arena, "LISTEN_FDNAMES=%s", names);
+	ret->env = env;
+	return 0;
+}
+
+int process_plan(const struct spec_process *process, const struct spec *spec, unsigned preserve_fds, struct arena *arena,
+		 struct process *ret, struct error *err)
+{
+	struct process p = {.spec = process, .personality = spec->linux_->personality, .lsm_fd = -1};
+	unsigned n_listen = listen_fds();
+	struct stat st;
+	int r;
+
+	if (preserve_fds > 1024)
+		return error_set(err, EINVAL, "--preserve-fds: %u are too many", preserve_fds);
+	p.n_extra_fds = n_listen + preserve_fds;
+	r = check_extra_fds(p.n_extra_fds, err);
+	if (r < 0)
+		return r;
+	r = plan_env(process, n_listen, arena, &p, err);
+	if (r < 0)
+		return r;
+	if (spec->linux_->seccomp) {
+		r = seccomp_compile(spec->linux_->seccomp, arena, &p.seccomp, err);
+		if (r < 0)
+			return r;
+		if (p.seccomp.notify)
+			return error_set(err, ENOTSUP, "linux.seccomp: SCMP_ACT_NOTIFY is not supported");
+	}
+	if (stat("/proc/self/exe", &st) < 0)
+		return error_errno(err, errno, "look at /proc/self/exe (is /proc mounted?)");
+	p.self_dev = st.st_dev;
+	p.self_ino = st.st_ino;
+	*ret = p;
+	return 0;
+}
+
+/* --- LSM ---------------------------------------------------------------------- */
+
+static int open_attr(const char *path, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0)
+		return error_errno(err, errno, "open `%s`", path);
+	/* A container could have something else mounted there, and make an unconfined process of this. */
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+		return error_set(err, EINVAL, "`%s` is not on a procfs", path);
+	return TAKE_FD(fd);
+}
+
+int process_open_lsm(struct process *p, struct error *err)
+{
+	const char *profile = p->spec->apparmor_profile, *label = p->spec->selinux_label;
+	static char apparmor[512];
+	int fd = -1;
+
+	if (label && *label) {
+		fd = open_attr("/proc/self/attr/exec", err);
+		p->lsm_label = label;
+	} else if (profile && *profile) {
+		/* As crun does: a profile on a host without AppArmor is nothing to apply. */
+		if (access("/sys/kernel/security/apparmor", F_OK) < 0)
+			return 0;
+		if ((size_t)snprintf(apparmor, sizeof(apparmor), "exec %s", profile) >= sizeof(apparmor))
+			return error_set(err, EINVAL, "process.apparmorProfile: the name is too long");
+		fd = access("/proc/self/attr/apparmor/exec", F_OK) == 0 ? open_attr("/proc/self/attr/apparmor/exec", err)
+									  : open_attr("/proc/self/attr/exec", err);
+		p->lsm_label = apparmor;
+	} else {
+		return 0;
+	}
+	if (fd < 0)
+		return fd;
+	p->lsm_fd = fd;
+	return 0;
+}
+
+static int apply_lsm(struct process *p, struct error *err)
+{
+	int r;
+
+	if (p->lsm_fd < 0)
+		return 0;
+	r = write_all(p->lsm_fd, p->lsm_label, strlen(p->lsm_label));
+	if (r < 0)
+		return error_errno(err, r, "write \"%s\" to `/proc/self/attr/exec`", p->lsm_label);
+	cleanup_close(&p->lsm_fd);
+	p->lsm_fd = -1;
+	return 0;
+}
+
+/* --- small steps ----------------------------------------------------------------- */
+
+int process_new_keyring(const char *id, struct error *err)
+{
+	char name[300];
+
+	snprintf(name, sizeof(name), "_ses.%s", id);
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS && errno != EPERM)
+		return error_errno(err, errno, "make a session keyring (--no-new-keyring goes without)");
+	return 0;
+}
+
+int process_hide(struct error *err)
+{
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_errno(err, errno, "make the process not dumpable");
+	return 0;
+}
+
+int process_become_root(struct error *err)
+{
+	if (setresgid(0, 0, 0) < 0)
+		return error_errno(err, errno, "become gid 0 of the user namespace (is container id 0 mapped?)");
+	/* Where setgroups is denied (an unprivileged mapping) the caller's groups stay; nothing else is possible. */
+	if (setgroups(0, NULL) < 0 && errno != EPERM)
+		return error_errno(err, errno, "drop the supplementary groups");
+	if (setresuid(0, 0, 0) < 0)
+		return error_errno(err, errno, "become uid 0 of the user namespace (is container id 0 mapped?)");
+	return 0;
+}
+
+/* Closes everything from `from` on but a and b (-1: none). */
+static void close_all_but(unsigned from, int a, int b)
+{
+	int low = a < b ? a : b, high = a < b ? b : a;
+
+	if (low >= (int)from) {
+		if (low > (int)from)
+			sys_close_range(from, (unsigned)low - 1, 0);
+		from = (unsigned)low + 1;
+	}
+	if (high >= (int)from) {
+		if (high > (int)from)
+			sys_close_range(from, (unsigned)high - 1, 0);
+		from = (unsigned)high + 1;
+	}
+	sys_close_range(from, ~0u, 0);
+}
+
+/* So that a program that isn't root can open /dev/stdout again. Best effort, as runc does. */
+static void give_stdio(uid_t uid)
+{
+	struct stat st;
+
+	for (int fd = 0; fd <= 2; fd++) {
+		/* Never a device of everybody's: only pipes, sockets, files and the container's own terminal. */
+		if (fstat(fd, &st) < 0 || st.st_uid == uid || (S_ISCHR(st.st_mode) && !isatty(fd)))
+			continue;
+		if (fchown(fd, uid, (gid_t)-1) < 0)
+			continue;
+	}
+}
+
+/* HOME from the container's /etc/passwd, when the environment has none. */
+static int add_home(struct process *p, struct arena *arena, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = -1;
+	const char *home = "/";
+	char *line, *rest;
+	struct stat st;
+	size_t n = 0;
+
+	for (; p->env[n]; n++)
+		if (strncmp(p->env[n], "HOME=", 5) == 0 && p->env[n][5])
+			return 0;
+	/* The file is the container's: it may be a fifo, a device, or anything else that blocks. */
+	fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && read_fd(fd, 1 << 20, &text, NULL) == 0) {
+		for (rest = text; (line = strsep(&rest, "\n"));) {
+			char *f[7] = {NULL}, *fields = line;
+			uint64_t uid;
+
+			for (int i = 0; i < 7 && fields; i++)
+				f[i] = strsep(&fields, ":");
+			if (f[5] && num_parse_u64(f[2], UINT32_MAX, &uid) == 0 && uid == p->spec->user.uid) {
+				home = f[5];
+				break;
+			}
+		}
+	}
+	p->env[n] = arena_printf(arena, "HOME=%s", *home ? home : "/");
+	return p->env[n] ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+/* chdir, and proof that this is a directory of the container's (CVE-2024-21626). */
+static int enter_cwd(const char *cwd, struct error *err)
+{
+	char path[PATH_MAX];
+
+	if (chdir(cwd) < 0)
+		return error_errno(err, errno, "enter the working directory %s", cwd);
+	/* The system call itself: glibc's getcwd would search for a path when the kernel says "(unreachable)". */
+	if (syscall(SYS_getcwd, path, sizeof(path)) < 0)
+		return error_errno(err, errno, "find the path of the working directory %s", cwd);
+	if (path[0] != '/')
+		return error_set(err, EINVAL, "the working directory %s is outside of the container", cwd);
+	return 0;
+}
+
+/* --- in the container ------------------------------------------------------------- */
+
+int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err)
+{
+	struct error denied = ERROR_INIT;
+	const char *ignored;
+	int r;
+
+	if (p->lsm_fd >= 0) {
+		/* Next to the sockets, so that two ranges are enough. */
+		r = apply_lsm(p, err);
+		if (r < 0)
+			return r;
+	}
+	close_all_but(3 + p->n_extra_fds, keep_fd, keep_fd2);
+	give_stdio(p->spec->user.uid);
+	r = add_home(p, arena, err);
+	if (r < 0)
+		return r;
+	if (p->personality && personality(strcmp(p->personality->domain, "LINUX32") == 0 ? PER_LINUX32 : PER_LINUX) < 0)
+		return error_errno(err, errno, "set the personality");
+	/* Root may lack the right to enter where the user has it (a network file system, no CAP_DAC_OVERRIDE). */
+	r = enter_cwd(p->spec->cwd, &denied);
+	p->cwd_entered = r == 0;
+	if (r < 0 && r != -EACCES) {
+		*err = denied;
+		return r;
+	}
+	/* Here, and not in the plan: what can be granted depends on the user namespace. */
+	r = caps_plan(p->spec->capabilities, arena, &p->caps, &ignored, err);
+	if (r < 0)
+		return r;
+	return program_find(p->spec->args[0], p->env, p->self_dev, p->self_ino, arena, &p->path, err);
+}
+
+static int become_user(const struct spec_user *u, struct error *err)
+{
+	/* Without groups to set, a user namespace that denies setgroups is fine. */
+	if (setgroups(u->n_additional_gids, u->additional_gids) < 0 && (errno != EPERM || u->n_additional_gids))
+		return error_errno(err, errno, "set the supplementary groups");
+	if (setresgid(u->gid, u->gid, u->gid) < 0)
+		return error_errno(err, errno, "become gid %u", u->gid);
+	if (setresuid(u->uid, u->uid, u->uid) < 0)
+		return error_errno(err, errno, "become uid %u", u->uid);
+	umask(u->umask ? *u->umask : 0022);
+	return 0;
+}
+
+static int load_seccomp(const struct process *p, struct error *err)
+{
+	int listener = -1;
+
+	if (p->seccomp.prog.len == 0)
+		return 0;
+	return seccomp_install(&p->seccomp, &listener, err);
+}
+
+int process_exec(struct process *p, struct error *err)
+{
+	bool nnp = p->spec->no_new_privileges;
+	char text[PROGRAM_ERROR_MAX];
+	int r;
+
+	if (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_errno(err, errno, "set no_new_privs");
+	/* Without no_new_privs the filter needs CAP_SYS_ADMIN, which the user may not have. */
+	if (!nnp && (r = load_seccomp(p, err)) < 0)
+		return r;
+	r = caps_apply_bounding(&p->caps, err);
+	if (r < 0)
+		return r;
+	r = become_user(&p->spec->user, err);
+	if (r < 0)
+		return r;
+	r = caps_apply(&p->caps, err);
+	if (r < 0)
+		return r;
+	if (!p->cwd_entered && (r = enter_cwd(p->spec->cwd, err)) < 0)
+		return r;
+	if (nnp && (r = load_seccomp(p, err)) < 0)
+		return r;
+	execve(p->path, (char *const *)p->spec->args, (char *const *)p->env);
+	r = errno;
+	return error_set(err, r, "exec %s: %s", p->path, program_error(r, text));
+}

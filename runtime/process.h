@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process.h - from a process of ours, already in the container's namespaces,
+ * to the program of the user: for the container's init and for `exec`.
+ *
+ *   process_plan     by the parent: all that can be decided or compiled before
+ *   process_enter    in the container, still as root: stdio, $HOME, cwd, program found
+ *   process_exec     user, capabilities, seccomp, execve; returns only on failure
+ *
+ * Why the program can't get at our binary (CVE-2019-5736) or at a directory
+ * of the host (CVE-2024-21626): our processes are not dumpable while they are in
+ * the container, a program or interpreter that turns out to be our own
+ * executable is refused, every descriptor but the wanted ones is closed before
+ * chdir, and the directory must then have a path within the root.
+ */
+#ifndef VOLRUN_RUNTIME_PROCESS_H
+#define VOLRUN_RUNTIME_PROCESS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "oci/spec.h"
+#include "runtime/caps.h"
+#include "runtime/seccomp.h"
+
+struct process {
+	const struct spec_process *spec;
+	const struct spec_personality *personality;
+	struct caps caps;
+	struct seccomp_program seccomp;
+	const char **env;      /* NULL-terminated; has room for one more (HOME) */
+	unsigned n_extra_fds;  /* descriptors from 3 on that the program receives */
+	dev_t self_dev;	       /* our own executable */
+	ino_t self_ino;	       /* likewise */
+	const char *path;      /* the program, once found */
+	bool cwd_entered;      /* chdir succeeded before the change of user */
+	int lsm_fd;	       /* /proc/self/attr/..., or -1 */
+	const char *lsm_label; /* what to write there */
+};
+
+/*
+ * spec: the container's, for seccomp and personality. preserve_fds: as
+ * --preserve-fds; with socket activation ($LISTEN_FDS, $LISTEN_PID) they come after the
+ * activated ones. A descriptor that should be passed and isn't open is an error.
+ */
+int process_plan(const struct spec_process *process, const struct spec *spec, unsigned preserve_fds, struct arena *arena,
+		 struct process *ret, struct error *err);
+
+/* Before the root file system is left: opens what AppArmor or SELinux need, of the /proc that is ours. */
+int process_open_lsm(struct process *p, struct error *err);
+
+/* keep_fd, keep_fd2: sockets that stay open, -1: none. All others from 3 on, but those for the program, are closed. */
+int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err);
+int process_exec(struct process *p, struct error *err);
+
+/* A new session keyring "_ses.<id>", so that the container doesn't see the caller's keys. */
+int process_new_keyring(const char *id, struct error *err);
+/* PR_SET_DUMPABLE 0, see above. */
+int process_hide(struct error *err);
+/* Becomes uid 0 and gid 0 of a user namespace just entered. */
+int process_become_root(struct error *err);
+
+/*
+ * limits.c, by the parent on a pid: resource limits, oom_score_adj, scheduler, I/O
+ * priority. What can't be had without CAP_SYS_RESOURCE is a line in notes, no error.
+ */
+int limits_apply(pid_t pid, const struct spec_process *process, struct strbuf *notes, struct error *err);
+
+/* program.c: finds args[0] by $PATH of env, refuses our own executable. The result lives in the arena. */
+int program_find(const char *name, const char *const *env, dev_t self_dev, ino_t self_ino, struct arena *arena,
+		 const char **ret, struct error *err);
+/* strerror in lower case, as Go writes it: callers compare the text. Returns text. */
+#define PROGRAM_ERROR_MAX 64
+char *program_error(int code, char text[PROGRAM_ERROR_MAX]);
+
+#endif

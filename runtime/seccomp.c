@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/seccomp.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "runtime/seccomp_internal.h"
+
+#define ARGS_MAX 6 /* a system call's */
+
+static void cleanup_filter(scmp_filter_ctx *ctx)
+{
+	if (*ctx)
+		seccomp_release(*ctx);
+}
+
+struct compile {
+	scmp_filter_ctx ctx;
+	uint32_t default_action;
+	bool notify;
+};
+
+static int action_parse(const char *name, const uint32_t *errno_ret, const char *what, uint32_t *ret, struct error *err)
+{
+	bool takes_errno;
+
+	if (!name)
+		return error_set(err, EINVAL, "seccomp: %s: missing", what);
+	if (errno_ret && *errno_ret > UINT16_MAX)
+		return error_set(err, EINVAL, "seccomp: %s: errno %u is out of range", what, *errno_ret);
+	if (!seccomp_action_value(name, errno_ret ? *errno_ret : EPERM, ret, &takes_errno))
+		return error_set(err, EINVAL, "seccomp: %s: unknown action \"%s\"", what, name);
+	if (errno_ret && !takes_errno)
+		return error_set(err, EINVAL, "seccomp: %s: action %s takes no errno", what, name);
+	return 0;
+}
+
+static int flags_parse(const struct spec_seccomp *s, unsigned *ret, struct error *err)
+{
+	unsigned flags = 0;
+
+	for (size_t i = 0; i < s->n_flags; i++) {
+		unsigned flag;
+
+		if (!seccomp_flag_value(s->flags[i], &flag))
+			return error_set(err, EINVAL, "seccomp: unknown flag \"%s\"", s->flags[i]);
+		flags |= flag;
+	}
+	/* As runc: without a word from the spec, don't slow the container down with the SSB mitigation. */
+	if (s->n_flags == 0)
+		flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+	*ret = flags;
+	return 0;
+}
+
+static int archs_add(struct compile *c, const struct spec_seccomp *s, struct error *err)
+{
+	for (size_t i = 0; i < s->n_architectures; i++) {
+		uint32_t arch;
+		int r;
+
+		if (!seccomp_arch_value(s->architectures[i], &arch))
+			return error_set(err, EINVAL, "seccomp: unknown architecture \"%s\"", s->architectures[i]);
+		r = seccomp_arch_add(c->ctx, arch);
+		if (r < 0 && r != -EEXIST)
+			return error_errno(err, r, "seccomp: cannot add architecture %s", s->architectures[i]);
+	}
+	return 0;
+}
+
+static int rule_add(struct compile *c, uint32_t action, const char *name, const struct scmp_arg_cmp *args, unsigned n,
+		    struct error *err)
+{
+	int number = seccomp_syscall_resolve_name(name);
+	int r;
+
+	if (number == __NR_SCMP_ERROR) /* another kernel's or library's: the spec wants it skipped */
+		return 0;
+	r = seccomp_rule_add_array(c->ctx, action, number, n, args);
+	/* -EDOM: one that this set of architectures can't express. -EEXIST: the same rule twice. */
+	if (r < 0 && r != -EDOM && r != -EEXIST)
+		return error_errno(err, r, "seccomp: cannot add a rule for %s", name);
+	return 0;
+}
+
+static int args_parse(const struct spec_seccomp_syscall *call, struct scmp_arg_cmp *args, bool *ret_repeated,
+		      struct error *err)
+{
+	unsigned seen = 0;
+	bool repeated = false;
+
+	for (size_t i = 0; i < call->n_args; i++) {
+		const struct spec_seccomp_arg *a = &call->args[i];
+		enum scmp_compare op;
+
+		if (a->index >= ARGS_MAX)
+			return error_set(err, EINVAL, "seccomp: argument index %u is out of range (0 to 5)", a->index);
+		if (!a->op || !seccomp_operator_value(a->op, &op))
+			return error_set(err, EINVAL, "seccomp: unknown operator \"%s\"", a->op ? a->op : "");
+		repeated |= seen & (1u << a->index);
+		seen |= 1u << a->index;
+		args[i] = (struct scmp_arg_cmp){a->index, op, a->value, a->value_two};
+	}
+	*ret_repeated = repeated;
+	return 0;
+}
+
+/* All comparisons of one rule must hold; as in runc, several of one argument are rules of their own. */
+static int call_add(struct compile *c, const struct spec_seccomp_syscall *call, struct arena *arena, struct error *err)
+{
+	struct scmp_arg_cmp *args = arena_calloc(arena, call->n_args + 1, sizeof(*args));
+	bool repeated = false;
+	uint32_t action;
+	int r;
+
+	if (!args)
+		return error_set(err, ENOMEM, "seccomp: out of memory");
+	r = action_parse(call->action, call->errno_ret, "syscalls[].action", &action, err);
+	if (r == 0)
+		r = args_parse(call, args, &repeated, err);
+	if (r < 0)
+		return r;
+	if (action == c->default_action) /* libseccomp refuses a rule that changes nothing */
+		return 0;
+	c->notify |= action == SCMP_ACT_NOTIFY;
+	for (size_t i = 0; i < call->n_names; i++) {
+		size_t rules = repeated ? call->n_args : 1;
+
+		for (size_t k = 0; k < rules; k++) {
+			r = rule_add(c, action, call->names[i], repeated ? args + k : args,
+				     repeated ? 1 : (unsigned)call->n_args, err);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/*
+ * libseccomp writes the program to a descriptor. No binary tree (SCMP_FLTATR_CTL_OPTIMIZE 2): since Linux 5.11 calls
+ * that are always allowed don't run the filter at all, and making the tree of an engine's profile takes 3 ms of the
+ * container's start.
+ */
+static int export_program(const struct compile *c, struct arena *arena, struct sock_fprog *ret, struct error *err)
+{
+	_cleanup_close_ int fd = memfd_create("seccomp", MFD_CLOEXEC);
+	struct sock_filter *filter;
+	struct stat st;
+	size_t n;
+	int r;
+
+	if (fd < 0)
+		return error_errno(err, errno, "seccomp: cannot make a memory file");
+	r = seccomp_export_bpf(c->ctx, fd);
+	if (r < 0)
+		return error_errno(err, r, "seccomp: cannot compile the filter");
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, errno, "seccomp: cannot read the compiled filter");
+	n = (size_t)st.st_size / sizeof(*filter);
+	if (n == 0 || n > BPF_MAXINSNS)
+		return error_set(err, E2BIG, "seccomp: the compiled filter has %zu instructions, the kernel takes %d",
+				 n, BPF_MAXINSNS);
+	filter = arena_calloc(arena, n, sizeof(*filter));
+	if (!filter)
+		return error_set(err, ENOMEM, "seccomp: out of memory");
+	r = pread_full(fd, filter, n * sizeof(*filter), 0);
+	if (r < 0)
+		return error_errno(err, r, "seccomp: cannot read the compiled filter");
+	*ret = (struct sock_fprog){.len = (unsigned short)n, .filter = filter};
+	return 0;
+}
+
+int seccomp_compile(const struct spec_seccomp *s, struct arena *arena, struct seccomp_program *ret, struct error *err)
+{
+	_cleanup_(cleanup_filter) scmp_filter_ctx ctx = NULL;
+	struct seccomp_program p = {0};
+	struct compile c = {0};
+	int r;
+
+	if (!s) {
+		*ret = p;
+		return 0;
+	}
+	r = action_parse(s->default_action, s->default_errno_ret, "defaultAction", &c.default_action, err);
+	if (r == 0)
+		r = flags_parse(s, &p.flags, err);
+	if (r < 0)
+		return r;
+	if (c.default_action == SCMP_ACT_NOTIFY)
+		return error_set(
+		    err, EINVAL,
+		    "seccomp: defaultAction: SCMP_ACT_NOTIFY would stop the container's start; use it for single system calls");
+	c.ctx = ctx = seccomp_init(c.default_action);
+	if (!ctx)
+		return error_set(err, ENOMEM, "seccomp: cannot start a filter");
+	r = archs_add(&c, s, err);
+	for (size_t i = 0; r == 0 && i < s->n_syscalls; i++)
+		r = call_add(&c, &s->syscalls[i], arena, err);
+	if (r < 0)
+		return r;
+	r = export_program(&c, arena, &p.prog, err);
+	if (r < 0)
+		return r;
+	p.notify = c.notify;
+	/* The kernel refuses this one without a listener. */
+	if (!p.notify)
+		p.flags &= ~SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	*ret = p;
+	return 0;
+}
+
+int seccomp_install(const struct seccomp_program *p, int *ret_listener, struct error *err)
+{
+	unsigned flags = p->flags;
+	long r;
+
+	if (p->prog.len == 0) {
+		*ret_listener = -1;
+		return 0;
+	}
+	if (p->notify) {
+		flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+		if (flags & SECCOMP_FILTER_FLAG_TSYNC) /* else the return value could mean both */
+			flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+	}
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &p->prog);
+	if (r < 0)
+		return error_errno(err, errno, "cannot load the seccomp filter");
+	if (r > 0 && !p->notify) /* TSYNC: the thread that could not follow */
+		return error_set(err, ESRCH, "cannot load the seccomp filter: thread %ld has another one", r);
+	*ret_listener = p->notify ? (int)r : -1;
+	return 0;
+}
