@@ -6,6 +6,7 @@
  *     <cache>/node                     random node id (one line)
  *     <cache>/<store>/<ws>/<vol>/      0700
  *         lock       flock'ed by the keeper from before acquire until after release
+ *         lock-ro    flock'ed while a tree for readers is made or removed
  *         rw/        the tree that is bind-mounted read-write
  *         ro-<seq>/  trees for readers
  *         index      what the tree looked like when it was clean (engine/index.h)
@@ -13,7 +14,9 @@
  *         clean      after syncfs: commit seq, record sha256, boot id
  *         tmp/       files on their way in
  *         conflict-<epoch>/  what was set aside
- *         keeper     JSON: pid, container, state; for people
+ *         keeper     JSON: pid, container; while a keeper holds the lease; for people
+ *         last-error one line: why the last run was not committed; for people
+ *     <cache>/<store>/probe            what store_probe found, and of which endpoint
  */
 #ifndef VOLRUN_HOOKS_CACHE_H
 #define VOLRUN_HOOKS_CACHE_H
@@ -53,6 +56,8 @@ void cache_volume_close(struct cache_volume *c);
  */
 int cache_lock(struct cache_volume *c, int64_t deadline_ns, int cancel_fd, struct error *err);
 void cache_unlock(struct cache_volume *c);
+/* The same for lock-ro, as a descriptor: closing it unlocks. */
+int cache_lock_ro(const struct cache_volume *c, int64_t deadline_ns, int cancel_fd, int *ret_fd, struct error *err);
 
 /* The marks: -ENOENT when absent or unreadable. Writing is atomic and fsynced; each removes the other. */
 int cache_read_dirty(const struct cache_volume *c, struct cache_mark *ret);
@@ -62,9 +67,23 @@ int cache_mark_dirty(const struct cache_volume *c, uint64_t epoch, uint64_t seq,
 int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,
 		     struct error *err);
 
-/* Renames rw/ to conflict-<epoch>[-n]/; *ret_name (arena) is the new name. 0 also when there is none. */
+/*
+ * Renames rw/ to conflict-<epoch>[-n]/ and removes index and marks, which spoke
+ * of it. *ret_name (arena) is the new name; NULL: there was no rw/.
+ */
 int cache_set_aside(const struct cache_volume *c, uint64_t epoch, struct arena *a, const char **ret_name,
 		    struct error *err);
+
+/* A line for people (see above); text NULL removes it. Best effort: what it tells has been told elsewhere too. */
+void cache_note_error(const struct cache_volume *c, const char *text);
+void cache_note_keeper(const struct cache_volume *c, const char *json);
+
+/*
+ * What a probe of this store found, kept for the node: *ret_quirks, or -ENOENT
+ * when it was not probed yet, or was another endpoint (`fingerprint`) then.
+ */
+int cache_read_probe(int cache_fd, const char *store, const char *fingerprint, unsigned *ret_quirks);
+int cache_write_probe(int cache_fd, const char *store, const char *fingerprint, unsigned quirks, struct error *err);
 
 /* This boot's id, from /proc/sys/kernel/random/boot_id. */
 int cache_boot_id(char ret[CACHE_CLEAN_BOOT_ID_MAX]);

@@ -45,8 +45,8 @@ int lease_acquire(struct volume *v, const struct lease_config *config, const str
 		  int64_t deadline_ns, int cancel_fd, struct lease **ret, struct error *err);
 
 uint64_t lease_epoch(const struct lease *l);
-/* The register as last written or read by us; strings live as long as the lease. Copy taken under the mutex. */
-void lease_head(struct lease *l, struct arena *a, struct head *ret);
+/* The register as last written or read by us: a copy, its strings in the arena. -ENOMEM. */
+int lease_head(struct lease *l, struct arena *a, struct head *ret);
 
 /* May a request that changes the store be sent now? For store.valid too (ctx: the lease). Thread-safe. */
 bool lease_valid(void *lease);
@@ -68,7 +68,10 @@ int lease_release(struct lease *l, uint64_t applied_seq, struct error *err);
 /* Stops the thread without touching the store, frees. NULL is fine. */
 void lease_free(struct lease *l);
 
-/* Reads the register without taking it. -ENOENT: no such volume. *ret_tag may be NULL. */
+/* "lease held by NODE (container ID, since TIME), waited 2s". -ETIMEDOUT. */
+int lease_error_held(const struct head_holder *holder, int64_t waited_ns, struct error *err);
+
+/* Reads the register without taking it (by volume.store). -ENOENT: no such volume. *ret_tag may be NULL. */
 int lease_peek(struct volume *v, struct arena *a, struct head *ret, char ret_tag[STORE_TAG_MAX], struct error *err);
 
 #endif

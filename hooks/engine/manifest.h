@@ -1,64 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * manifest.h - what a commit's tree holds, and the record that stores it
- * (volumes.md §3).
- *
- * A record is lines of JSON: a header, then one line an entry, sorted by path
- * (bytewise). Its sha256 stands in the register. Kinds of records: "base" (the
- * whole tree). A later version may write "delta"; a reader refuses what it
- * does not know. A path that is not valid UTF-8 stands in hex as "rawpath".
+ * manifest.h - the tree of a volume as a sorted list in memory: what a record
+ * says (record.h), what the cache's index remembers (index.h), what a scan
+ * found (scan.h). Compact: 100,000 files of usual names are about 18 MB.
  */
 #ifndef VOLRUN_HOOKS_MANIFEST_H
 #define VOLRUN_HOOKS_MANIFEST_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "hooks/store/sign.h"
-#include "oci/json.h"
 
 #define MANIFEST_MAX_ENTRIES 2000000
-#define MANIFEST_MAX_RECORD (1u << 30)
 #define MANIFEST_PATH_MAX 4095
 
-enum entry_type { ENTRY_FILE, ENTRY_DIR, ENTRY_SYMLINK };
+enum entry_type {
+	ENTRY_FILE,
+	ENTRY_DIR,
+	ENTRY_SYMLINK,
+	/*
+	 * Nothing in the tree. Tells the publisher that the plain object of this path
+	 * (GONE_DIR: the marker "path/") with this tag, which no commit of ours wrote,
+	 * was seen, and is to go.
+	 */
+	ENTRY_GONE,
+	ENTRY_GONE_DIR,
+};
 
+enum entry_flags {
+	ENTRY_CHANGED = 1,   /* scan: its stat is not the base's; the bytes' hash is not known */
+	ENTRY_FOREIGN = 2,   /* not in the record yet: taken from the plain copy at the last restore */
+	ENTRY_REPUBLISH = 4, /* its plain object is missing */
+	ENTRY_CLEAN = 8,     /* scan: stat as in the index, and not racy */
+	ENTRY_DROP = 16,     /* within one step: to be removed from the list */
+};
+
+/* Strings are in a manifest's arena (or in that of the one it was made from). */
 struct entry {
-	const char *path;  /* relative, safe segments; raw bytes */
-	int type;	   /* enum entry_type */
-	uint32_t mode;	   /* permission bits; no set-id */
-	uint32_t uid, gid; /* as the container sees them */
-	uint64_t size;
-	int64_t mtime_ns;
+	const char *path;   /* relative, safe segments; raw bytes */
 	const char *target; /* symlinks */
-	const char *sha256; /* files, hex; NULL for the others */
-	/* Files: where the bytes are, immutable: an object below commits/ and a range of it. Size 0: none. */
-	const char *object; /* "<epoch>-<seq>/pack-0" */
-	uint64_t offset;
-	/* Published plainly: not when its name can't be a key or lies under odd/. */
-	bool unpublished;
-	const char *link;		/* hard links: path of the group's first entry; NULL: none. Reserved */
-	const struct json_pair *xattrs; /* user.*; values in hex. Reserved */
-	size_t n_xattrs;
+	/* Files of size > 0: where the bytes are, immutable: an object below commits/ and a range of it.
+	 * NULL: in no commit yet. */
+	const char *object; /* "<epoch>-<seq>/<name>" */
+	/*
+	 * The tag of a foreign plain object at this path that was seen and taken in or
+	 * overruled, so that it may be replaced as long as it has this tag. Of a
+	 * directory: its marker's. NULL: none.
+	 */
+	const char *tag;
+	uint64_t size, offset;
+	int64_t mtime_ns;
+	/* Of the file on this node; not in a record. 0: not known. */
+	int64_t ctime_ns;
+	uint64_t ino;
+	uint32_t uid, gid; /* as the container sees them */
+	uint16_t mode;	   /* permission bits and sticky; no set-id */
+	uint8_t type;	   /* enum entry_type */
+	uint8_t flags;	   /* enum entry_flags */
+	unsigned char sha256[SHA256_LEN]; /* files */
 };
 
 struct manifest {
 	struct arena arena;
-	struct entry *entries; /* sorted by path */
-	size_t n;
-	uint64_t epoch, seq;
+	struct entry *entries; /* sorted by path, bytewise */
+	size_t n, room;
+	struct entry root;     /* the volume's own directory; path "" */
+	uint64_t epoch, seq;   /* of the commit; 0: none */
+	uint64_t files, bytes; /* counted by manifest_sort */
+	const char *recent[8]; /* objects named last; see manifest_object */
+	/* An index: */
+	int64_t time_ns; /* when its stats were taken, of the file system's clock; 0: it has none */
+	char record_sha256[SHA256_HEX_MAX]; /* the commit it is of */
+	bool differs;			    /* from the record, by foreign changes */
 };
 
 void manifest_free(struct manifest *m);
+/* A zeroed entry at the end; good until the next. NULL: out of memory or past MANIFEST_MAX_ENTRIES. */
+struct entry *manifest_add(struct manifest *m);
+/* The same object name is kept once, mostly. NULL: out of memory. */
+const char *manifest_object(struct manifest *m, const char *object);
+/* Sorts and counts. */
+void manifest_sort(struct manifest *m);
+/* Sorted, paths unique, each entry's parent there and a directory (not asked of ENTRY_GONE*). -EINVAL names the path. */
+int manifest_check(const struct manifest *m, struct error *err);
 /* By binary search; NULL. */
-const struct entry *manifest_find(const struct manifest *m, const char *path);
-/* The record's bytes. */
-int manifest_write(struct strbuf *out, const struct manifest *m, struct error *err);
-/* Hostile input: bounded; paths safe, sorted, unique, no entry beneath a file or a symlink; each range inside its
- * bounds. */
-int manifest_parse(const char *text, size_t len, struct manifest *ret, struct error *err);
+struct entry *manifest_find(const struct manifest *m, const char *path);
+/* Is there any entry beneath this path (not ENTRY_GONE*)? */
+bool manifest_has_children(const struct manifest *m, const char *path);
+/* Removes the entries with ENTRY_DROP; keeps the order. */
+void manifest_drop(struct manifest *m);
+/* Is it something of the tree? */
+bool entry_in_tree(const struct entry *e);
+
+/* A hash as the entries hold it: of what h was fed, and of data. */
+void entry_hash_final(struct sha256 *h, unsigned char ret[SHA256_LEN]);
+void entry_hash_data(const void *data, size_t len, unsigned char ret[SHA256_LEN]);
+/* Of an open file of this size; -ESTALE when it has another. */
+int entry_hash_fd(int fd, uint64_t size, unsigned char ret[SHA256_LEN]);
+
+/* Nanoseconds since the epoch, kept within int64_t (to the year 2262); and back. */
+int64_t entry_time_ns(const struct timespec *t);
+struct timespec entry_timespec(int64_t ns);
 
 #endif

@@ -25,8 +25,8 @@
 
 enum store_result {
 	STORE_OK = 0,
-	STORE_ABSENT,	   /* no such object (or bucket: then err says so) */
-	STORE_FALSE,	   /* the condition did not hold (412, 409 BlobAlreadyExists) */
+	STORE_ABSENT,	   /* no such object. A missing bucket is STORE_FAILED: it must never look like an empty volume */
+	STORE_FALSE,	   /* the condition did not hold (412, 409 BlobAlreadyExists; IF_TAG on an absent object) */
 	STORE_THROTTLED,   /* still, after the retries */
 	STORE_REFUSED,	   /* credentials or permissions */
 	STORE_UNREACHABLE, /* no connection, time-out before anything was sent, 5xx on a read */
@@ -67,7 +67,7 @@ struct store_op {
 	const char *mark;   /* value of the metadata "volrun"; NULL: none */
 	const char *content_type; /* NULL: application/octet-stream */
 
-	/* COPY: from another key of this store. */
+	/* COPY: from another key of this store. `size` is the source's, where the caller knows it: above 5 GiB S3 must. */
 	const char *source;
 
 	/* PUT, DELETE, COPY. A store that can't honour one on DELETE/COPY ignores it (store_caps). */
@@ -119,6 +119,7 @@ struct store_vtable {
 struct store {
 	const struct store_vtable *ops;
 	const char *name;  /* as in the config, for messages */
+	char *place;	   /* "bucket b", "directory /d": for messages; the store's */
 	unsigned caps;	   /* STORE_CAP_* */
 	unsigned parallel; /* how many requests at once do good, by default */
 	/*
@@ -135,7 +136,7 @@ struct store {
 	 */
 	const char *fence_key;
 	uint64_t fence_epoch;
-	*store_fs.h.* /
+	unsigned quirks; /* STORE_QUIRK_*; see store_quirks */
 };
 
 /* The part of a store's configuration that is the same for all; hooks/config.h fills it. */
@@ -173,8 +174,24 @@ void store_close(struct store *s);
  */
 int store_probe(struct store *s, struct error *err);
 
+/*
+ * What the probe found out about the endpoint. A caller that remembers a probe
+ * remembers these with it and hands them to the next store it opens: without
+ * them an endpoint with quirks can't do a conditional replace.
+ */
+enum {
+	STORE_QUIRK_BARE_TAG = 1,  /* If-Match holds only with the tag unquoted (Ceph RGW) */
+	STORE_QUIRK_DELETE_IF = 2, /* enforces conditions on DELETE: caps gets STORE_CAP_DELETE_IF */
+	STORE_QUIRK_COPY_IF = 4,   /* enforces conditions on COPY: caps gets STORE_CAP_COPY_IF */
+};
+unsigned store_quirks(const struct store *s);
+void store_set_quirks(struct store *s, unsigned quirks);
+
+/* One op to its end. Returns op->result. DELETE of an absent key is STORE_OK. */
 enum store_result store_do(struct store *s, struct store_op *op);
+/* Many, s->parallel at once. next and done run in the calling thread; they don't call the store. */
 void store_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *), void *ctx);
+/* Each key that begins with prefix ("" : all). Keys that C strings can't hold (a NUL) are left out. */
 int store_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);
 
 #endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/applied.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "hooks/engine/tree.h"
+#include "oci/json.h"
+
+#define FORMAT 1
+
+struct header {
+	uint32_t format;
+	const char *kind;
+	uint64_t epoch, seq;
+	const char *record;
+};
+
+static const struct json_field header_fields[] = {
+    JSON_FIELD(struct header, format, "format", JSON_U32, .required = true),
+    JSON_FIELD(struct header, kind, "kind", JSON_STR, .required = true),
+    JSON_FIELD(struct header, epoch, "epoch", JSON_U64, .required = true),
+    JSON_FIELD(struct header, seq, "seq", JSON_U64, .required = true),
+    JSON_FIELD(struct header, record, "record", JSON_STR, .required = true),
+    {NULL},
+};
+static const struct json_table header_table = {"header", sizeof(struct header), header_fields, JSON_STRICT};
+
+struct line {
+	const char *path, *tag, *sha256;
+	uint64_t *end;
+};
+
+static const struct json_field line_fields[] = {
+    JSON_FIELD(struct line, path, "path", JSON_STR),
+    JSON_FIELD(struct line, tag, "tag", JSON_STR),
+    JSON_FIELD(struct line, sha256, "sha256", JSON_STR),
+    JSON_FIELD(struct line, end, "end", JSON_OPT_U64),
+    {NULL},
+};
+static const struct json_table line_table = {"entry", sizeof(struct line), line_fields, JSON_STRICT};
+
+static void add_json(struct stream_out *out, const struct json_table *table, const void *obj)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+
+	json_write(&text, table, obj, 0);
+	strbuf_addc(&text, '\n');
+	if (text.failed && out->failed == 0)
+		out->failed = -ENOMEM;
+	stream_add(out, text.data, text.failed ? 0 : text.len);
+}
+
+void applied_write_header(struct stream_out *out, uint64_t epoch, uint64_t seq, const char *record_sha256)
+{
+	struct header h = {FORMAT, "applied", epoch, seq, record_sha256};
+
+	add_json(out, &header_table, &h);
+}
+
+void applied_write_entry(struct stream_out *out, const struct applied_entry *e)
+{
+	char sha256[SHA256_HEX_MAX];
+	struct line l = {.path = e->path, .tag = e->tag, .sha256 = sha256};
+
+	hex_encode(e->sha256, SHA256_LEN, sha256);
+	add_json(out, &line_table, &l);
+}
+
+void applied_write_end(struct stream_out *out, uint64_t entries)
+{
+	struct line l = {.end = &entries};
+
+	add_json(out, &line_table, &l);
+}
+
+void applied_close(struct applied_in *a)
+{
+	stream_in_close(&a->in);
+	arena_free(&a->line);
+	free(a->last);
+	a->last = NULL;
+}
+
+static int read_header(struct applied_in *a, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char *text;
+	struct header h;
+	size_t len;
+	int r = stream_line(&a->in, &text, &len);
+
+	if (r <= 0)
+		return error_set(err, EINVAL, "applied table: no header");
+	r = json_parse(text, len, "applied table: line 1", &header_table, &arena, &h, err);
+	if (r < 0)
+		return r;
+	if (h.format != FORMAT || strcmp(h.kind, "applied") != 0 || strlen(h.record) >= sizeof(a->record_sha256))
+		return error_set(err, EINVAL, "applied table: format %" PRIu32 " is not known here", h.format);
+	a->seq = h.seq;
+	strcpy(a->record_sha256, h.record);
+	return 0;
+}
+
+int applied_open(struct applied_in *a, struct stream_in in, struct error *err)
+{
+	int r;
+
+	*a = (struct applied_in){.in = in};
+	a->last = calloc(1, MANIFEST_PATH_MAX + 1);
+	r = a->last ? read_header(a, err) : error_set(err, ENOMEM, "out of memory");
+	if (r < 0)
+		applied_close(a);
+	return r;
+}
+
+int applied_next(struct applied_in *a, struct applied_entry *ret, struct error *err)
+{
+	const char *text;
+	struct line l;
+	size_t len;
+	char where[64];
+	int r = stream_line(&a->in, &text, &len);
+
+	snprintf(where, sizeof(where), "applied table: line %" PRIu64, a->n + 2);
+	if (r <= 0)
+		return error_set(err, EINVAL, "%s: it ends in the middle", where);
+	arena_free(&a->line);
+	r = json_parse(text, len, where, &line_table, &a->line, &l, err);
+	if (r < 0)
+		return r;
+	if (l.end) {
+		if (*l.end != a->n || l.path || stream_line(&a->in, &text, &len) != 0)
+			return error_set(err, EINVAL, "%s: an end that is none", where);
+		return 0;
+	}
+	if (!l.path || !path_is_safe_relative(l.path, strlen(l.path)) || strlen(l.path) > MANIFEST_PATH_MAX ||
+	    strcmp(a->last, l.path) >= 0)
+		return error_set(err, EINVAL, "%s: a path that can't be, or not in its place", where);
+	if (!l.tag || !l.tag[0] || strlen(l.tag) >= STORE_TAG_MAX || !l.sha256 || strlen(l.sha256) != 2 * SHA256_LEN ||
+	    hex_decode(l.sha256, ret->sha256, SHA256_LEN) < 0 || a->n == MANIFEST_MAX_ENTRIES)
+		return error_set(err, EINVAL, "%s: a tag or hash that can't be", where);
+	strcpy(a->last, l.path);
+	a->n++;
+	ret->path = l.path;
+	ret->tag = l.tag;
+	return 1;
+}
+
+char *applied_key(struct arena *a, const struct volume *v, uint64_t seq)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "%" PRIu64 ".applied", seq);
+	return volume_key_meta(a, v, name);
+}
+
+/* The cache's copy, if it is of this seq. */
+static int open_kept(const struct volume *v, uint64_t seq, uint64_t *ret_size)
+{
+	_cleanup_close_ int fd = openat(v->cache.dir_fd, "applied", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(applied_close) struct applied_in a = {.in = {.fd = -1}};
+	struct error ignored = ERROR_INIT;
+	struct stream_in in;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || stream_in_open(&in, fd, 0, (uint64_t)st.st_size, false) < 0)
+		return -ENOENT;
+	if (applied_open(&a, in, &ignored) < 0 || a.seq != seq)
+		return -ENOENT;
+	*ret_size = (uint64_t)st.st_size;
+	return TAKE_FD(fd);
+}
+
+void applied_forget(const struct volume *v)
+{
+	unlinkat(v->cache.dir_fd, "applied", 0);
+}
+
+void applied_keep(const struct volume *v, int fd, uint64_t size)
+{
+	_cleanup_close_ int out = -1;
+	off_t offset = 0;
+
+	unlinkat(v->cache.dir_fd, "applied.new", 0);
+	out = openat(v->cache.dir_fd, "applied.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	while (out >= 0 && (uint64_t)offset < size) {
+		ssize_t n = copy_file_range(fd, &offset, out, NULL, size - (uint64_t)offset, 0);
+
+		if (n <= 0)
+			break;
+	}
+	if (out >= 0 && (uint64_t)offset == size && fdatasync(out) == 0)
+		renameat(v->cache.dir_fd, "applied.new", v->cache.dir_fd, "applied");
+	unlinkat(v->cache.dir_fd, "applied.new", 0);
+}
+
+int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_size)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_close_ int fd = -1;
+	struct store_op op;
+
+	*ret_fd = -1;
+	*ret_size = 0;
+	if (seq == 0 || x->failed < 0 || (*ret_fd = open_kept(x->v, seq, ret_size)) >= 0)
+		return x->failed;
+	*ret_fd = -1;
+	store_op_init(&op, STORE_GET, applied_key(&a, x->v, seq));
+	fd = op.out_fd = tree_tmpfile(x->v);
+	if (!op.key || fd < 0) {
+		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
+		return x->failed;
+	}
+	if (!transfer_go_on(x))
+		return x->failed;
+	x->report->data_requests++;
+	if (store_do(x->v->store, &op) == STORE_ABSENT)
+		return 0;
+	if (op.result != STORE_OK)
+		transfer_fail_op(x, &op);
+	else if (op.got_size > APPLIED_MAX_SIZE)
+		transfer_fail(x, EFBIG, "applied table: %" PRIu64 " bytes are too many", op.got_size);
+	if (x->failed < 0)
+		return x->failed;
+	applied_keep(x->v, fd, op.got_size);
+	*ret_size = op.got_size;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+void applied_free(struct applied *a)
+{
+	free(a->entries);
+	arena_free(&a->arena);
+	*a = (struct applied){0};
+}
+
+static int add_entry(struct applied *a, size_t *room, const struct applied_entry *e)
+{
+	if (a->n == *room) {
+		size_t n = *room ? *room * 2 : 64;
+		struct applied_entry *entries = reallocarray(a->entries, n, sizeof(*entries));
+
+		if (!entries)
+			return -ENOMEM;
+		a->entries = entries;
+		*room = n;
+	}
+	a->entries[a->n] = *e;
+	a->entries[a->n].path = arena_strdup(&a->arena, e->path);
+	a->entries[a->n].tag = arena_strdup(&a->arena, e->tag);
+	return a->entries[a->n].path && a->entries[a->n++].tag ? 0 : -ENOMEM;
+}
+
+static int read_table(int fd, uint64_t size, struct applied *ret, struct error *err)
+{
+	_cleanup_(applied_close) struct applied_in in = {.in = {.fd = -1}};
+	struct applied_entry e;
+	struct stream_in stream;
+	size_t room = 0;
+	int r;
+
+	if (stream_in_open(&stream, fd, 0, size, false) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	r = applied_open(&in, stream, err);
+	while (r >= 0 && (r = applied_next(&in, &e, err)) > 0)
+		if (add_entry(ret, &room, &e) < 0)
+			return error_set(err, ENOMEM, "out of memory");
+	return r;
+}
+
+int applied_load(struct transfer *x, uint64_t seq, struct applied *ret)
+{
+	_cleanup_(applied_free) struct applied a = {0};
+	struct error err = ERROR_INIT;
+	int r = 0;
+
+	/* The second time from the store: the cache's copy may be broken. */
+	for (int i = 0; i < 2; i++) {
+		_cleanup_close_ int fd = -1;
+		uint64_t size;
+
+		if (applied_fetch(x, seq, &fd, &size) < 0)
+			return x->failed;
+		r = fd < 0 ? 0 : read_table(fd, size, &a, &err);
+		if (r >= 0) {
+			*ret = a;
+			a = (struct applied){0};
+			return 0;
+		}
+		applied_free(&a);
+		applied_forget(x->v);
+	}
+	transfer_fail(x, -r, "%s", err.msg);
+	return x->failed;
+}
+
+size_t applied_find(const struct applied *a, const char *path)
+{
+	size_t lo = 0, hi = a->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int cmp = strcmp(a->entries[mid].path, path);
+
+		if (cmp == 0)
+			return mid;
+		if (cmp < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return SIZE_MAX;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/commit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "hooks/engine/applied.h"
+#include "hooks/engine/index.h"
+#include "hooks/engine/pack.h"
+#include "hooks/engine/publish.h"
+#include "hooks/engine/scan.h"
+#include "hooks/engine/tree.h"
+
+/* While it exists, the store changes nothing without the lease. */
+struct fence {
+	struct store *store;
+	struct arena arena;
+};
+
+static int fence_begin(struct fence *f, struct volume *v, struct lease *l, struct error *err)
+{
+	*f = (struct fence){.store = v->store};
+	v->store->fence_key = volume_key_meta(&f->arena, v, "head");
+	if (!v->store->fence_key)
+		return error_set(err, ENOMEM, "out of memory");
+	v->store->fence_epoch = lease_epoch(l);
+	v->store->valid = lease_valid;
+	v->store->valid_ctx = l;
+	return 0;
+}
+
+static void fence_end(struct fence *f)
+{
+	if (!f->store)
+		return;
+	f->store->fence_key = NULL;
+	f->store->valid = NULL;
+	f->store->valid_ctx = NULL;
+	arena_free(&f->arena);
+}
+
+struct commit {
+	struct transfer x;
+	struct lease *lease;
+	struct head head;
+	struct arena arena;
+	struct fence fence;
+	int root_fd;
+	struct manifest base, m; /* m's strings are base's in part */
+	struct stage *stage;
+	bool has_index;
+};
+
+static void commit_end(struct commit *c)
+{
+	stage_free(c->stage);
+	manifest_free(&c->m);
+	manifest_free(&c->base);
+	cleanup_close(&c->root_fd);
+	fence_end(&c->fence);
+	arena_free(&c->arena);
+}
+
+static const char *record_name(const struct head *h)
+{
+	return h->commit.seq > 0 ? h->commit.sha256 : "";
+}
+
+/* The last commit: as the index knows it, else as its record says, and then every file is read. */
+static int load_base(struct commit *c)
+{
+	struct transfer *x = &c->x;
+	int r;
+
+	c->has_index = index_load(x->v, &c->base) == 0;
+	if (c->has_index && !strcmp(c->base.record_sha256, record_name(&c->head)))
+		return 0;
+	if (c->has_index)
+		manifest_free(&c->base);
+	c->has_index = false;
+	r = restore_manifest(x->v, &c->head.commit, &c->base, x->err);
+	for (size_t i = 0; r == 0 && i < c->base.n; i++) {
+		struct entry *e = &c->base.entries[i];
+
+		/* It is published: what the record says of plain objects is done. */
+		if (!entry_in_tree(e))
+			e->flags |= ENTRY_DROP;
+		else if (e->type != ENTRY_DIR)
+			e->tag = NULL;
+	}
+	if (r == 0)
+		manifest_drop(&c->base);
+	return r;
+}
+
+/* Foreign objects that the run deleted are to go from the plain copy too; notes on others are carried on. */
+static int add_gone(struct commit *c)
+{
+	size_t n = c->m.n;
+
+	for (size_t i = 0; i < c->base.n; i++) {
+		const struct entry *b = &c->base.entries[i];
+		struct entry *e;
+
+		if (!b->tag)
+			continue;
+		/* Only the sorted part is searched; what is added is of other paths. */
+		c->m.n = n;
+		e = manifest_find(&c->m, b->path);
+		c->m.n = n;
+		if (e)
+			continue;
+		e = manifest_add(&c->m);
+		if (!e)
+			return error_set(c->x.err, ENOMEM, "out of memory");
+		e->path = b->path;
+		e->tag = b->tag;
+		e->type = b->type == ENTRY_DIR || b->type == ENTRY_GONE_DIR ? ENTRY_GONE_DIR : ENTRY_GONE;
+		n++;
+	}
+	manifest_sort(&c->m);
+	return 0;
+}
+
+static bool differs(const struct entry *a, const struct entry *b)
+{
+	if (a->type != b->type || a->mode != b->mode || a->uid != b->uid || a->gid != b->gid)
+		return true;
+	if (a->type == ENTRY_SYMLINK)
+		return a->mtime_ns != b->mtime_ns || strcmp(a->target, b->target) != 0;
+	if (a->type == ENTRY_FILE)
+		return a->mtime_ns != b->mtime_ns || a->size != b->size || memcmp(a->sha256, b->sha256, SHA256_LEN);
+	/* A directory's time alone says only that something came and went. */
+	return false;
+}
+
+/* Counts what is different from the last commit. false: nothing is. */
+static bool count_changes(struct commit *c)
+{
+	struct transfer_report *r = c->x.report;
+	bool changed = c->base.differs || differs(&c->m.root, &c->base.root);
+	const struct entry *e;
+
+	for (size_t i = 0; i < c->m.n; i++) {
+		if (!entry_in_tree(&c->m.entries[i]))
+			continue;
+		e = manifest_find(&c->base, c->m.entries[i].path);
+		if (e && !differs(&c->m.entries[i], e))
+			continue;
+		*(e ? &r->files_changed : &r->files_added) += 1;
+		changed = true;
+	}
+	for (size_t i = 0; i < c->base.n; i++) {
+		if (!entry_in_tree(&c->base.entries[i]))
+			continue;
+		e = manifest_find(&c->m, c->base.entries[i].path);
+		if (!e || !entry_in_tree(e)) {
+			r->files_deleted++;
+			changed = true;
+		}
+	}
+	return changed;
+}
+
+/* The tree is the commit now; the next scan and the next start may rely on it. */
+static int note_clean(struct commit *c, const struct head_commit *commit)
+{
+	struct transfer *x = &c->x;
+	int r;
+
+	for (size_t i = 0; i < c->m.n; i++)
+		c->m.entries[i].flags &= ENTRY_REPUBLISH;
+	c->m.epoch = commit->epoch;
+	c->m.seq = commit->seq;
+	snprintf(c->m.record_sha256, sizeof(c->m.record_sha256), "%s", commit->seq > 0 ? commit->sha256 : "");
+	r = index_write(x->v, &c->m, x->err);
+	if (r == 0)
+		r = cache_mark_clean(&x->v->cache, commit->epoch, commit->seq, c->m.record_sha256, x->err);
+	return r;
+}
+
+static int scan_and_stage(struct commit *c)
+{
+	struct transfer *x = &c->x;
+	int r;
+
+	c->root_fd = tree_open(x->v->cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY);
+	if (c->root_fd < 0)
+		return tree_error(x->err, c->root_fd, "cache: the tree can't be opened");
+	r = load_base(c);
+	if (r == 0)
+		r = scan_tree(x->v, c->root_fd, &c->base, true, &c->m, x->report, x->err);
+	if (r == 0)
+		r = add_gone(c);
+	if (r < 0)
+		return r;
+	c->m.epoch = lease_epoch(c->lease);
+	c->m.seq = c->head.commit.seq + 1;
+	c->stage = stage_new(x, c->root_fd, c->m.epoch, c->m.seq);
+	if (!c->stage)
+		return error_set(x->err, ENOMEM, "out of memory");
+	return stage_files(c->stage, &c->base, &c->m);
+}
+
+/* Record, register, marks. */
+static int commit_changes(struct commit *c)
+{
+	struct head_stats stats = {.files = c->m.files, .bytes = c->m.bytes};
+	struct head_commit commit;
+	int r;
+
+	r = stage_record(c->stage, &c->m, &commit);
+	if (r == 0)
+		r = lease_commit(c->lease, &commit, &stats, c->x.err);
+	return r < 0 ? r : note_clean(c, &commit);
+}
+
+/* What the plain copy was told needs no telling again. */
+static int forget_done(struct commit *c)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->m.n; i++) {
+		struct entry *e = &c->m.entries[i];
+
+		any |= !entry_in_tree(e) || (e->tag && e->type != ENTRY_DIR) || (e->flags & ENTRY_REPUBLISH);
+		if (!entry_in_tree(e))
+			e->flags |= ENTRY_DROP;
+		else if (e->type != ENTRY_DIR)
+			e->tag = NULL;
+		e->flags &= (uint8_t)~ENTRY_REPUBLISH;
+	}
+	if (!any)
+		return 0;
+	manifest_drop(&c->m);
+	return index_write(c->x.v, &c->m, c->x.err);
+}
+
+/* A failure here is the next holder's work, not this commit's failure. */
+static void publish_changes(struct commit *c, uint64_t *ret_applied_seq)
+{
+	struct error err = ERROR_INIT;
+	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
+
+	if (publish_run(&x, &c->m, c->head.applied_seq) < 0) {
+		report_warning(c->x.report, "the plain copy is not complete yet: %.400s", err.msg);
+		return;
+	}
+	c->x.err = &err;
+	forget_done(c);
+	*ret_applied_seq = c->m.seq;
+}
+
+static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
+{
+	struct transfer *x = &c->x;
+	uint64_t applied;
+	int r;
+
+	/* The commit before must be published. */
+	r = publish_redo(x->v, c->lease, &applied, x->err);
+	if (r == 0)
+		r = fence_begin(&c->fence, x->v, c->lease, x->err);
+	if (r < 0)
+		return r;
+	lease_head(c->lease, &c->arena, &c->head);
+	c->head.applied_seq = applied;
+	r = scan_and_stage(c);
+	if (r < 0)
+		return r;
+	*ret_applied_seq = applied;
+	if (!count_changes(c)) {
+		c->m.root.mtime_ns = c->base.root.mtime_ns;
+		return note_clean(c, &c->head.commit);
+	}
+	r = commit_changes(c);
+	if (r == 0)
+		publish_changes(c, ret_applied_seq);
+	return r;
+}
+
+int commit_run(struct volume *v, struct lease *l, struct transfer_report *report, uint64_t *ret_applied_seq,
+	       struct error *err)
+{
+	struct commit c = {.x = {.v = v, .report = report, .err = err}, .lease = l, .root_fd = -1};
+	uint64_t applied_seq = 0;
+	int r;
+
+	r = commit_steps(&c, &applied_seq);
+	commit_end(&c);
+	if (r == 0)
+		*ret_applied_seq = applied_seq;
+	return r;
+}
+
+/* Where the table of the commit is, its publishing came to its end. */
+static bool is_published(struct transfer *x, const struct head_commit *commit)
+{
+	_cleanup_(applied_close) struct applied_in table = {.in = {.fd = -1}};
+	_cleanup_close_ int fd = -1;
+	struct error ignored = ERROR_INIT;
+	struct stream_in in;
+	uint64_t size;
+
+	if (applied_fetch(x, commit->seq, &fd, &size) < 0 || fd < 0 || stream_in_open(&in, fd, 0, size, false) < 0)
+		return false;
+	return applied_open(&table, in, &ignored) == 0 && !strcmp(table.record_sha256, commit->sha256);
+}
+
+static int redo(struct transfer *x, struct lease *l, const struct head *head)
+{
+	_cleanup_(manifest_free) struct manifest m = {0};
+	_cleanup_(fence_end) struct fence fence = {0};
+	int r;
+
+	r = fence_begin(&fence, x->v, l, x->err);
+	if (r == 0 && !is_published(x, &head->commit)) {
+		if (x->failed == 0)
+			r = restore_manifest(x->v, &head->commit, &m, x->err);
+		if (r == 0)
+			r = publish_run(x, &m, head->applied_seq);
+	}
+	return r < 0 ? r : lease_applied(l, head->commit.seq, x->err);
+}
+
+int publish_redo(struct volume *v, struct lease *l, uint64_t *ret_applied_seq, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct transfer_report ignored = {0};
+	struct transfer x = {.v = v, .report = &ignored, .err = err};
+	struct head head;
+	int r = 0;
+
+	lease_head(l, &arena, &head);
+	if (head.applied_seq < head.commit.seq)
+		r = redo(&x, l, &head);
+	if (r == 0)
+		*ret_applied_seq = head.commit.seq;
+	return r;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/fetch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+
+#define RANGE_MAX (8u << 20) /* of a request for neighbours */
+#define GAP_MAX (64u << 10)  /* what is read and thrown away rather than asked around */
+#define PIECE (32u << 20)    /* of a large file */
+#define COPY_BUFFER 65536
+
+/* A file that is read on its own. */
+struct large {
+	struct entry *e;
+	int fd;
+	char name[64];
+	uint64_t asked; /* bytes requested so far */
+	unsigned pieces;
+};
+
+/* One request: a range of a pack with the files in it, or a piece of a large file. */
+struct job {
+	struct store_op op;
+	char key[STORE_KEY_MAX + 1];
+	struct entry **files;
+	size_t n;
+	struct large *large;
+};
+
+struct fetch {
+	struct transfer *x;
+	struct tree *t;
+	const struct plain *plain;
+	struct entry **entries;
+	size_t n, next;
+	struct large *large; /* of which pieces are still to be asked */
+	struct sha256 *hash;
+	char *buffer;
+};
+
+static bool is_foreign(const struct entry *e)
+{
+	return !e->object && (e->flags & ENTRY_FOREIGN);
+}
+
+/* By object and offset: neighbours in a pack beside each other; what has no object first. */
+static int by_place(const void *a, const void *b)
+{
+	const struct entry *x = *(struct entry *const *)a, *y = *(struct entry *const *)b;
+	int cmp;
+
+	if (!x->object || !y->object) {
+		if (x->object || y->object)
+			return x->object ? 1 : -1;
+		return strcmp(x->path, y->path);
+	}
+	cmp = strcmp(x->object, y->object);
+	if (cmp)
+		return cmp;
+	if (x->offset != y->offset)
+		return x->offset < y->offset ? -1 : 1;
+	return strcmp(x->path, y->path);
+}
+
+static void wrong_bytes(struct fetch *f, const struct entry *e)
+{
+	transfer_fail(f->x, EBADMSG,
+		      "the store has other bytes for \"%.300s\" than its commit (object %s, sha256 differs); restore "
+		      "that object from a backup",
+		      e->path, e->object ? e->object : "none");
+}
+
+/* Copies a range of the pack's file into a new file of the tree, if its hash is right. */
+static int unpack(struct fetch *f, int fd, off_t offset, const struct entry *e)
+{
+	_cleanup_close_ int out = -1;
+	unsigned char hash[SHA256_LEN];
+	char name[64];
+	int r = 0;
+
+	out = tree_create(f->t, name);
+	if (out < 0)
+		return out;
+	for (uint64_t left = e->size; left > 0 && r == 0;) {
+		size_t n = left < COPY_BUFFER ? (size_t)left : COPY_BUFFER;
+
+		r = pread_full(fd, f->buffer, n, offset);
+		if (r == 0)
+			r = write_all(out, f->buffer, n);
+		sha256_update(f->hash, f->buffer, n);
+		offset += (off_t)n;
+		left -= n;
+	}
+	entry_hash_final(f->hash, hash);
+	if (r == 0 && memcmp(hash, e->sha256, SHA256_LEN) != 0) {
+		wrong_bytes(f, e);
+		r = -EBADMSG;
+	}
+	if (r == 0)
+		r = tree_install(f->t, out, name, e);
+	if (r < 0)
+		tree_discard(f->t, name);
+	return r;
+}
+
+static void file_failed(struct fetch *f, int r, const struct entry *e)
+{
+	struct error why = ERROR_INIT;
+
+	if (r >= 0 || f->x->failed < 0)
+		return;
+	tree_error(&why, r, "cache: can't write \"%.300s\"", e->path);
+	transfer_fail(f->x, -r, "%s", why.msg);
+}
+
+static void unpack_all(struct fetch *f, const struct job *j)
+{
+	for (size_t i = 0; i < j->n && f->x->failed == 0; i++) {
+		const struct entry *e = j->files[i];
+
+		file_failed(f, unpack(f, j->op.out_fd, (off_t)(e->offset - j->op.offset), e), e);
+	}
+}
+
+/* Is the foreign object that was read the one that was listed? Notes what it is. */
+static bool foreign_as_seen(struct fetch *f, const struct job *j)
+{
+	struct entry *e = j->large->e;
+
+	if (j->op.got_size == e->size && (j->op.tag[0] == '\0' || !strcmp(j->op.tag, e->tag)))
+		return true;
+	transfer_fail(f->x, EAGAIN, "\"%.300s\" was changed by another tool while it was being read; try again",
+		      e->path);
+	return false;
+}
+
+static void finish_large(struct fetch *f, struct large *l)
+{
+	unsigned char hash[SHA256_LEN];
+	int r = entry_hash_fd(l->fd, l->e->size, hash);
+
+	if (r == 0 && is_foreign(l->e))
+		memcpy(l->e->sha256, hash, SHA256_LEN);
+	if (r == 0 && memcmp(hash, l->e->sha256, SHA256_LEN) != 0) {
+		wrong_bytes(f, l->e);
+		return;
+	}
+	if (r == 0)
+		r = tree_install(f->t, l->fd, l->name, l->e);
+	file_failed(f, r, l->e);
+}
+
+static void large_free(struct fetch *f, struct large *l)
+{
+	if (l->fd >= 0) {
+		tree_discard(f->t, l->name); /* of no effect once it is installed */
+		close(l->fd);
+	}
+	if (f->large == l)
+		f->large = NULL;
+	free(l);
+}
+
+static void job_free(struct fetch *f, struct job *j)
+{
+	struct large *l = j->large;
+
+	if (l && --l->pieces == 0 && (f->large != l || f->x->failed < 0))
+		large_free(f, l);
+	if (!l && j->op.out_fd >= 0)
+		close(j->op.out_fd);
+	free(j);
+}
+
+static void done(void *ctx, struct store_op *op)
+{
+	struct fetch *f = ctx;
+	struct job *j = op->user;
+	bool whole;
+
+	f->x->report->data_requests++;
+	f->x->report->bytes_in += op->got_size;
+	if (op->result != STORE_OK) {
+		if (j->large && is_foreign(j->large->e) && op->result == STORE_ABSENT)
+			transfer_fail(f->x, EAGAIN, "\"%.300s\" was removed by another tool meanwhile; try again",
+				      j->large->e->path);
+		transfer_fail_op(f->x, op);
+	} else if (op->length > 0 && op->got_size != op->length) {
+		transfer_fail(f->x, EBADMSG, "the store's object %.600s is shorter than its commit says", j->key);
+	} else if (!j->large) {
+		unpack_all(f, j);
+	} else {
+		whole = j->large->pieces == 1 && f->large != j->large;
+		if (!is_foreign(j->large->e) || foreign_as_seen(f, j))
+			if (whole && f->x->failed == 0)
+				finish_large(f, j->large);
+	}
+	job_free(f, j);
+}
+
+static struct job *new_job(struct fetch *f, const struct entry *e)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct job *j = calloc(1, sizeof(*j));
+	const char *name = NULL, *key = NULL;
+
+	if (is_foreign(e)) {
+		key = j ? plain_key(f->plain, e->path, j->key) : NULL;
+	} else {
+		name = arena_printf(&a, "commits/%s", e->object);
+		key = name ? volume_key_meta(&a, f->x->v, name) : NULL;
+	}
+	if (!j || !key) {
+		free(j);
+		transfer_fail(f->x, ENOMEM, "out of memory");
+		return NULL;
+	}
+	if (key != j->key)
+		snprintf(j->key, sizeof(j->key), "%s", key);
+	store_op_init(&j->op, STORE_GET, j->key);
+	j->op.user = j;
+	return j;
+}
+
+static struct store_op *next_piece(struct fetch *f)
+{
+	struct large *l = f->large;
+	struct job *j = new_job(f, l->e);
+	uint64_t left = l->e->size - l->asked;
+
+	if (!j)
+		return NULL;
+	j->large = l;
+	j->op.out_fd = l->fd;
+	j->op.out_offset = (off_t)l->asked;
+	if (!is_foreign(l->e)) {
+		j->op.offset = l->e->offset + l->asked;
+		j->op.length = left < PIECE ? left : PIECE;
+		l->asked += j->op.length;
+	} else {
+		l->asked = l->e->size;
+	}
+	l->pieces++;
+	if (l->asked == l->e->size)
+		f->large = NULL;
+	return &j->op;
+}
+
+static struct store_op *begin_large(struct fetch *f)
+{
+	struct large *l = calloc(1, sizeof(*l));
+	struct store_op *op;
+
+	if (!l) {
+		transfer_fail(f->x, ENOMEM, "out of memory");
+		return NULL;
+	}
+	l->e = f->entries[f->next++];
+	l->fd = tree_create(f->t, l->name);
+	f->large = l;
+	file_failed(f, l->fd, l->e);
+	op = l->fd < 0 ? NULL : next_piece(f);
+	if (!op)
+		large_free(f, l);
+	return op;
+}
+
+/* As many neighbours as one request may hold. */
+static struct store_op *begin_range(struct fetch *f)
+{
+	struct entry *first = f->entries[f->next];
+	uint64_t end = first->offset + first->size;
+	struct job *j = new_job(f, first);
+
+	if (!j)
+		return NULL;
+	j->files = f->entries + f->next;
+	while (f->next < f->n) {
+		const struct entry *e = f->entries[f->next];
+		uint64_t e_end = e->offset + e->size;
+
+		if (strcmp(e->object, first->object) != 0 || e->offset > end + GAP_MAX ||
+		    (j->n > 0 && e_end - first->offset > RANGE_MAX))
+			break;
+		if (e_end > end)
+			end = e_end;
+		f->next++;
+		j->n++;
+	}
+	j->op.offset = first->offset;
+	j->op.length = end - first->offset;
+	j->op.out_fd = tree_tmpfile(f->x->v);
+	if (j->op.out_fd >= 0)
+		return &j->op;
+	file_failed(f, j->op.out_fd, first);
+	free(j);
+	return NULL;
+}
+
+static struct store_op *next(void *ctx)
+{
+	struct fetch *f = ctx;
+
+	if (!transfer_go_on(f->x))
+		return NULL;
+	if (f->large)
+		return next_piece(f);
+	/* What has no bytes needs no request. */
+	while (f->next < f->n && !f->entries[f->next]->object && f->entries[f->next]->size == 0) {
+		struct entry *e = f->entries[f->next++];
+
+		if (is_foreign(e))
+			entry_hash_data("", 0, e->sha256);
+		file_failed(f, unpack(f, -1, 0, e), e);
+		if (f->x->failed < 0)
+			return NULL;
+	}
+	if (f->next == f->n)
+		return NULL;
+	if (!f->entries[f->next]->object || f->entries[f->next]->size > RANGE_MAX)
+		return begin_large(f);
+	return begin_range(f);
+}
+
+int fetch_files(struct transfer *x, struct tree *t, const struct plain *plain, struct entry **entries, size_t n)
+{
+	struct fetch f = {.x = x, .t = t, .plain = plain, .entries = entries, .n = n};
+	int64_t begin = clock_boottime_ns();
+
+	f.hash = sha256_new();
+	f.buffer = malloc(COPY_BUFFER);
+	if (!f.hash || !f.buffer) {
+		transfer_fail(x, ENOMEM, "out of memory");
+	} else if (n > 0) {
+		qsort(entries, n, sizeof(*entries), by_place);
+		store_run(x->v->store, next, done, &f);
+	}
+	if (f.large && f.large->pieces == 0)
+		large_free(&f, f.large);
+	sha256_free(f.hash);
+	free(f.buffer);
+	x->report->data_ns += clock_boottime_ns() - begin;
+	return x->failed;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/sys.h"
+#include "hooks/engine/stream.h"
+#include "hooks/engine/tree.h"
+
+#define INDEX_MAGIC "volrun index 1\n"
+/* Two changes within a tick of the kernel's clock can have one time stamp. */
+#define TICK_NS (20 * NSEC_PER_MSEC)
+
+struct disk_header {
+	char magic[16];
+	uint64_t n, epoch, seq;
+	int64_t time_ns;
+	char record_sha256[SHA256_HEX_MAX];
+	uint8_t differs;
+};
+
+/* The strings follow it, in this order, without NULs. */
+struct disk_entry {
+	uint16_t path_len, target_len, object_len, tag_len;
+	uint64_t size, offset, ino;
+	int64_t mtime_ns, ctime_ns;
+	uint32_t uid, gid;
+	uint16_t mode;
+	uint8_t type, flags;
+	unsigned char sha256[SHA256_LEN];
+};
+
+static size_t length(const char *s)
+{
+	return s ? strlen(s) : 0;
+}
+
+static void write_entry(struct stream_out *out, const struct entry *e)
+{
+	struct disk_entry d;
+
+	memset(&d, 0, sizeof(d)); /* padding too */
+	d.path_len = (uint16_t)length(e->path);
+	d.target_len = (uint16_t)length(e->target);
+	d.object_len = (uint16_t)length(e->object);
+	d.tag_len = (uint16_t)length(e->tag);
+	d.size = e->size;
+	d.offset = e->offset;
+	d.ino = e->ino;
+	d.mtime_ns = e->mtime_ns;
+	d.ctime_ns = e->ctime_ns;
+	d.uid = e->uid;
+	d.gid = e->gid;
+	d.mode = e->mode;
+	d.type = e->type;
+	d.flags = e->flags & (ENTRY_FOREIGN | ENTRY_REPUBLISH);
+	memcpy(d.sha256, e->sha256, SHA256_LEN);
+	stream_add(out, &d, sizeof(d));
+	stream_add(out, e->path, d.path_len);
+	stream_add(out, e->target, d.target_len);
+	stream_add(out, e->object, d.object_len);
+	stream_add(out, e->tag, d.tag_len);
+}
+
+static int write_all_of(int fd, const struct manifest *m)
+{
+	_cleanup_(stream_out_close) struct stream_out out;
+	struct disk_header h;
+	char sha256[SHA256_HEX_MAX];
+	int r;
+
+	r = stream_out_open(&out, fd, 0);
+	if (r < 0)
+		return r;
+	memset(&h, 0, sizeof(h));
+	memcpy(h.magic, INDEX_MAGIC, sizeof(h.magic));
+	h.n = m->n;
+	h.epoch = m->epoch;
+	h.seq = m->seq;
+	h.time_ns = m->time_ns;
+	h.differs = m->differs;
+	memcpy(h.record_sha256, m->record_sha256, sizeof(h.record_sha256));
+	stream_add(&out, &h, sizeof(h));
+	write_entry(&out, &m->root);
+	for (size_t i = 0; i < m->n; i++)
+		write_entry(&out, &m->entries[i]);
+	r = stream_finish(&out, sha256);
+	if (r < 0)
+		return r;
+	stream_add(&out, sha256, sizeof(sha256));
+	return stream_finish(&out, NULL);
+}
+
+int index_write(const struct volume *v, const struct manifest *m, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	int r = 0;
+
+	unlinkat(v->cache.dir_fd, "index.new", 0);
+	fd = openat(v->cache.dir_fd, "index.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		r = -errno;
+	else
+		r = write_all_of(fd, m);
+	/* No fsync: the clean mark's syncfs comes after, and what is broken is only a loss of time. */
+	if (r == 0 && renameat(v->cache.dir_fd, "index.new", v->cache.dir_fd, "index") < 0)
+		r = -errno;
+	return r < 0 ? tree_error(err, r, "cache: can't write the index") : 0;
+}
+
+static int read_string(struct stream_in *in, struct manifest *m, size_t len, const char **ret)
+{
+	char *s;
+
+	if (len == 0)
+		return 0;
+	s = arena_alloc(&m->arena, len + 1);
+	*ret = s;
+	return s ? stream_read(in, s, len) : -ENOMEM;
+}
+
+static int read_entry(struct stream_in *in, struct manifest *m, struct entry *e)
+{
+	struct disk_entry d;
+	char object[256];
+	int r;
+
+	r = stream_read(in, &d, sizeof(d));
+	if (r < 0)
+		return r;
+	if (d.path_len > MANIFEST_PATH_MAX || d.target_len > MANIFEST_PATH_MAX || d.object_len >= sizeof(object) ||
+	    d.tag_len >= STORE_TAG_MAX)
+		return -EINVAL;
+	*e = (struct entry){.path = "", .size = d.size, .offset = d.offset, .ino = d.ino, .mtime_ns = d.mtime_ns};
+	e->ctime_ns = d.ctime_ns;
+	e->uid = d.uid;
+	e->gid = d.gid;
+	e->mode = d.mode;
+	e->type = d.type;
+	e->flags = d.flags;
+	memcpy(e->sha256, d.sha256, SHA256_LEN);
+	r = read_string(in, m, d.path_len, &e->path);
+	if (r == 0)
+		r = read_string(in, m, d.target_len, &e->target);
+	if (r == 0)
+		r = stream_read(in, object, d.object_len);
+	if (r == 0 && d.object_len > 0) {
+		object[d.object_len] = '\0';
+		e->object = manifest_object(m, object);
+		r = e->object ? 0 : -ENOMEM;
+	}
+	return r < 0 ? r : read_string(in, m, d.tag_len, &e->tag);
+}
+
+static int read_all_of(struct stream_in *in, struct manifest *m)
+{
+	char want[SHA256_HEX_MAX], got[SHA256_HEX_MAX];
+	struct disk_header h;
+	int r;
+
+	r = stream_read(in, &h, sizeof(h));
+	if (r < 0)
+		return r;
+	if (memcmp(h.magic, INDEX_MAGIC, sizeof(h.magic)) != 0 || h.n > MANIFEST_MAX_ENTRIES)
+		return -EINVAL;
+	m->epoch = h.epoch;
+	m->seq = h.seq;
+	m->time_ns = h.time_ns;
+	m->differs = h.differs;
+	memcpy(m->record_sha256, h.record_sha256, sizeof(m->record_sha256));
+	m->record_sha256[sizeof(m->record_sha256) - 1] = '\0';
+	r = read_entry(in, m, &m->root);
+	for (uint64_t i = 0; i < h.n && r == 0; i++) {
+		struct entry *e = manifest_add(m);
+
+		r = e ? read_entry(in, m, e) : -ENOMEM;
+	}
+	if (r < 0)
+		return r;
+	stream_in_hash(in, got);
+	r = stream_read(in, want, sizeof(want));
+	return r < 0 ? r : memcmp(want, got, sizeof(want)) ? -EINVAL : 0;
+}
+
+int index_load(const struct volume *v, struct manifest *ret)
+{
+	_cleanup_close_ int fd = openat(v->cache.dir_fd, "index", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(stream_in_close) struct stream_in in = {.fd = -1};
+	struct manifest m = {0};
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || stream_in_open(&in, fd, 0, (uint64_t)st.st_size, true) < 0)
+		return -ENOENT;
+	if (read_all_of(&in, &m) < 0) {
+		manifest_free(&m);
+		return -ENOENT;
+	}
+	manifest_sort(&m);
+	*ret = m;
+	return 0;
+}
+
+int index_now(const struct volume *v, int64_t *ret_ns, struct error *err)
+{
+	_cleanup_close_ int fd = tree_tmpfile(v);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return tree_error(err, fd < 0 ? fd : errno, "cache: can't make a file");
+	*ret_ns = entry_time_ns(&st.st_ctim);
+	return 0;
+}
+
+bool index_same(const struct manifest *m, const struct entry *e, const struct stat *st)
+{
+	int64_t ctime_ns = entry_time_ns(&st->st_ctim);
+	/* Whole seconds only: a file system that knows no parts of them. */
+	int64_t tick = ctime_ns % NSEC_PER_SEC ? TICK_NS : 2 * NSEC_PER_SEC;
+
+	if (m->time_ns == 0 || e->ino == 0)
+		return false;
+	if (e->ino != st->st_ino || e->ctime_ns != ctime_ns || e->mtime_ns != entry_time_ns(&st->st_mtim))
+		return false;
+	if (e->type == ENTRY_FILE && e->size != (uint64_t)st->st_size)
+		return false;
+	return ctime_ns < m->time_ns - tick;
+}
+
+void index_set_stat(struct entry *e, const struct stat *st)
+{
+	e->ino = st->st_ino;
+	e->ctime_ns = entry_time_ns(&st->st_ctim);
+}

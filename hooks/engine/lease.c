@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/lease.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/num.h"
+#include "hooks/engine/register.h"
+
+/* A holder of this node but another boot is dead, unless the node's id was copied: its tag must stand this long. */
+#define OTHER_BOOT_NS (25 * NSEC_PER_SEC)
+/* How often a change is made anew after an earlier write of ours landed late. */
+#define UPDATE_ATTEMPTS 3
+#define THREAD_STACK (256 * 1024)
+#define RETRY_MIN_NS (50 * NSEC_PER_MSEC)
+#define RETRY_MAX_NS NSEC_PER_SEC
+
+struct lease {
+	struct arena arena; /* of the key */
+	struct lease_config config;
+	uint64_t epoch;
+	pthread_mutex_t mutex; /* guards reg, and with it the store, and stop */
+	struct volume_register reg;
+	pthread_cond_t wake;
+	pthread_t thread;
+	bool threaded, stop;
+	/* What lease_valid reads: never behind a request. */
+	_Atomic int64_t valid_until;
+	atomic_bool lost;
+	int lost_fd;
+};
+
+static int64_t margin_ns(const struct lease *l)
+{
+	return l->config.ttl_ns / 6;
+}
+
+/* Brings validity and loss in line with what the register shows. */
+static void note_shown(struct lease *l)
+{
+	int64_t sent = register_shown_sent_ns(&l->reg);
+
+	if (sent >= 0 && l->reg.shown.epoch == l->epoch) {
+		bool held = l->reg.shown.state == HEAD_HELD;
+
+		atomic_store(&l->valid_until, held ? sent + l->config.ttl_ns - margin_ns(l) : 0);
+		return;
+	}
+	atomic_store(&l->valid_until, 0);
+	if (!atomic_exchange(&l->lost, true))
+		eventfd_write(l->lost_fd, 1);
+}
+
+bool lease_valid(void *lease)
+{
+	struct lease *l = lease;
+
+	return !atomic_load(&l->lost) && clock_boottime_ns() < atomic_load(&l->valid_until);
+}
+
+bool lease_lost(struct lease *l)
+{
+	return atomic_load(&l->lost);
+}
+
+int lease_lost_fd(const struct lease *l)
+{
+	return l->lost_fd;
+}
+
+uint64_t lease_epoch(const struct lease *l)
+{
+	return l->epoch;
+}
+
+static int error_lost(struct error *err)
+{
+	return error_set(err, ESTALE, "the lease was lost to another holder");
+}
+
+/*
+ * Changes what the register shows and brings it to the store. `change` returns
+ * 1 when there is nothing (more) to write, or a negative errno.
+ */
+typedef int (*change_fn)(struct head *next, const void *arg, struct error *err);
+
+static int update_locked(struct lease *l, change_fn change, const void *arg, struct error *err)
+{
+	int attempt, r;
+
+	for (attempt = 1;; attempt++) {
+		struct head next = l->reg.shown;
+
+		if (lease_lost(l))
+			return error_lost(err);
+		r = change(&next, arg, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		r = register_write(&l->reg, &next, err);
+		if (r == 0 || r == -ESTALE || r == -EAGAIN)
+			note_shown(l);
+		if (r == -ESTALE)
+			return error_lost(err);
+		if (r != -EAGAIN || attempt == UPDATE_ATTEMPTS)
+			return r;
+	}
+}
+
+/* A renewal is the register as it is, with a new nonce. */
+static int change_nothing(struct head *next, const void *arg, struct error *err)
+{
+	(void)next, (void)arg, (void)err;
+	return 0;
+}
+
+/* --- the thread that renews ------------------------------------------------- */
+
+static int64_t clamp(int64_t v, int64_t min, int64_t max)
+{
+	return v < min ? min : v > max ? max : v;
+}
+
+/* Waits under the mutex for ns, or until the thread is to stop. */
+static void thread_sleep(struct lease *l, int64_t ns)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += ns / NSEC_PER_SEC;
+	ts.tv_nsec += ns % NSEC_PER_SEC;
+	if (ts.tv_nsec >= NSEC_PER_SEC) {
+		ts.tv_sec++;
+		ts.tv_nsec -= NSEC_PER_SEC;
+	}
+	while (!l->stop && pthread_cond_timedwait(&l->wake, &l->mutex, &ts) == 0)
+		;
+}
+
+static void *renew_loop(void *arg)
+{
+	struct lease *l = arg;
+	int64_t pause = l->config.renew_ns;
+
+	pthread_mutex_lock(&l->mutex);
+	for (;;) {
+		struct error ignored = ERROR_INIT;
+
+		thread_sleep(l, pause);
+		if (l->stop || lease_lost(l))
+			break;
+		if (update_locked(l, change_nothing, NULL, &ignored) == 0)
+			pause = l->config.renew_ns;
+		else
+			pause = clamp(l->config.renew_ns / 10, RETRY_MIN_NS, RETRY_MAX_NS);
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return NULL;
+}
+
+static int thread_start(struct lease *l, struct error *err)
+{
+	pthread_attr_t attr;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK);
+	r = pthread_create(&l->thread, &attr, renew_loop, l);
+	pthread_attr_destroy(&attr);
+	if (r != 0)
+		return error_set(err, r, "can't start the thread that renews the lease (error %d)", r);
+	l->threaded = true;
+	return 0;
+}
+
+static void thread_stop(struct lease *l)
+{
+	if (!l->threaded)
+		return;
+	pthread_mutex_lock(&l->mutex);
+	l->stop = true;
+	pthread_cond_signal(&l->wake);
+	pthread_mutex_unlock(&l->mutex);
+	pthread_join(l->thread, NULL);
+	l->threaded = false;
+}
+
+/* --- acquire ------------------------------------------------------------------ */
+
+struct waiting {
+	char tag[STORE_TAG_MAX]; /* the one that stands, */
+	int64_t since_ns;	 /* seen first then (after the answer came) */
+	int64_t deadline_ns;
+	int64_t start_ns;
+	int cancel_fd;
+};
+
+int lease_error_held(const struct head_holder *holder, int64_t waited_ns, struct error *err)
+{
+	const char *node = holder->node_name && *holder->node_name ? holder->node_name : holder->node;
+	char waited[32];
+
+	if (waited_ns >= NSEC_PER_SEC / 2)
+		snprintf(waited, sizeof(waited), "%" PRId64 "s", (waited_ns + NSEC_PER_SEC / 2) / NSEC_PER_SEC);
+	else
+		snprintf(waited, sizeof(waited), "%" PRId64 "ms", waited_ns / NSEC_PER_MSEC);
+	return error_set(err, ETIMEDOUT, "lease held by %s (container %s, since %s), waited %s", node ? node : "?",
+			 holder->container ? holder->container : "?", holder->since ? holder->since : "?", waited);
+}
+
+/* How long the tag must have stood before the lease may be taken; 0: at once. */
+static int64_t patience_ns(const struct head *h, const struct lease_identity *id)
+{
+	int64_t expiry = (int64_t)h->ttl_ms * NSEC_PER_MSEC / 4 * 5;
+
+	if (h->state == HEAD_FREE)
+		return 0;
+	if (strcmp(h->holder.node, id->node) != 0)
+		return expiry;
+	/* The caller has the node's lock of this volume: the holder's keeper is dead. */
+	if (strcmp(h->holder.boot_id, id->boot_id) == 0)
+		return 0;
+	return expiry < OTHER_BOOT_NS ? expiry : OTHER_BOOT_NS;
+}
+
+/* After a read: how long is still to wait before the lease may be taken. */
+static int64_t turn_in(struct lease *l, const struct lease_identity *id, struct waiting *w)
+{
+	int64_t now = clock_boottime_ns(), left;
+
+	if (!l->reg.exists)
+		return 0;
+	if (strcmp(w->tag, l->reg.tag) != 0) {
+		memcpy(w->tag, l->reg.tag, sizeof(w->tag));
+		w->since_ns = now;
+	}
+	left = w->since_ns + patience_ns(&l->reg.shown, id) - now;
+	return left > 0 ? left : 0;
+}
+
+static int wait_turn(struct lease *l, int64_t turn_ns, const struct waiting *w, struct error *err)
+{
+	struct pollfd p = {.fd = w->cancel_fd, .events = POLLIN};
+	int64_t now = clock_boottime_ns(), ns = l->config.poll_ns / 2;
+	uint32_t jitter;
+
+	if (now >= w->deadline_ns)
+		return lease_error_held(&l->reg.shown.holder, now - w->start_ns, err);
+	random_bytes(&jitter, sizeof(jitter));
+	ns += (int64_t)((double)jitter / UINT32_MAX * (double)(l->config.poll_ns - ns));
+	ns = clamp(ns, 0, turn_ns);
+	ns = clamp(ns, 0, w->deadline_ns - now);
+	if (poll(&p, 1, (int)((ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC)) > 0)
+		return error_set(err, ECANCELED, "cancelled");
+	return 0;
+}
+
+/* One write that makes the lease ours: absent -> epoch 1, else epoch + 1; the commit stays. */
+static int take(struct lease *l, const struct lease_identity *id, struct error *err)
+{
+	struct head next = l->reg.exists ? l->reg.shown : (struct head){.format = HEAD_FORMAT};
+	char since[CLOCK_RFC3339_MAX];
+	int r;
+
+	/* For people: whole seconds. */
+	strcpy(strchr(clock_rfc3339(NULL, since), '.'), "Z");
+	next.epoch++;
+	next.state = HEAD_HELD;
+	next.ttl_ms = (uint64_t)(l->config.ttl_ns / NSEC_PER_MSEC);
+	next.holder = (struct head_holder){.node = id->node,
+					   .node_name = id->node_name,
+					   .boot_id = id->boot_id,
+					   .keeper = id->keeper,
+					   .container = id->container,
+					   .since = since};
+	r = register_write(&l->reg, &next, err);
+	/* An earlier try to take it landed late: it is ours all the same. */
+	return r == -EAGAIN ? 0 : r;
+}
+
+static int acquire(struct lease *l, const struct lease_identity *id, struct waiting *w, struct error *err)
+{
+	int r;
+
+	for (;;) {
+		int64_t turn_ns;
+
+		r = register_read(&l->reg, err);
+		if (r < 0)
+			return r;
+		if (register_shown_sent_ns(&l->reg) >= 0)
+			return 0;
+		turn_ns = turn_in(l, id, w);
+		if (turn_ns == 0) {
+			r = take(l, id, err);
+			if (r != -ESTALE)
+				return r;
+			turn_ns = INT64_MAX; /* another one was faster */
+		}
+		r = wait_turn(l, turn_ns, w, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int lease_new(struct volume *v, const struct lease_config *config, struct lease **ret, struct error *err)
+{
+	struct lease *l = calloc(1, sizeof(*l));
+	pthread_condattr_t attr;
+	char *key;
+
+	if (!l)
+		return error_set(err, ENOMEM, "out of memory");
+	l->config = *config;
+	pthread_mutex_init(&l->mutex, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	l->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	key = volume_key_meta(&l->arena, v, "head");
+	register_init(&l->reg, v->lease_store, key);
+	if (!key || l->lost_fd < 0) {
+		lease_free(l);
+		return error_set(err, ENOMEM, "out of memory or descriptors");
+	}
+	*ret = l;
+	return 0;
+}
+
+static void cleanup_lease(struct lease **l)
+{
+	lease_free(*l);
+}
+
+int lease_acquire(struct volume *v, const struct lease_config *config, const struct lease_identity *id,
+		  int64_t deadline_ns, int cancel_fd, struct lease **ret, struct error *err)
+{
+	_cleanup_(cleanup_lease) struct lease *l = NULL;
+	struct waiting w = {.deadline_ns = deadline_ns, .start_ns = clock_boottime_ns(), .cancel_fd = cancel_fd};
+	int r;
+
+	r = lease_new(v, config, &l, err);
+	if (r == 0)
+		r = acquire(l, id, &w, err);
+	if (r < 0)
+		return r;
+	l->epoch = l->reg.shown.epoch;
+	note_shown(l);
+	r = thread_start(l, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(l);
+	return 0;
+}
+
+void lease_free(struct lease *l)
+{
+	if (!l)
+		return;
+	thread_stop(l);
+	register_free(&l->reg);
+	cleanup_close(&l->lost_fd);
+	pthread_cond_destroy(&l->wake);
+	pthread_mutex_destroy(&l->mutex);
+	arena_free(&l->arena);
+	free(l);
+}
+
+/* --- what the holder does ------------------------------------------------------- */
+
+int lease_head(struct lease *l, struct arena *a, struct head *ret)
+{
+	struct error ignored = ERROR_INIT;
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	int r;
+
+	pthread_mutex_lock(&l->mutex);
+	r = head_write(&text, &l->reg.shown);
+	pthread_mutex_unlock(&l->mutex);
+	return r < 0 ? r : head_parse(text.data, text.len, a, ret, &ignored);
+}
+
+struct commit_change {
+	const struct head_commit *commit;
+	const struct head_stats *stats;
+	uint64_t epoch;
+};
+
+static int change_commit(struct head *next, const void *arg, struct error *err)
+{
+	const struct commit_change *c = arg;
+
+	if (next->commit.seq == c->commit->seq && next->commit.epoch == c->epoch && c->commit->epoch == c->epoch &&
+	    strcmp(next->commit.sha256, c->commit->sha256) == 0)
+		return 1; /* it landed, only the answer had been lost */
+	if (c->commit->epoch != c->epoch || c->commit->seq != next->commit.seq + 1)
+		return error_set(err, EINVAL, "commit %" PRIu64 " does not follow %" PRIu64, c->commit->seq,
+				 next->commit.seq);
+	if (next->applied_seq != next->commit.seq)
+		return error_set(err, EBUSY, "commit %" PRIu64 " is not published yet", next->commit.seq);
+	next->commit = *c->commit;
+	next->stats = *c->stats;
+	return 0;
+}
+
+static int change_applied(struct head *next, const void *arg, struct error *err)
+{
+	uint64_t seq = *(const uint64_t *)arg;
+
+	if (seq > next->commit.seq)
+		return error_set(err, EINVAL, "commit %" PRIu64 " can't be published, it is not there yet", seq);
+	if (seq <= next->applied_seq)
+		return 1;
+	next->applied_seq = seq;
+	return 0;
+}
+
+static int change_release(struct head *next, const void *arg, struct error *err)
+{
+	if (next->state == HEAD_FREE)
+		return 1;
+	next->state = HEAD_FREE;
+	return change_applied(next, arg, err) < 0 ? -err->code : 0;
+}
+
+/* A change by a holder: of a validity that ran out, or is not known, a renewal says first whether the lease is ours. */
+static int holder_update(struct lease *l, change_fn change, const void *arg, struct error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&l->mutex);
+	if (!lease_valid(l))
+		r = update_locked(l, change_nothing, NULL, err);
+	if (r == 0)
+		r = update_locked(l, change, arg, err);
+	pthread_mutex_unlock(&l->mutex);
+	return r;
+}
+
+int lease_commit(struct lease *l, const struct head_commit *commit, const struct head_stats *stats, struct error *err)
+{
+	struct commit_change c = {commit, stats, l->epoch};
+
+	return holder_update(l, change_commit, &c, err);
+}
+
+int lease_applied(struct lease *l, uint64_t seq, struct error *err)
+{
+	return holder_update(l, change_applied, &seq, err);
+}
+
+int lease_release(struct lease *l, uint64_t applied_seq, struct error *err)
+{
+	int r;
+
+	thread_stop(l);
+	pthread_mutex_lock(&l->mutex);
+	r = update_locked(l, change_release, &applied_seq, err);
+	pthread_mutex_unlock(&l->mutex);
+	return r;
+}
+
+int lease_peek(struct volume *v, struct arena *a, struct head *ret, char ret_tag[STORE_TAG_MAX], struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	struct volume_register reg;
+	char *key = volume_key_meta(a, v, "head");
+	int r;
+
+	if (!key)
+		return error_set(err, ENOMEM, "out of memory");
+	register_init(&reg, v->store, key);
+	r = register_read(&reg, err);
+	if (r == 0 && !reg.exists)
+		r = error_set(err, ENOENT, "the volume has no register yet");
+	if (r == 0 && head_write(&text, &reg.shown) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
+	if (r == 0)
+		r = head_parse(text.data, text.len, a, ret, err);
+	if (r == 0 && ret_tag)
+		memcpy(ret_tag, reg.tag, sizeof(reg.tag));
+	register_free(&reg);
+	return r;
+}

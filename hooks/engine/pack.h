@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pack.h - staging (volumes.md §5.3): the bytes that changed, and the record,
+ * become objects under commits/<epoch>-<seq>/.
+ *
+ * Files up to PACK_FILE_MAX go into packs, which are put together in a
+ * temporary file; larger ones are sent singly from the tree. Names carry a
+ * random part besides: a second attempt of the same holder must not write over
+ * what a late register write of the first one may still name.
+ */
+#ifndef VOLRUN_HOOKS_PACK_H
+#define VOLRUN_HOOKS_PACK_H
+
+#include "hooks/engine/head.h"
+#include "hooks/engine/manifest.h"
+#include "hooks/engine/transfer.h"
+
+#define PACK_FILE_MAX (8u << 20)
+#define PACK_SIZE (32u << 20)
+/* Pack and record together up to this are one object. */
+#define PACK_WITH_RECORD_MAX (8u << 20)
+
+struct stage;
+
+/* Objects will be named "<epoch>-<seq>/...". NULL: out of memory. */
+struct stage *stage_new(struct transfer *x, int root_fd, uint64_t epoch, uint64_t seq);
+void stage_free(struct stage *s);
+
+/*
+ * Reads every file of m whose bytes are not known (ENTRY_CHANGED) or in no
+ * commit, and sends what is not equal to the same path's in base. Sets each
+ * one's size, times, sha256, object and offset as they were when it was read.
+ * -EBUSY: a file changed each time it was read.
+ */
+int stage_files(struct stage *s, const struct manifest *base, struct manifest *m);
+
+/*
+ * Sends the last pack and the record of m, in one object where they are small.
+ * ret's strings are the stage's own.
+ */
+int stage_record(struct stage *s, const struct manifest *m, struct head_commit *ret);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "hooks/store/store.h"
+#include "oci/json.h"
+
+struct header {
+	uint32_t format;
+	const char *kind;
+	uint64_t epoch, seq, entries;
+	uint32_t mode, uid, gid;
+	int64_t mtime;
+};
+
+static const struct json_field header_fields[] = {
+    JSON_FIELD(struct header, format, "format", JSON_U32, .required = true),
+    JSON_FIELD(struct header, kind, "kind", JSON_STR, .required = true),
+    JSON_FIELD(struct header, epoch, "epoch", JSON_U64, .required = true),
+    JSON_FIELD(struct header, seq, "seq", JSON_U64, .required = true),
+    JSON_FIELD(struct header, entries, "entries", JSON_U64, .required = true),
+    JSON_FIELD(struct header, mode, "mode", JSON_U32, .required = true),
+    JSON_FIELD(struct header, uid, "uid", JSON_U32, .required = true),
+    JSON_FIELD(struct header, gid, "gid", JSON_U32, .required = true),
+    JSON_FIELD(struct header, mtime, "mtime", JSON_I64, .required = true),
+    {NULL},
+};
+static const struct json_table header_table = {"record header", sizeof(struct header), header_fields, JSON_STRICT};
+
+struct line {
+	const char *path, *rawpath;
+	int type;
+	uint32_t mode, uid, gid;
+	int64_t mtime;
+	uint64_t size;
+	const char *sha256, *object;
+	uint64_t offset;
+	const char *target, *rawtarget, *tag;
+};
+
+static const char *const type_names[] = {"file", "dir", "symlink", "gone", "gone-dir", NULL};
+
+static const struct json_field line_fields[] = {
+    JSON_FIELD(struct line, path, "path", JSON_STR),
+    JSON_FIELD(struct line, rawpath, "rawpath", JSON_STR),
+    JSON_FIELD(struct line, type, "type", JSON_ENUM, .names = type_names, .required = true),
+    JSON_FIELD(struct line, mode, "mode", JSON_U32),
+    JSON_FIELD(struct line, uid, "uid", JSON_U32),
+    JSON_FIELD(struct line, gid, "gid", JSON_U32),
+    JSON_FIELD(struct line, mtime, "mtime", JSON_I64),
+    JSON_FIELD(struct line, size, "size", JSON_U64),
+    JSON_FIELD(struct line, sha256, "sha256", JSON_STR),
+    JSON_FIELD(struct line, object, "object", JSON_STR),
+    JSON_FIELD(struct line, offset, "offset", JSON_U64),
+    JSON_FIELD(struct line, target, "target", JSON_STR),
+    JSON_FIELD(struct line, rawtarget, "rawtarget", JSON_STR),
+    JSON_FIELD(struct line, tag, "tag", JSON_STR),
+    {NULL},
+};
+static const struct json_table line_table = {"record entry", sizeof(struct line), line_fields, JSON_STRICT};
+
+static void add_json(struct stream_out *out, struct strbuf *text, const struct json_table *table, const void *obj)
+{
+	strbuf_reset(text);
+	json_write(text, table, obj, 0);
+	strbuf_addc(text, '\n');
+	if (text->failed && out->failed == 0)
+		out->failed = -ENOMEM;
+	stream_add(out, text->data, text->failed ? 0 : text->len);
+}
+
+/* A name is a JSON string where it is valid UTF-8, else hex in the buffer. */
+static void set_name(const char *s, char *hex, const char **ret_text, const char **ret_raw)
+{
+	size_t len = strlen(s);
+
+	if (json_utf8_valid(s, len)) {
+		*ret_text = s;
+		return;
+	}
+	hex_encode(s, len, hex);
+	*ret_raw = hex;
+}
+
+int record_write(struct stream_out *out, const struct manifest *m, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	_cleanup_free_ char *hex = malloc(4 * (MANIFEST_PATH_MAX + 1));
+	struct header h = {RECORD_FORMAT, "base",      m->epoch,    m->seq,	     m->n,
+			   m->root.mode,  m->root.uid, m->root.gid, m->root.mtime_ns};
+	char sha256[SHA256_HEX_MAX];
+
+	if (!hex)
+		return error_set(err, ENOMEM, "out of memory");
+	add_json(out, &text, &header_table, &h);
+	for (size_t i = 0; i < m->n; i++) {
+		const struct entry *e = &m->entries[i];
+		struct line l = {.type = e->type, .mode = e->mode, .uid = e->uid, .gid = e->gid, .mtime = e->mtime_ns};
+
+		set_name(e->path, hex, &l.path, &l.rawpath);
+		l.tag = e->tag;
+		if (e->type == ENTRY_SYMLINK)
+			set_name(e->target, hex + 2 * (MANIFEST_PATH_MAX + 1), &l.target, &l.rawtarget);
+		if (e->type == ENTRY_FILE) {
+			hex_encode(e->sha256, SHA256_LEN, sha256);
+			l.sha256 = sha256;
+			l.size = e->size;
+			l.object = e->object;
+			l.offset = e->offset;
+		}
+		add_json(out, &text, &line_table, &l);
+	}
+	return out->failed < 0 ? error_set(err, out->failed, "record: can't be written (error %d)", -out->failed) : 0;
+}
+
+/* Takes a name from one of its two forms. NULL: none, both, or not to be. */
+static const char *get_name(struct arena *a, const char *text, const char *raw)
+{
+	size_t len = raw ? strlen(raw) / 2 : text ? strlen(text) : 0;
+	char *s;
+
+	if (!text == !raw || len == 0 || len > MANIFEST_PATH_MAX)
+		return NULL;
+	if (text)
+		return arena_strndup(a, text, len);
+	s = arena_alloc(a, len + 1);
+	if (!s || strlen(raw) != 2 * len || hex_decode(raw, s, len) < 0 || memchr(s, '\0', len))
+		return NULL;
+	return s;
+}
+
+static bool object_ok(const char *s)
+{
+	size_t len = strlen(s);
+
+	return len < 200 && path_is_safe_relative(s, len) && json_utf8_valid(s, len);
+}
+
+static const char *file_fault(struct manifest *m, const struct line *l, struct entry *e)
+{
+	if (!l->sha256 || strlen(l->sha256) != 2 * SHA256_LEN || hex_decode(l->sha256, e->sha256, SHA256_LEN) < 0)
+		return "no sha256";
+	if (l->size > INT64_MAX || l->offset > INT64_MAX - l->size)
+		return "a range that can't be";
+	if ((l->size > 0) != (l->object != NULL) || (l->object && !object_ok(l->object)))
+		return "no object with its bytes, or one that can't be";
+	e->size = l->size;
+	e->offset = l->offset;
+	if (l->object && !(e->object = manifest_object(m, l->object)))
+		return "out of memory";
+	return NULL;
+}
+
+/* What is wrong with the line, or NULL. */
+static const char *entry_fault(struct manifest *m, const struct line *l, struct entry *e)
+{
+	e->type = (uint8_t)l->type;
+	e->path = get_name(&m->arena, l->path, l->rawpath);
+	if (!e->path || !path_is_safe_relative(e->path, strlen(e->path)))
+		return "a path that can't be";
+	if ((l->mode & ~01777u) != 0)
+		return "a mode that can't be";
+	e->mode = (uint16_t)l->mode;
+	e->uid = l->uid;
+	e->gid = l->gid;
+	e->mtime_ns = l->mtime;
+	if (l->tag && (l->tag[0] == '\0' || strlen(l->tag) >= STORE_TAG_MAX))
+		return "a tag that can't be";
+	if (l->tag && !(e->tag = arena_strdup(&m->arena, l->tag)))
+		return "out of memory";
+	if (l->type == ENTRY_SYMLINK && !(e->target = get_name(&m->arena, l->target, l->rawtarget)))
+		return "a target that can't be";
+	if (l->type != ENTRY_SYMLINK && (l->target || l->rawtarget))
+		return "a target without a link";
+	if (l->type == ENTRY_FILE)
+		return file_fault(m, l, e);
+	if (l->object || l->sha256 || l->size || l->offset)
+		return "bytes without a file";
+	return NULL;
+}
+
+static int read_header(struct stream_in *in, struct manifest *m, uint64_t *ret_entries, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	const char *text;
+	struct header h;
+	size_t len;
+	int r = stream_line(in, &text, &len);
+
+	if (r <= 0)
+		return error_set(err, EINVAL, "record: no header");
+	r = json_parse(text, len, "record: line 1", &header_table, &a, &h, err);
+	if (r < 0)
+		return r;
+	if (h.format != RECORD_FORMAT || strcmp(h.kind, "base") != 0)
+		return error_set(err, EINVAL,
+				 "record: format %" PRIu32
+				 ", kind \"%.40s\" is not known here; a newer volrun wrote it",
+				 h.format, h.kind);
+	if (h.entries > MANIFEST_MAX_ENTRIES || (h.mode & ~01777u) != 0)
+		return error_set(err, EINVAL, "record: line 1: a number that can't be");
+	m->epoch = h.epoch;
+	m->seq = h.seq;
+	m->root = (struct entry){
+	    .path = "", .type = ENTRY_DIR, .mode = (uint16_t)h.mode, .uid = h.uid, .gid = h.gid, .mtime_ns = h.mtime};
+	*ret_entries = h.entries;
+	return 0;
+}
+
+static int read_entry(const char *text, size_t len, struct manifest *m, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	char where[48];
+	const char *fault;
+	struct entry *e;
+	struct line l;
+	int r;
+
+	snprintf(where, sizeof(where), "record: line %zu", m->n + 2);
+	r = json_parse(text, len, where, &line_table, &a, &l, err);
+	if (r < 0)
+		return r;
+	e = manifest_add(m);
+	fault = e ? entry_fault(m, &l, e) : "out of memory";
+	return fault ? error_set(err, EINVAL, "%s: %s", where, fault) : 0;
+}
+
+static int read_all(struct stream_in *in, struct manifest *m, struct error *err)
+{
+	uint64_t entries = 0;
+	const char *text;
+	size_t len;
+	int r = read_header(in, m, &entries, err);
+
+	while (r == 0 && (r = stream_line(in, &text, &len)) > 0) {
+		if (m->n == entries)
+			return error_set(err, EINVAL, "record: more entries than its header says");
+		r = read_entry(text, len, m, err);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return err->code ? r : error_set(err, r, "record: line %zu can't be read (error %d)", m->n + 2, -r);
+	if (m->n != entries)
+		return error_set(err, EINVAL, "record: it ends after %zu of %" PRIu64 " entries", m->n, entries);
+	for (size_t i = 1; i < m->n; i++)
+		if (strcmp(m->entries[i - 1].path, m->entries[i].path) >= 0)
+			return error_set(err, EINVAL, "record: line %zu is not in its place", i + 2);
+	manifest_sort(m);
+	r = manifest_check(m, err);
+	return r < 0 ? error_wrap(err, "record") : 0;
+}
+
+int record_read(struct stream_in *in, struct manifest *ret, struct error *err)
+{
+	struct manifest m = {0};
+	int r;
+
+	err->code = 0;
+	r = read_all(in, &m, err);
+	if (r < 0) {
+		manifest_free(&m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/restore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "hooks/engine/foreign.h"
+#include "hooks/engine/index.h"
+#include "hooks/engine/reconcile.h"
+#include "hooks/engine/record.h"
+#include "hooks/engine/scan.h"
+
+#define ROOT_MODE 0755
+/* Another tool changed a file between the listing and the reading: look again. */
+#define ATTEMPTS 3
+
+static void empty_manifest(const struct volume *v, struct manifest *ret)
+{
+	*ret = (struct manifest){0};
+	ret->root = (struct entry){.path = "",
+				   .type = ENTRY_DIR,
+				   .mode = ROOT_MODE,
+				   .uid = v->owner_uid,
+				   .gid = v->owner_gid,
+				   .mtime_ns = entry_time_ns(&(struct timespec){.tv_sec = time(NULL)})};
+}
+
+static int parse_record(int fd, const struct head_commit *commit, struct manifest *ret, struct error *err)
+{
+	_cleanup_(stream_in_close) struct stream_in in = {.fd = -1};
+	char sha256[SHA256_HEX_MAX];
+	int r;
+
+	/* Believed only when it is what the register names. */
+	r = sha256_fd(fd, 0, commit->length, sha256, NULL);
+	if (r == 0)
+		r = stream_in_open(&in, fd, 0, commit->length, false);
+	if (r < 0)
+		return error_set(err, r, "cache: the record can't be read (error %d)", -r);
+	if (strcmp(sha256, commit->sha256) != 0)
+		return error_set(err, EBADMSG,
+				 "record of commit %" PRIu64
+				 ": its bytes are not those that the register names (sha256 differs)",
+				 commit->seq);
+	r = record_read(&in, ret, err);
+	if (r < 0)
+		return r;
+	if (ret->seq == commit->seq && ret->epoch == commit->epoch) {
+		snprintf(ret->record_sha256, sizeof(ret->record_sha256), "%s", sha256);
+		return 0;
+	}
+	manifest_free(ret);
+	return error_set(err, EINVAL, "record: it is of another commit than the register names");
+}
+
+static int read_record(struct transfer *x, const struct head_commit *commit, struct manifest *ret)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_close_ int fd = -1;
+	const char *name = arena_printf(&a, "commits/%s", commit->object);
+	struct store_op op;
+
+	if (commit->length == 0 || commit->length > RECORD_MAX_SIZE)
+		transfer_fail(x, EINVAL, "register: a record of %" PRIu64 " bytes can't be", commit->length);
+	fd = tree_tmpfile(x->v);
+	store_op_init(&op, STORE_GET, name ? volume_key_meta(&a, x->v, name) : NULL);
+	if (!op.key || fd < 0)
+		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file for the record");
+	if (!transfer_go_on(x))
+		return x->failed;
+	op.offset = commit->offset;
+	op.length = commit->length;
+	op.out_fd = fd;
+	x->report->data_requests++;
+	if (store_do(x->v->store, &op) != STORE_OK)
+		transfer_fail_op(x, &op);
+	else if (op.got_size != commit->length)
+		transfer_fail(x, EBADMSG, "record: the store's object %.600s is shorter than the register says", name);
+	x->report->bytes_in += op.got_size;
+	if (x->failed == 0)
+		x->failed = parse_record(fd, commit, ret, x->err);
+	return x->failed;
+}
+
+static int load_manifest(struct transfer *x, const struct head_commit *commit, struct manifest *ret)
+{
+	if (commit->seq > 0)
+		return read_record(x, commit, ret);
+	empty_manifest(x->v, ret);
+	return x->failed;
+}
+
+int restore_manifest(struct volume *v, const struct head_commit *commit, struct manifest *ret, struct error *err)
+{
+	struct transfer_report ignored = {0};
+	struct transfer x = {.v = v, .report = &ignored, .err = err};
+
+	return load_manifest(&x, commit, ret);
+}
+
+static const char *record_name(const struct head_commit *commit)
+{
+	return commit->seq > 0 ? commit->sha256 : "";
+}
+
+/* Does the clean mark say that the tree is this commit's, since this boot? */
+static bool is_warm(const struct volume *v, const struct head_commit *commit)
+{
+	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
+	struct cache_mark clean;
+
+	return cache_read_clean(&v->cache, &clean) == 0 && clean.seq == commit->seq &&
+	       !strcmp(clean.record_sha256, record_name(commit)) && cache_boot_id(boot_id) == 0 &&
+	       !strcmp(clean.boot_id, boot_id);
+}
+
+/* A restore in progress. */
+struct restore {
+	struct transfer x;
+	const struct head *head;
+	struct plain plain;
+	struct tree tree;
+	struct manifest index; /* empty when there is none */
+	struct applied applied;
+	struct foreign foreign;
+	bool warm, has_index;
+};
+
+/* What the record says of plain objects counts only until they are published. */
+static void forget_tags(struct manifest *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct entry *e = &m->entries[i];
+
+		if (!entry_in_tree(e))
+			e->flags |= ENTRY_DROP;
+		else if (e->type != ENTRY_DIR)
+			e->tag = NULL;
+	}
+	manifest_drop(m);
+}
+
+/* Makes the tree what `want` says, and notes how it looks then. */
+static int make_tree(struct restore *r, struct manifest *want)
+{
+	_cleanup_(manifest_free) struct manifest have = {0};
+	struct transfer *x = &r->x;
+	int rc;
+
+	rc = scan_tree(x->v, r->tree.root_fd, &r->index, false, &have, x->report, x->err);
+	/* From here on the tree is between two commits. */
+	if (rc == 0 && unlinkat(x->v->cache.dir_fd, "clean", 0) < 0 && errno != ENOENT)
+		rc = tree_error(x->err, errno, "cache: the mark \"clean\" can't be removed");
+	if (rc == 0)
+		rc = reconcile(x, &r->tree, &r->plain, &have, want);
+	if (rc == 0)
+		rc = index_now(x->v, &want->time_ns, x->err);
+	if (rc == 0)
+		rc = reconcile_stat(&r->tree, want, x->err);
+	snprintf(want->record_sha256, sizeof(want->record_sha256), "%s", record_name(&r->head->commit));
+	if (rc == 0)
+		rc = index_write(x->v, want, x->err);
+	if (rc == 0)
+		rc = cache_mark_clean(&x->v->cache, r->head->commit.epoch, r->head->commit.seq,
+				      record_name(&r->head->commit), x->err);
+	return rc;
+}
+
+static int restore_cold(struct restore *r)
+{
+	_cleanup_(manifest_free) struct manifest want = {0};
+
+	if (load_manifest(&r->x, &r->head->commit, &want) < 0)
+		return r->x.failed;
+	if (r->head->applied_seq == r->head->commit.seq)
+		forget_tags(&want);
+	if (foreign_merge(&r->x, &r->plain, &r->foreign, &want) < 0)
+		return r->x.failed;
+	return make_tree(r, &want);
+}
+
+static int restore_steps(struct restore *r)
+{
+	struct volume *v = r->x.v;
+	bool look = !v->config || !v->config->foreign_ignore;
+	int rc;
+
+	rc = plain_init(&r->plain, v, r->x.err);
+	if (rc == 0)
+		rc = tree_begin(&r->tree, v, "rw", "rw-", r->x.err);
+	if (rc < 0)
+		return rc;
+	r->warm = is_warm(v, &r->head->commit);
+	if (!r->warm || look)
+		r->has_index = index_load(v, &r->index) == 0;
+	if (look && applied_load(&r->x, r->head->applied_seq, &r->applied) < 0)
+		return r->x.failed;
+	if (look && foreign_look(&r->x, &r->plain, r->head, &r->applied, r->warm && r->has_index ? &r->index : NULL,
+				 &r->foreign) < 0)
+		return r->x.failed;
+	applied_free(&r->applied);
+	if (r->warm && (!look || (r->has_index && foreign_unchanged(&r->foreign, &r->index)))) {
+		r->x.report->warm = true;
+		return 0;
+	}
+	return restore_cold(r);
+}
+
+static void restore_end(struct restore *r)
+{
+	tree_end(&r->tree);
+	manifest_free(&r->index);
+	applied_free(&r->applied);
+	foreign_free(&r->foreign);
+}
+
+/* Somebody's changes that no commit has are never overwritten. */
+static int set_dirty_aside(struct volume *v, struct transfer_report *report, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct cache_mark dirty;
+	const char *name;
+	int r;
+
+	if (cache_read_dirty(&v->cache, &dirty) < 0)
+		return 0;
+	r = cache_set_aside(&v->cache, dirty.epoch, &a, &name, err);
+	if (r == 0 && name)
+		report_warning(report, "a tree with changes that were never committed was kept as %s in the cache", name);
+	return r;
+}
+
+int restore_run(struct volume *v, const struct head *head, bool (*still_valid)(void *), void *valid_ctx,
+		struct transfer_report *report, struct error *err)
+{
+	int r = set_dirty_aside(v, report, err);
+
+	for (int i = 0; r == 0; i++) {
+		struct restore s = {.x = {v, still_valid, valid_ctx, report, err, 0}, .head = head};
+
+		s.tree.root_fd = s.tree.tmp_fd = s.tree.parent_fd = -1;
+		r = restore_steps(&s);
+		restore_end(&s);
+		if (r != -EAGAIN || i + 1 == ATTEMPTS)
+			break;
+		r = 0;
+	}
+	return r;
+}
+
+/* Fills a new directory of the cache with the commit. */
+static int make_read_only(struct restore *s, const char *building)
+{
+	_cleanup_(manifest_free) struct manifest want = {0}, have = {0};
+	int r;
+
+	r = plain_init(&s->plain, s->x.v, s->x.err);
+	if (r == 0)
+		r = tree_begin(&s->tree, s->x.v, building, building, s->x.err);
+	if (r == 0)
+		r = load_manifest(&s->x, &s->head->commit, &want);
+	if (r == 0) {
+		forget_tags(&want);
+		r = reconcile(&s->x, &s->tree, &s->plain, &have, &want);
+	}
+	if (r == 0 && syncfs(s->tree.root_fd) < 0)
+		r = tree_error(s->x.err, errno, "cache: can't be written to disk");
+	return r;
+}
+
+int restore_read_only(struct volume *v, const struct head *head, struct arena *a, const char **ret_name,
+		      struct transfer_report *report, struct error *err)
+{
+	struct restore s = {.x = {v, NULL, NULL, report, err, 0}, .head = head};
+	char building[64], suffix[17];
+	unsigned char random[8];
+	const char *name = arena_printf(a, "ro-%" PRIu64, head->commit.seq);
+	struct stat st;
+	int r;
+
+	if (!name)
+		return error_set(err, ENOMEM, "out of memory");
+	if (fstatat(v->cache.dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		report->warm = true;
+		*ret_name = name;
+		return 0;
+	}
+	random_bytes(random, sizeof(random));
+	hex_encode(random, sizeof(random), suffix);
+	snprintf(building, sizeof(building), "new-%s-%s", name, suffix);
+	s.tree.root_fd = s.tree.tmp_fd = s.tree.parent_fd = -1;
+	r = make_read_only(&s, building);
+	restore_end(&s);
+	/* Another reader may have been faster: its tree is as good. */
+	if (r == 0 && renameat2(v->cache.dir_fd, building, v->cache.dir_fd, name, RENAME_NOREPLACE) < 0 &&
+	    errno != EEXIST)
+		r = tree_error(err, errno, "cache: the tree %s can't be made", name);
+	remove_tree_at(v->cache.dir_fd, building);
+	if (r == 0)
+		*ret_name = name;
+	return r;
+}

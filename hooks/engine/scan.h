@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scan.h - what is in the tree (volumes.md §5.1): O(stat), no file is read.
+ * The tree's owner was a hostile container, and might still be one.
+ */
+#ifndef VOLRUN_HOOKS_SCAN_H
+#define VOLRUN_HOOKS_SCAN_H
+
+#include "hooks/engine/manifest.h"
+#include "hooks/engine/restore.h"
+#include "hooks/engine/volume.h"
+
+/*
+ * Lists the tree under root_fd. What stands in base (an index, or a record's
+ * manifest without stats) with the same stat is taken from there as it is,
+ * with ENTRY_CLEAN; the other files are ENTRY_CHANGED: their bytes are to be
+ * read. Strings are shared with base, which must live as long.
+ *
+ * Left out, with a warning in the report: sockets, fifos, devices, what lies
+ * on another mount. Left out silently: mount points of the volume that are
+ * empty and not in base. -EFBIG, -ENOSPC: a limit of the volume (limits: false
+ * asks for none); -ENAMETOOLONG: a path over 4,095 bytes.
+ */
+int scan_tree(const struct volume *v, int root_fd, const struct manifest *base, bool limits, struct manifest *ret,
+	      struct transfer_report *report, struct error *err);
+
+/* Notes a warning: the first one's text is kept, all are counted. */
+void report_warning(struct transfer_report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

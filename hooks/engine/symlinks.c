@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/symlinks.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/path.h"
+
+static const struct json_field fields[] = {
+    JSON_LIST(struct symlinks, links, "links", JSON_MAP_STR, .max_count = SYMLINKS_MAX_COUNT),
+    {NULL},
+};
+static const struct json_table table = {"symlinks", sizeof(struct symlinks), fields, JSON_STRICT};
+
+/* The parser's place within the wrapped text is of no use to a reader of the object. */
+int symlinks_parse(const char *text, size_t len, struct arena *arena, struct symlinks *ret, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf wrapped = STRBUF_INIT;
+	struct symlinks s;
+	int r;
+
+	if (len > SYMLINKS_MAX_SIZE)
+		return error_set(err, EFBIG, "_symlinks.json: over %u bytes", SYMLINKS_MAX_SIZE);
+	/* Only whole objects have tables. */
+	strbuf_adds(&wrapped, "{\"links\":");
+	strbuf_add(&wrapped, text, len);
+	strbuf_adds(&wrapped, "}");
+	if (wrapped.failed)
+		return error_set(err, ENOMEM, "out of memory");
+	r = json_parse(wrapped.data, wrapped.len, "_symlinks.json", &table, arena, &s, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < s.n_links; i++) {
+		const char *path = s.links[i].key, *target = s.links[i].value;
+		size_t n = strlen(path);
+
+		if (n > MANIFEST_PATH_MAX || !path_is_safe_relative(path, n))
+			return error_set(err, EINVAL,
+					 "_symlinks.json: \"%.200s\" is no path within the volume; correct or remove "
+					 "that object, or set foreign=ignore for the store",
+					 path);
+		if (!target || !target[0] || strlen(target) > MANIFEST_PATH_MAX)
+			return error_set(err, EINVAL, "_symlinks.json: \"%.200s\" has a target that can't be", path);
+	}
+	*ret = s;
+	return 0;
+}
+
+size_t symlinks_write(struct strbuf *out, const struct manifest *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct entry *e = &m->entries[i];
+
+		if (e->type != ENTRY_SYMLINK || !json_utf8_valid(e->path, strlen(e->path)) ||
+		    !json_utf8_valid(e->target, strlen(e->target)))
+			continue;
+		strbuf_adds(out, n++ ? ",\n" : "{");
+		json_write_string(out, e->path);
+		strbuf_adds(out, ":");
+		json_write_string(out, e->target);
+	}
+	if (n > 0)
+		strbuf_adds(out, "}\n");
+	return n;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "base/sys.h"
+
+#define RESOLVE_TREE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
+
+static const char *reason(int code)
+{
+	switch (code) {
+	case ENOENT:
+		return "it is gone";
+	case EACCES:
+	case EPERM:
+		return "the kernel refused it";
+	case EISDIR:
+	case ENOTDIR:
+	case ELOOP:
+		return "something of another type is in its place";
+	case EXDEV:
+		return "a mount is in the way";
+	case ESTALE:
+		return "it changed meanwhile";
+	default:
+		return strerror(code);
+	}
+}
+
+int tree_error(struct error *err, int code, const char *fmt, ...)
+{
+	char what[ERROR_MSG_MAX / 2];
+	va_list ap;
+
+	if (code < 0)
+		code = -code;
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	return error_set(err, code, "%s: %s", what, reason(code));
+}
+
+static int open_beneath(int root_fd, const char *path, int flags)
+{
+	int fd;
+
+	/* EAGAIN: a rename ran at the same time somewhere (openat2(2)). */
+	do
+		fd = sys_openat2(root_fd, path, (uint64_t)flags | O_CLOEXEC, 0, RESOLVE_TREE);
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	return fd < 0 ? -errno : fd;
+}
+
+int tree_open(int root_fd, const char *path, int flags)
+{
+	return open_beneath(root_fd, path[0] ? path : ".", flags);
+}
+
+int tree_open_file(int root_fd, const char *path, struct stat *ret_st)
+{
+	_cleanup_close_ int fd = tree_open(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR || fd == -ENXIO ? -ESTALE : fd;
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	return S_ISREG(ret_st->st_mode) ? TAKE_FD(fd) : -ESTALE;
+}
+
+/* What a killed process left. */
+static void sweep(const struct tree *t)
+{
+	_cleanup_closedir_ DIR *d = NULL;
+	_cleanup_close_ int fd = openat(t->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t n = strlen(t->tmp_prefix);
+	struct dirent *e;
+
+	if (fd < 0 || !(d = fdopendir(fd)))
+		return;
+	TAKE_FD(fd);
+	while ((e = readdir(d)))
+		if (!strncmp(e->d_name, t->tmp_prefix, n))
+			unlinkat(t->tmp_fd, e->d_name, 0);
+}
+
+static int open_directory(int dir_fd, const char *name)
+{
+	if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return open_beneath(dir_fd, name, O_RDONLY | O_DIRECTORY);
+}
+
+int tree_begin(struct tree *t, const struct volume *v, const char *name, const char *tmp_prefix, struct error *err)
+{
+	*t = (struct tree){.tmp_prefix = tmp_prefix, .parent_fd = -1};
+	t->root_fd = open_directory(v->cache.dir_fd, name);
+	t->tmp_fd = t->root_fd < 0 ? -1 : open_directory(v->cache.dir_fd, "tmp");
+	if (t->tmp_fd < 0) {
+		int code = t->root_fd < 0 ? t->root_fd : t->tmp_fd;
+
+		tree_end(t);
+		return tree_error(err, code, "cache: can't open the tree %s", name);
+	}
+	sweep(t);
+	return 0;
+}
+
+void tree_end(struct tree *t)
+{
+	cleanup_close(&t->root_fd);
+	cleanup_close(&t->tmp_fd);
+	cleanup_close(&t->parent_fd);
+	t->root_fd = t->tmp_fd = t->parent_fd = -1;
+}
+
+int tree_tmpfile(const struct volume *v)
+{
+	_cleanup_close_ int dir = open_directory(v->cache.dir_fd, "tmp");
+	int fd;
+
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The directory of a path, kept open for the next one. */
+static int parent(struct tree *t, const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+	int fd;
+
+	*ret_name = slash ? slash + 1 : path;
+	if (len > MANIFEST_PATH_MAX)
+		return -ENAMETOOLONG;
+	if (t->parent_fd >= 0 && !strncmp(t->parent, path, len) && t->parent[len] == '\0')
+		return t->parent_fd;
+	cleanup_close(&t->parent_fd);
+	t->parent_fd = -1;
+	memcpy(t->parent, path, len);
+	t->parent[len] = '\0';
+	fd = tree_open(t->root_fd, t->parent, O_PATH | O_DIRECTORY);
+	if (fd >= 0)
+		t->parent_fd = fd;
+	return fd;
+}
+
+int tree_stat(struct tree *t, const char *path, struct stat *ret)
+{
+	const char *name;
+	int fd = parent(t, path, &name);
+
+	if (fd < 0)
+		return fd;
+	/* The root has no name in its parent. */
+	return fstatat(fd, name, ret, AT_SYMLINK_NOFOLLOW | (name[0] ? 0 : AT_EMPTY_PATH)) < 0 ? -errno : 0;
+}
+
+int tree_remove(struct tree *t, const char *path)
+{
+	const char *name;
+	int fd = parent(t, path, &name);
+	int r;
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	r = unlinkat(fd, name, 0) == 0 || errno == ENOENT ? 0 : -errno;
+	if (r == -EISDIR || r == -EPERM) {
+		_cleanup_close_ int dir = tree_open(fd, ".", O_RDONLY | O_DIRECTORY);
+
+		r = dir < 0 ? dir : remove_tree_at(dir, name);
+		/* It may have been, or been in, the directory that is kept open. */
+		cleanup_close(&t->parent_fd);
+		t->parent_fd = -1;
+	}
+	return r;
+}
+
+int tree_mkdir(struct tree *t, const char *path)
+{
+	const char *name;
+	struct stat st;
+	int fd = parent(t, path, &name);
+
+	if (fd < 0)
+		return fd;
+	if (mkdirat(fd, name, 0700) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	/* What scans leave out (a socket) may stand there. */
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	return unlinkat(fd, name, 0) < 0 || mkdirat(fd, name, 0700) < 0 ? -errno : 0;
+}
+
+/* A keeper without privileges can't give files away: they stay its own, and the record keeps the owner it has. */
+static int chown_result(int r)
+{
+	return r < 0 && !(errno == EPERM && geteuid() != 0) ? -errno : 0;
+}
+
+static void times_of(const struct entry *e, struct timespec times[2])
+{
+	times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
+	times[1] = entry_timespec(e->mtime_ns);
+}
+
+int tree_symlink(struct tree *t, const struct entry *e)
+{
+	struct timespec times[2];
+	const char *name;
+	int fd = parent(t, e->path, &name), r;
+
+	if (fd < 0)
+		return fd;
+	r = tree_remove(t, e->path);
+	if (r < 0)
+		return r;
+	if (symlinkat(e->target, fd, name) < 0)
+		return -errno;
+	r = chown_result(fchownat(fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW));
+	times_of(e, times);
+	return r < 0 ? r : utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+int tree_create(struct tree *t, char ret_name[64])
+{
+	int fd;
+
+	snprintf(ret_name, 64, "%s%d-%u", t->tmp_prefix, (int)getpid(), t->n_tmp++);
+	fd = openat(t->tmp_fd, ret_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int tree_install(struct tree *t, int fd, const char *name, const struct entry *e)
+{
+	struct timespec times[2];
+	const char *base;
+	int dir, r;
+
+	r = chown_result(fchown(fd, e->uid, e->gid));
+	if (r < 0)
+		return r;
+	times_of(e, times);
+	if (fchmod(fd, e->mode) < 0 || futimens(fd, times) < 0)
+		return -errno;
+	dir = parent(t, e->path, &base);
+	if (dir < 0)
+		return dir;
+	return renameat(t->tmp_fd, name, dir, base) < 0 ? -errno : 0;
+}
+
+void tree_discard(struct tree *t, const char *name)
+{
+	unlinkat(t->tmp_fd, name, 0);
+}
+
+int tree_set_meta(struct tree *t, const struct entry *e)
+{
+	_cleanup_close_ int fd = -1;
+	struct timespec times[2];
+	char path[FD_PATH_MAX];
+	const char *name;
+	int dir;
+
+	times_of(e, times);
+	if (e->type == ENTRY_SYMLINK) {
+		dir = parent(t, e->path, &name);
+		if (dir < 0)
+			return dir;
+		if (chown_result(fchownat(dir, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW)) < 0)
+			return -errno;
+		return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	}
+	/* By O_PATH: a mode without reading must not be in the way. */
+	fd = tree_open(t->root_fd, e->path, O_PATH | O_NOFOLLOW);
+	if (fd < 0)
+		return fd;
+	fd_path(fd, path);
+	if (chown_result(fchownat(fd, "", e->uid, e->gid, AT_EMPTY_PATH)) < 0)
+		return -errno;
+	/* Through /proc, as fchmod takes no O_PATH; the descriptor is no symlink, RESOLVE_NO_SYMLINKS saw to it. */
+	if (chmod(path, e->mode) < 0 || utimensat(AT_FDCWD, path, times, 0) < 0)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/keeper_cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "base/sys.h"
+
+#define PROC_FILE_MAX (1u << 20)
+#define DEPTH_MAX 16
+
+/* Where hierarchies are mounted. Any v1 one does: a container is in one group of the same name in each. */
+static const struct {
+	const char *hierarchy, *mount;
+	bool v2;
+} hierarchies[] = {
+    {"", "/sys/fs/cgroup", true},
+    {"", "/sys/fs/cgroup/unified", true},
+    {"pids", "/sys/fs/cgroup/pids", false},
+    {"memory", "/sys/fs/cgroup/memory", false},
+    {"freezer", "/sys/fs/cgroup/freezer", false},
+    {"devices", "/sys/fs/cgroup/devices", false},
+    {"cpu", "/sys/fs/cgroup/cpu", false},
+    {"name=systemd", "/sys/fs/cgroup/systemd", false},
+};
+
+/* Is `name` one of the `len` bytes of comma-separated names? No names at all: "". */
+static bool names_hold(const char *names, size_t len, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (len == 0 || n == 0)
+		return len == 0 && n == 0;
+	while (len >= n) {
+		size_t word = 0;
+
+		while (word < len && names[word] != ',')
+			word++;
+		if (word == n && memcmp(names, name, n) == 0)
+			return true;
+		if (word == len)
+			return false;
+		names += word + 1;
+		len -= word + 1;
+	}
+	return false;
+}
+
+int cgroup_text_path(const char *text, const char *hierarchy, char *ret, size_t size)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		const char *names = memchr(text, ':', len), *path;
+
+		path = names ? memchr(names + 1, ':', len - (size_t)(names + 1 - text)) : NULL;
+		if (path && names_hold(names + 1, (size_t)(path - names - 1), hierarchy)) {
+			size_t n = len - (size_t)(path + 1 - text);
+
+			if (n == 0 || n >= size || path[1] != '/')
+				return -ENOENT;
+			memcpy(ret, path + 1, n);
+			ret[n] = '\0';
+			return 0;
+		}
+		text += len + (text[len] == '\n');
+	}
+	return -ENOENT;
+}
+
+bool cgroup_is_own(const char *path, const char *self)
+{
+	return !path_is_beneath(self, path) && !path_has_dotdot(path);
+}
+
+static int read_proc_cgroup(const char *pid, char **ret)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/cgroup", pid);
+	return read_file_at(AT_FDCWD, path, PROC_FILE_MAX, ret, NULL);
+}
+
+static int open_group(const char *mount, const char *path, bool v2)
+{
+	_cleanup_close_ int top = open(mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
+
+	if (top < 0)
+		return -errno;
+	fd = sys_openat2(top, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0 || faccessat(fd, v2 ? "cgroup.events" : "cgroup.procs", R_OK, 0) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int container_cgroup_open(pid_t pid, struct container_cgroup *ret, struct error *err)
+{
+	_cleanup_free_ char *theirs = NULL, *ours = NULL;
+	char number[16], path[PATH_MAX], self[PATH_MAX];
+	size_t i;
+
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	if (read_proc_cgroup(number, &theirs) < 0 || read_proc_cgroup("self", &ours) < 0)
+		return error_set(err, ENOENT, "the container's cgroup can't be read");
+	for (i = 0; i < ARRAY_SIZE(hierarchies); i++) {
+		const char *h = hierarchies[i].hierarchy;
+		int fd;
+
+		if (cgroup_text_path(theirs, h, path, sizeof(path)) < 0 ||
+		    cgroup_text_path(ours, h, self, sizeof(self)) < 0 || !cgroup_is_own(path, self))
+			continue;
+		fd = open_group(hierarchies[i].mount, path, hierarchies[i].v2);
+		if (fd >= 0) {
+			*ret = (struct container_cgroup){.fd = fd, .v2 = hierarchies[i].v2};
+			return 0;
+		}
+	}
+	return error_set(err, ENOENT, "the container has no cgroup of its own");
+}
+
+void container_cgroup_close(struct container_cgroup *c)
+{
+	cleanup_close(&c->fd);
+	c->fd = -1;
+}
+
+/* Calls fn for each process of a v1 group and those beneath; true: fn did, and it ended there. */
+static bool each_process(int group_fd, unsigned depth, bool (*fn)(pid_t))
+{
+	_cleanup_free_ char *procs = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *d;
+	char *line, *rest;
+	int fd;
+
+	if (read_file_at(group_fd, "cgroup.procs", PROC_FILE_MAX, &procs, NULL) == 0)
+		for (line = strtok_r(procs, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+			int64_t pid;
+
+			if (num_parse_i64(line, 1, INT32_MAX, &pid) == 0 && fn((pid_t)pid))
+				return true;
+		}
+	fd = openat(group_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd >= 0 ? fdopendir(fd) : NULL;
+	while (dir && depth < DEPTH_MAX && (d = readdir(dir))) {
+		_cleanup_close_ int sub = -1;
+
+		if (d->d_type != DT_DIR || d->d_name[0] == '.')
+			continue;
+		sub = openat(group_fd, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0 && each_process(sub, depth + 1, fn))
+			return true;
+	}
+	return false;
+}
+
+static bool found(pid_t pid)
+{
+	return pid > 0;
+}
+
+static bool kill_one(pid_t pid)
+{
+	if (pid > 1 && pid != getpid())
+		kill(pid, SIGKILL);
+	return false;
+}
+
+bool container_cgroup_empty(const struct container_cgroup *c)
+{
+	_cleanup_free_ char *events = NULL;
+
+	if (c->fd < 0)
+		return true;
+	if (!c->v2)
+		return !each_process(c->fd, 0, found);
+	/* -ENODEV: the group was removed. */
+	return read_file_at(c->fd, "cgroup.events", PROC_FILE_MAX, &events, NULL) < 0 ||
+	       strstr(events, "populated 0") != NULL;
+}
+
+void container_cgroup_kill(const struct container_cgroup *c)
+{
+	if (c->fd >= 0 && (!c->v2 || write_file_at(c->fd, "cgroup.kill", "1") < 0))
+		each_process(c->fd, 0, kill_one);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finishing: commit, release, unlock; and what becomes of a tree that can't be committed. */
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "hooks/engine/commit.h"
+#include "hooks/keeper_hold.h"
+
+/* A store that is down may come back: so long a commit is tried, with pauses that double. */
+#define COMMIT_PATIENCE_NS (300 * NSEC_PER_SEC)
+#define PAUSE_MIN_NS (200 * NSEC_PER_MSEC)
+#define PAUSE_MAX_NS (10 * NSEC_PER_SEC)
+#define RELEASE_ATTEMPTS 4
+
+static void add_line(struct hold *h, struct hold_volume *hv, bool failed, const char *fmt, va_list ap)
+{
+	char text[ERROR_MSG_MAX];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	strbuf_addf(&h->warnings, "volume %s: %s\n", hv->request->name, text);
+	if (failed && hv->open)
+		cache_note_error(&hv->v.cache, text);
+}
+
+void hold_warn(struct hold *h, struct hold_volume *hv, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_line(h, hv, false, fmt, ap);
+	va_end(ap);
+}
+
+void hold_fail(struct hold *h, struct hold_volume *hv, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_line(h, hv, true, fmt, ap);
+	va_end(ap);
+}
+
+static void set_aside(struct hold *h, struct hold_volume *hv, const char *why)
+{
+	struct error err = ERROR_INIT;
+	const char *name;
+
+	if (cache_set_aside(&hv->v.cache, lease_epoch(hv->lease), &h->arena, &name, &err) < 0)
+		hold_fail(h, hv, "%s; its changes stay in the cache (%s)", why, err.msg);
+	else
+		hold_fail(h, hv, "%s; its changes are kept in %s/%s/%s/%s/%s", why, h->config->cache.path,
+			  hv->store->name, hv->v.workspace, hv->v.name, name ? name : "");
+	hv->aside = true;
+	hv->dirty = false;
+}
+
+void hold_check_lost(struct hold *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->n; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+
+		if (hv->lease && hv->dirty && !hv->aside && lease_lost(hv->lease))
+			set_aside(h, hv, "the lease was lost to another holder during the run");
+	}
+}
+
+void hold_redo(struct hold *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->n; i++) {
+		struct error ignored = ERROR_INIT;
+		struct hold_volume *hv = &h->volumes[i];
+
+		if (hv->lease && hv->dirty)
+			publish_redo(&hv->v, hv->lease, &hv->applied_seq, &ignored);
+	}
+}
+
+static int commit_once(struct hold_volume *hv, struct transfer_report *report, struct error *err)
+{
+	int r = publish_redo(&hv->v, hv->lease, &hv->applied_seq, err);
+
+	*report = (struct transfer_report){0};
+	return r < 0 ? r : commit_run(&hv->v, hv->lease, report, &hv->applied_seq, err);
+}
+
+/* Waits, but not when the lease gets lost meanwhile. */
+static void pause_commit(struct hold_volume *hv, int64_t *pause)
+{
+	struct pollfd p = {.fd = lease_lost_fd(hv->lease), .events = POLLIN};
+
+	poll(&p, 1, (int)(*pause / NSEC_PER_MSEC));
+	if (*pause < PAUSE_MAX_NS)
+		*pause *= 2;
+}
+
+static void commit(struct hold *h, struct hold_volume *hv)
+{
+	int64_t until = clock_boottime_ns() + COMMIT_PATIENCE_NS, pause = PAUSE_MIN_NS;
+	struct error err = ERROR_INIT;
+	int r;
+
+	for (;;) {
+		struct transfer_report report;
+
+		r = commit_once(hv, &report, &err);
+		if (r == 0) {
+			hv->dirty = false;
+			cache_note_error(&hv->v.cache, NULL);
+			if (report.n_warnings)
+				hold_warn(h, hv, "%s", report.warning);
+			return;
+		}
+		if (lease_lost(hv->lease))
+			set_aside(h, hv, "the lease was lost to another holder before the commit");
+		else if (r == -EFBIG || r == -ENOSPC)
+			set_aside(h, hv, err.msg);
+		else if (clock_boottime_ns() < until) {
+			pause_commit(hv, &pause);
+			continue;
+		} else
+			hold_fail(h, hv, "not committed: %s; its changes stay in the cache of this node", err.msg);
+		return;
+	}
+}
+
+static void release(struct hold *h, struct hold_volume *hv)
+{
+	struct error err = ERROR_INIT;
+	int64_t pause = PAUSE_MIN_NS;
+	int attempt, r;
+
+	for (attempt = 1;; attempt++) {
+		r = lease_release(hv->lease, hv->applied_seq, &err);
+		if (r == 0 || r == -ESTALE)
+			return;
+		if (attempt == RELEASE_ATTEMPTS)
+			break;
+		pause_commit(hv, &pause);
+	}
+	hold_fail(h, hv, "the lease could not be released and will expire: %s", err.msg);
+}
+
+static void finish_one(struct hold *h, struct hold_volume *hv)
+{
+	if (hv->lease && hv->dirty)
+		commit(h, hv);
+	if (hv->lease)
+		release(h, hv);
+	lease_free(hv->lease);
+	hv->lease = NULL;
+	if (hv->open)
+		hv->v.store->valid = NULL;
+	cleanup_close(&hv->tree_fd);
+	hv->tree_fd = -1;
+	if (hv->open && hv->v.cache.lock_fd >= 0) {
+		cache_note_keeper(&hv->v.cache, NULL);
+		cache_unlock(&hv->v.cache);
+	}
+}
+
+void hold_finish(struct hold *h)
+{
+	size_t i;
+
+	hold_check_lost(h);
+	for (i = 0; i < h->n; i++)
+		finish_one(h, &h->volumes[i]);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * volrun-keeper - holds the volumes of one container: takes the leases, makes
+ * the trees, waits for the container's end, commits, releases. volrun-hook
+ * starts it and gives it one end of a socket (keeper_proto.h); nobody else does.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "hooks/keeper_cgroup.h"
+#include "hooks/keeper_hold.h"
+#include "hooks/keeper_proto.h"
+#include "hooks/keeper_socket.h"
+
+/* After init's end: how long the rest of the container may take before it is killed; how often to look. */
+#define END_PATIENCE_NS (10 * NSEC_PER_SEC)
+#define END_TICK_MS 10
+
+enum state {
+	READY,	 /* the hook has the trees; the runtime may not have them yet */
+	RUNNING, /* nothing to do but to renew, which the leases' threads do */
+	ENDING,	 /* init is gone, others of the container may not be */
+	FINISHED,
+	STATES
+};
+
+enum event { HOOK_DONE, INIT_ENDED, LEASE_LOST, TERMINATED, TICK, EVENTS };
+
+struct keeper {
+	struct config config;
+	struct keeper_request request;
+	struct hold hold;
+	struct container_cgroup cgroup;
+	struct keeper_socket socket;
+	int hook_fd, pidfd, signal_fd, epoll_fd;
+	enum state state;
+	int64_t kill_at_ns;
+};
+
+/* --- actions ---------------------------------------------------------------------- */
+
+/*
+ * A look at init's cgroup may come before the runtime moved it: each step tries
+ * again until there is one. What is found of a process that has ended may be a
+ * later one's of the same pid.
+ */
+static void find_cgroup(struct keeper *k)
+{
+	struct pollfd p = {.fd = k->pidfd, .events = POLLIN};
+	struct error ignored = ERROR_INIT;
+
+	if (k->cgroup.fd >= 0 || container_cgroup_open(k->request.pid, &k->cgroup, &ignored) < 0)
+		return;
+	if (poll(&p, 1, 0) > 0)
+		container_cgroup_close(&k->cgroup);
+}
+
+static enum state settle(struct keeper *k)
+{
+	find_cgroup(k);
+	hold_redo(&k->hold);
+	malloc_trim(0);
+	return RUNNING;
+}
+
+static enum state look_for_end(struct keeper *k)
+{
+	if (container_cgroup_empty(&k->cgroup))
+		return FINISHED;
+	if (clock_boottime_ns() >= k->kill_at_ns)
+		container_cgroup_kill(&k->cgroup);
+	return ENDING;
+}
+
+static enum state begin_end(struct keeper *k)
+{
+	k->kill_at_ns = clock_boottime_ns() + END_PATIENCE_NS;
+	return look_for_end(k);
+}
+
+static enum state keep_lost(struct keeper *k)
+{
+	hold_check_lost(&k->hold);
+	keeper_socket_log(&k->socket, &k->hold.warnings);
+	return k->state;
+}
+
+/* A container that runs can't be committed: the keeper stays until it has ended, whoever asks. */
+static enum state stay(struct keeper *k)
+{
+	return k->state;
+}
+
+typedef enum state (*action)(struct keeper *k);
+
+/* clang-format off */
+static const action table[STATES][EVENTS] = {
+	/*            HOOK_DONE  INIT_ENDED  LEASE_LOST  TERMINATED  TICK */
+	[READY]   = { settle,    begin_end,  keep_lost,  stay,       stay },
+	[RUNNING] = { stay,      begin_end,  keep_lost,  stay,       stay },
+	[ENDING]  = { stay,      stay,       keep_lost,  stay,       look_for_end },
+};
+/* clang-format on */
+
+/* --- waiting ------------------------------------------------------------------------ */
+
+/* Each descriptor tells of its event once. */
+static int watch(struct keeper *k, int fd, enum event event, unsigned flags, struct error *err)
+{
+	struct epoll_event e = {.events = flags | EPOLLONESHOT, .data.u32 = event};
+
+	if (epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
+		return error_set(err, errno, "keeper: can't wait for events (error %d)", errno);
+	return 0;
+}
+
+static int watch_leases(struct keeper *k, struct error *err)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < k->hold.n && r == 0; i++)
+		if (k->hold.volumes[i].lease)
+			r = watch(k, lease_lost_fd(k->hold.volumes[i].lease), LEASE_LOST, EPOLLIN, err);
+	return r;
+}
+
+static void loop(struct keeper *k)
+{
+	while (k->state != FINISHED) {
+		struct epoll_event e;
+		int n = epoll_wait(k->epoll_fd, &e, 1, k->state == ENDING ? END_TICK_MS : -1);
+
+		if (n < 0)
+			continue;
+		k->state = table[k->state][n ? e.data.u32 : TICK](k);
+	}
+}
+
+/* --- the way there -------------------------------------------------------------------- */
+
+/* Out of everybody's way: no terminal, no descriptor, no directory of the one who started it, killed last. */
+static int become_background(int *sock, int *signal_fd)
+{
+	sigset_t set;
+	int null, fd;
+
+	prctl(PR_SET_NAME, "volrun-keeper");
+	setsid();
+	umask(077);
+	if (*sock != 3 && dup2(*sock, 3) < 0)
+		return -errno;
+	*sock = 3;
+	fd_cloexec(3, true);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || chdir("/") < 0)
+		return -errno;
+	for (fd = 0; fd < 3; fd++)
+		if (dup2(null, fd) < 0)
+			return -errno;
+	sys_close_range(4, ~0U, 0);
+	write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "-999"); /* where allowed */
+	/* One heap: a thread that renews needs no arena of its own. */
+	mallopt(M_ARENA_MAX, 1);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	*signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *signal_fd < 0 ? -errno : 0;
+}
+
+static int receive_request(struct keeper *k, struct arena *arena, struct error *err)
+{
+	size_t n = 1;
+	int r = keeper_receive(k->hook_fd, &keeper_request_table, arena, &k->request, &k->pidfd, &n, err);
+
+	if (r == 0 && n != 1)
+		r = error_set(err, EPROTO, "keeper: a request without the container's process");
+	return r;
+}
+
+/* Until the answer, the end of the hook or of init cancels all. */
+static int watch_create(struct keeper *k, struct error *err)
+{
+	int r;
+
+	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (k->epoll_fd < 0)
+		return error_set(err, errno, "keeper: can't wait for events (error %d)", errno);
+	r = watch(k, k->hook_fd, HOOK_DONE, EPOLLRDHUP, err);
+	if (r == 0)
+		r = watch(k, k->pidfd, INIT_ENDED, EPOLLIN, err);
+	if (r == 0)
+		r = watch(k, k->signal_fd, TERMINATED, EPOLLIN, err);
+	return r;
+}
+
+static int prepare(struct keeper *k, struct arena *arena, struct error *err)
+{
+	int r = config_load(k->request.config, arena, &k->config, err);
+
+	if (r == 0)
+		r = watch_create(k, err);
+	if (r == 0)
+		r = keeper_socket_open(&k->socket, k->config.run_dir, k->request.id, k->request.bundle, err);
+	if (r == 0)
+		find_cgroup(k);
+	if (r == 0)
+		r = hold_open(&k->hold, &k->config, &k->request, k->epoll_fd, err);
+	return r < 0 ? r : hold_take(&k->hold, err);
+}
+
+static int answer_ready(struct keeper *k, struct arena *arena, struct error *err)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.u32 = HOOK_DONE};
+	char *lines = arena_strdup(arena, strbuf_str(&k->hold.warnings)), *line, *rest;
+	struct keeper_answer answer = {.warnings = arena_calloc(arena, k->hold.n * 2 + 1, sizeof(char *))};
+	int fds[IO_MAX_FDS];
+	size_t i;
+	int r;
+
+	if (!lines || !answer.warnings)
+		return error_set(err, ENOMEM, "out of memory");
+	for (line = strtok_r(lines, "\n", &rest); line && answer.n_warnings < k->hold.n * 2;
+	     line = strtok_r(NULL, "\n", &rest))
+		answer.warnings[answer.n_warnings++] = line;
+	for (i = 0; i < k->hold.n; i++)
+		fds[k->hold.volumes[i].index] = k->hold.volumes[i].tree_fd;
+	r = watch_leases(k, err);
+	if (r == 0 && epoll_ctl(k->epoll_fd, EPOLL_CTL_MOD, k->hook_fd, &e) < 0)
+		r = error_set(err, errno, "keeper: can't wait for events (error %d)", errno);
+	if (r == 0)
+		r = keeper_send(k->hook_fd, &keeper_answer_table, &answer, fds, k->hold.n, err);
+	strbuf_reset(&k->hold.warnings);
+	return r;
+}
+
+/* From the request to the end. The error is for the hook. */
+static int keep(struct keeper *k, struct arena *arena, struct error *err)
+{
+	int r = prepare(k, arena, err);
+
+	if (r < 0)
+		return r;
+	r = answer_ready(k, arena, err);
+	/* A hook that could not be answered is gone, and with it the create; init follows, or has ended. */
+	loop(k);
+	hold_finish(&k->hold);
+	return r;
+}
+
+static int run(int sock)
+{
+	struct keeper k = {.hook_fd = sock, .pidfd = -1, .epoll_fd = -1, .cgroup = {.fd = -1}};
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct error err = ERROR_INIT;
+	int r;
+
+	k.socket = KEEPER_SOCKET_INIT;
+	k.hold.cache_fd = -1;
+	r = become_background(&k.hook_fd, &k.signal_fd);
+	if (r < 0)
+		return 1;
+	r = receive_request(&k, &arena, &err);
+	if (r == 0)
+		r = keep(&k, &arena, &err);
+	keeper_socket_log(&k.socket, &k.hold.warnings);
+	keeper_socket_close(&k.socket);
+	hold_close(&k.hold);
+	container_cgroup_close(&k.cgroup);
+	if (r < 0) {
+		struct keeper_answer answer = {.error = err.msg};
+		struct error ignored = ERROR_INIT;
+
+		keeper_send(k.hook_fd, &keeper_answer_table, &answer, NULL, 0, &ignored);
+	}
+	return r < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const char option[] = "--socket=";
+	int64_t fd;
+
+	if (argc == 2 && strncmp(argv[1], option, strlen(option)) == 0 &&
+	    num_parse_i64(argv[1] + strlen(option), 3, INT32_MAX, &fd) == 0)
+		return run((int)fd);
+	fprintf(stderr,
+		"volrun-keeper holds the volumes of a container. volrun-hook starts it; see volrun-hook --help.\n");
+	return 2;
+}

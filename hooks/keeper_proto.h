@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper_proto.h - what volrun-hook and volrun-keeper say to each other, over a
+ * SOCK_SEQPACKET pair; one JSON object a message:
+ *
+ *     hook -> keeper   request, with one descriptor: a pidfd of the container's init
+ *     keeper -> hook   answer: an error; or ready, with one directory descriptor a volume, in the request's order
+ *     hook -> keeper   any message: the runtime has the mounts. The end of the
+ *                      connection without it: the create failed or was killed
+ *
+ * After that the keeper listens at <run_dir>/<key>.sock. Who connects there is
+ * not answered: the connection ends when all is committed and released.
+ * <run_dir>/<key>.log holds what went wrong, one line each.
+ */
+#ifndef VOLRUN_HOOKS_KEEPER_PROTO_H
+#define VOLRUN_HOOKS_KEEPER_PROTO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "oci/json.h"
+
+/* A message is at most this long; what the kernel lets through a socket by default. */
+#define KEEPER_MESSAGE_MAX (128 * 1024)
+#define KEEPER_KEY_MAX 33
+
+struct keeper_request_volume {
+	const char *name, *destination;
+	const char *store; /* never NULL */
+	bool ro;
+	uint32_t owner_uid, owner_gid;
+	int64_t wait_ns;	  /* INT64_MAX: no limit */
+	const char **mountpoints; /* see volume.h */
+	size_t n_mountpoints;
+};
+
+struct keeper_request {
+	const char *id, *bundle;
+	int32_t pid;	    /* of init, in the keeper's pid namespace */
+	const char *config; /* NULL: the standard list */
+	const char *workspace, *user;
+	const char **groups;
+	size_t n_groups;
+	struct keeper_request_volume *volumes;
+	size_t n_volumes;
+};
+
+struct keeper_answer {
+	const char *error; /* NULL: ready */
+	const char **warnings;
+	size_t n_warnings;
+};
+
+extern const struct json_table keeper_request_table, keeper_answer_table;
+
+/* Sends / receives one message. Received strings are in the arena. -ENODATA: the peer is gone. */
+int keeper_send(int sock, const struct json_table *table, const void *message, const int *fds, size_t n_fds,
+		struct error *err);
+int keeper_receive(int sock, const struct json_table *table, struct arena *arena, void *ret, int *fds, size_t *n_fds,
+		   struct error *err);
+
+/* The name of a container's keeper below run_dir: a hash of id and bundle (not secret, not against forgery). */
+void keeper_key(const char *id, const char *bundle, char ret[KEEPER_KEY_MAX]);
+
+#endif

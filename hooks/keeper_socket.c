@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/keeper_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+
+#define LOG_MAX_SIZE (64 * 1024)
+
+/* By the directory's descriptor: run_dir may be longer than a socket's address. */
+static struct sockaddr_un address(int dir_fd, const char *key)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	char dir[FD_PATH_MAX];
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s.sock", fd_path(dir_fd, dir), key);
+	return a;
+}
+
+static int listen_at(struct keeper_socket *s)
+{
+	struct sockaddr_un a = address(s->dir_fd, s->key);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	unlink(a.sun_path);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 64) < 0 || stat(a.sun_path, &st) < 0)
+		return -errno;
+	s->inode = st.st_ino;
+	s->listen_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int keeper_socket_open(struct keeper_socket *s, const char *run_dir, const char *id, const char *bundle,
+		       struct error *err)
+{
+	int r = mkdir_p_at(AT_FDCWD, run_dir, 0700);
+
+	if (r == 0) {
+		s->dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = s->dir_fd < 0 ? -errno : 0;
+	}
+	keeper_key(id, bundle, s->key);
+	if (r == 0)
+		r = listen_at(s);
+	return r < 0 ? error_set(err, r, "run_dir %s: can't make the keeper's socket (error %d)", run_dir, -r) : 0;
+}
+
+void keeper_socket_log(const struct keeper_socket *s, const struct strbuf *lines)
+{
+	char name[KEEPER_KEY_MAX + 8];
+
+	if (s->dir_fd < 0)
+		return;
+	snprintf(name, sizeof(name), "%s.log", s->key);
+	if (lines->len)
+		write_file_atomic_at(s->dir_fd, name, lines->data, lines->len, 0600, false);
+	else
+		unlinkat(s->dir_fd, name, 0);
+}
+
+void keeper_socket_close(struct keeper_socket *s)
+{
+	char name[KEEPER_KEY_MAX + 8];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s.sock", s->key);
+	if (s->listen_fd >= 0 && fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == s->inode)
+		unlinkat(s->dir_fd, name, 0);
+	cleanup_close(&s->listen_fd);
+	cleanup_close(&s->dir_fd);
+	*s = KEEPER_SOCKET_INIT;
+}
+
+/* Nobody accepts: the connection ends when the keeper closes its socket, or dies. */
+static int wait_end(int dir_fd, const char *key, int64_t timeout_ns)
+{
+	struct sockaddr_un a = address(dir_fd, key);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int64_t until = clock_boottime_ns() + timeout_ns;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return errno == ENOENT || errno == ECONNREFUSED ? 0 : -errno;
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
+		int64_t left = until - clock_boottime_ns();
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		if (poll(&p, 1, (int)(left / NSEC_PER_MSEC) + 1) > 0)
+			return 0;
+	}
+}
+
+int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, char **ret_log)
+{
+	_cleanup_close_ int dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char key[KEEPER_KEY_MAX], name[KEEPER_KEY_MAX + 8];
+	char *log = NULL;
+	int r;
+
+	*ret_log = NULL;
+	if (dir_fd < 0)
+		return 0;
+	keeper_key(id, bundle, key);
+	r = wait_end(dir_fd, key, timeout_ns);
+	snprintf(name, sizeof(name), "%s.log", key);
+	if (read_file_at(dir_fd, name, LOG_MAX_SIZE, &log, NULL) == 0) {
+		unlinkat(dir_fd, name, 0);
+		*ret_log = log;
+	}
+	return r;
+}

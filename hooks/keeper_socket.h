@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper_socket.h - where a container's keeper is found, from both ends:
+ * <run_dir>/<key>.sock while it lives, <run_dir>/<key>.log for what it has to
+ * tell (keeper_proto.h).
+ */
+#ifndef VOLRUN_HOOKS_KEEPER_SOCKET_H
+#define VOLRUN_HOOKS_KEEPER_SOCKET_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "hooks/keeper_proto.h"
+
+struct keeper_socket {
+	int dir_fd, listen_fd;
+	char key[KEEPER_KEY_MAX];
+	ino_t inode; /* of the socket: a later keeper of the same container may have replaced it */
+};
+
+#define KEEPER_SOCKET_INIT ((struct keeper_socket){.dir_fd = -1, .listen_fd = -1})
+
+/* Makes run_dir (0700) and listens; replaces what an earlier keeper left. */
+int keeper_socket_open(struct keeper_socket *s, const char *run_dir, const char *id, const char *bundle,
+		       struct error *err);
+/* Writes the lines to the log; none: removes it. */
+void keeper_socket_log(const struct keeper_socket *s, const struct strbuf *lines);
+/* Whoever waits at the socket sees its end. */
+void keeper_socket_close(struct keeper_socket *s);
+
+/*
+ * The other end: waits until the container's keeper is done. 0: it is, or there
+ * is none; -ETIMEDOUT. *ret_log: what it left, NULL: nothing; removed by that; the caller frees it.
+ */
+int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, char **ret_log);
+
+#endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking: access, lock, lease, restore, in this order for all volumes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/utsname.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/sys.h"
+#include "hooks/engine/restore.h"
+#include "hooks/keeper_hold.h"
+
+#define DEFAULT_TTL_NS (60 * NSEC_PER_SEC)
+#define DEFAULT_POLL_NS (5 * NSEC_PER_SEC)
+
+static int by_lease_order(const void *a, const void *b)
+{
+	const struct hold_volume *x = a, *y = b;
+	int r = strcmp(x->request->store, y->request->store);
+
+	/* One request has one workspace. */
+	return r ? r : strcmp(x->request->name, y->request->name);
+}
+
+static int open_volumes(struct hold *h, struct error *err)
+{
+	size_t i;
+
+	h->volumes = arena_calloc(&h->arena, h->request->n_volumes, sizeof(*h->volumes));
+	if (!h->volumes)
+		return error_set(err, ENOMEM, "out of memory");
+	h->n = h->request->n_volumes;
+	for (i = 0; i < h->n; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+
+		*hv = (struct hold_volume){.request = &h->request->volumes[i], .index = i, .tree_fd = -1};
+		hv->cancel_fd = h->cancel_fd;
+		hv->store = config_store(h->config, hv->request->store);
+		if (!hv->store)
+			return error_set(err, EINVAL, "volume %s: the configuration has no store \"%s\"",
+					 hv->request->name, hv->request->store);
+	}
+	qsort(h->volumes, h->n, sizeof(*h->volumes), by_lease_order);
+	return 0;
+}
+
+/* "pid start-time": tells a process from a later one of the same pid. */
+static const char *keeper_name(struct arena *a)
+{
+	_cleanup_free_ char *stat = NULL;
+	const char *p;
+	int field;
+
+	if (read_file_at(AT_FDCWD, "/proc/self/stat", 4096, &stat, NULL) < 0)
+		return arena_printf(a, "%d", (int)getpid());
+	p = strrchr(stat, ')');
+	/* After the name come the fields 3 and on; 22 is the start time (proc(5)). */
+	for (field = 2; p && field < 22; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	return arena_printf(a, "%d %.*s", (int)getpid(), p ? (int)strcspn(p, " ") : 0, p ? p : "");
+}
+
+static int set_identity(struct hold *h, struct error *err)
+{
+	struct lease_identity *id = &h->lease_id;
+	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
+	struct utsname u;
+	int r;
+
+	r = cache_node_id(h->cache_fd, &h->arena, &id->node, err);
+	if (r < 0)
+		return r;
+	if (cache_boot_id(boot_id) < 0 || uname(&u) < 0)
+		return error_set(err, EIO, "can't read the boot's id");
+	id->boot_id = arena_strdup(&h->arena, boot_id);
+	id->node_name = arena_strdup(&h->arena, h->config->node_name ? h->config->node_name : u.nodename);
+	id->keeper = keeper_name(&h->arena);
+	id->container = h->request->id;
+	if (!id->boot_id || !id->node_name || !id->keeper)
+		return error_set(err, ENOMEM, "out of memory");
+	h->access = (struct access_identity){.user = h->request->user,
+					     .groups = h->request->groups,
+					     .n_groups = h->request->n_groups,
+					     .admins = h->config->access.admins,
+					     .n_admins = h->config->access.n_admins};
+	return 0;
+}
+
+int hold_open(struct hold *h, const struct config *config, const struct keeper_request *request, int cancel_fd,
+	      struct error *err)
+{
+	const struct config_lease *l = &config->lease;
+	int r;
+
+	*h = (struct hold){.config = config, .request = request, .cache_fd = -1, .cancel_fd = cancel_fd};
+	h->lease_config.ttl_ns = config_duration(l->ttl, DEFAULT_TTL_NS);
+	h->lease_config.renew_ns = config_duration(l->renew, h->lease_config.ttl_ns / 6);
+	h->lease_config.poll_ns = config_duration(l->poll, DEFAULT_POLL_NS);
+	r = cache_open(config->cache.path, &h->cache_fd, err);
+	if (r == 0)
+		r = set_identity(h, err);
+	return r < 0 ? r : open_volumes(h, err);
+}
+
+void hold_close(struct hold *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->n; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+
+		lease_free(hv->lease);
+		cleanup_close(&hv->tree_fd);
+		if (hv->open)
+			volume_close(&hv->v);
+	}
+	cleanup_close(&h->cache_fd);
+	strbuf_free(&h->warnings);
+	arena_free(&h->arena);
+}
+
+/* --- one volume: access and lease ------------------------------------------------- */
+
+/* Conditions that a store only pretends to enforce would make two holders: proved once per node and endpoint. */
+static int probe(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	const struct store_config *c = hv->store;
+	const char *fingerprint = arena_printf(&h->arena, "%s %s %s %s %s %d", c->type, c->path ? c->path : "",
+					       c->endpoint ? c->endpoint : "", c->bucket ? c->bucket : "",
+					       c->region ? c->region : "", c->path_style);
+	unsigned quirks;
+	int r;
+
+	if (!fingerprint)
+		return error_set(err, ENOMEM, "out of memory");
+	if (cache_read_probe(h->cache_fd, c->name, fingerprint, &quirks) < 0) {
+		r = store_probe(hv->v.store, err);
+		if (r < 0)
+			return r;
+		quirks = store_quirks(hv->v.store);
+		r = cache_write_probe(h->cache_fd, c->name, fingerprint, quirks, err);
+		if (r < 0)
+			return r;
+	}
+	store_set_quirks(hv->v.store, quirks);
+	store_set_quirks(hv->v.lease_store, quirks);
+	return 0;
+}
+
+/* The node's own lock ran into the time limit: the register knows the holder's name. */
+static int error_local_holder(struct hold_volume *hv, int64_t waited_ns, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct error ignored = ERROR_INIT;
+	struct head head = {0};
+
+	if (lease_peek(&hv->v, &a, &head, NULL, &ignored) < 0 || head.state == HEAD_FREE)
+		head.holder = (struct head_holder){.node_name = "this node"};
+	return lease_error_held(&head.holder, waited_ns, err);
+}
+
+static void note_keeper(struct hold *h, struct hold_volume *hv)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+
+	strbuf_addf(&text, "{\"pid\":%d,\"container\":", (int)getpid());
+	json_write_string(&text, h->request->id);
+	strbuf_adds(&text, "}\n");
+	cache_note_keeper(&hv->v.cache, strbuf_str(&text));
+}
+
+static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
+{
+	int64_t wait = hv->request->wait_ns, deadline = wait > INT64_MAX - start_ns ? INT64_MAX : start_ns + wait;
+	int r;
+
+	r = cache_lock(&hv->v.cache, deadline, h->cancel_fd, err);
+	if (r == -ETIMEDOUT)
+		return error_local_holder(hv, clock_boottime_ns() - start_ns, err);
+	if (r == 0)
+		r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, h->cancel_fd, &hv->lease, err);
+	if (r < 0)
+		return r;
+	hv->v.store->valid = lease_valid;
+	hv->v.store->valid_ctx = hv->lease;
+	hv->v.store->fence_key = volume_key_meta(&hv->v.arena, &hv->v, "head");
+	hv->v.store->fence_epoch = lease_epoch(hv->lease);
+	if (!hv->v.store->fence_key)
+		return error_set(err, ENOMEM, "out of memory");
+	note_keeper(h, hv);
+	return 0;
+}
+
+static int take_lease(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
+{
+	const struct config_limits *limits = &h->config->limits;
+	const struct keeper_request_volume *q = hv->request;
+	int r;
+
+	r = volume_open(&hv->v, hv->store, h->cache_fd, h->request->workspace, q->name, q->ro, err);
+	if (r < 0)
+		return r;
+	hv->open = true;
+	hv->v.owner_uid = q->owner_uid;
+	hv->v.owner_gid = q->owner_gid;
+	hv->v.mountpoints = q->mountpoints;
+	hv->v.n_mountpoints = q->n_mountpoints;
+	hv->v.max_bytes = limits->bytes_per_volume;
+	hv->v.max_files = limits->files_per_volume;
+	hv->v.max_file_bytes = limits->bytes_per_file;
+	if (!q->ro)
+		r = probe(h, hv, err);
+	if (r == 0)
+		r = access_check(&hv->v, &h->access, err);
+	if (r == 0 && !q->ro)
+		r = acquire(h, hv, start_ns, err);
+	return r;
+}
+
+/* --- one volume: the tree ------------------------------------------------------------ */
+
+static bool is_cancelled(int cancel_fd)
+{
+	struct pollfd p = {.fd = cancel_fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static bool may_go_on(void *arg)
+{
+	struct hold_volume *hv = arg;
+
+	return lease_valid(hv->lease) && !is_cancelled(hv->cancel_fd);
+}
+
+static int open_tree_dir(struct hold_volume *hv, const char *name, struct error *err)
+{
+	hv->tree_fd = sys_openat2(hv->v.cache.dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+				  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	return hv->tree_fd < 0 ? error_set(err, errno, "cache: can't open the tree %s (error %d)", name, errno) : 0;
+}
+
+/* A tree that a dead keeper left uncommitted is never overwritten and never taken for the commit. */
+static int keep_leftover(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	struct cache_mark mark;
+	const char *name;
+	int r;
+
+	if (cache_read_dirty(&hv->v.cache, &mark) < 0)
+		return 0;
+	r = cache_set_aside(&hv->v.cache, mark.epoch, &h->arena, &name, err);
+	if (r == 0 && name)
+		hold_fail(
+		    h, hv,
+		    "an earlier run on this node ended before its changes were committed; they are kept in %s/%s/%s/%s/%s",
+		    h->config->cache.path, hv->store->name, hv->v.workspace, hv->v.name, name);
+	return r;
+}
+
+static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	struct transfer_report report = {0};
+	struct arena a = ARENA_INIT;
+	struct head head;
+	int r;
+
+	r = keep_leftover(h, hv, err);
+	if (r == 0 && lease_head(hv->lease, &a, &head) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
+	if (r == 0) {
+		hv->applied_seq = head.applied_seq;
+		r = restore_run(&hv->v, &head, may_go_on, hv, &report, err);
+	}
+	if (r == 0 && report.n_warnings)
+		hold_warn(h, hv, "%s", report.warning);
+	arena_free(&a);
+	if (r < 0)
+		return is_cancelled(h->cancel_fd) ? error_set(err, ECANCELED, "cancelled") : r;
+	return open_tree_dir(hv, "rw", err);
+}
+
+/* A reader shares the tree with others, and locks it (shared) as long as it is mounted: nobody removes it then. */
+static int take_ro_tree(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	struct transfer_report report = {0};
+	_cleanup_close_ int lock = -1;
+	const char *name;
+	struct head head;
+	int r;
+
+	r = cache_lock_ro(&hv->v.cache, INT64_MAX, h->cancel_fd, &lock, err);
+	if (r < 0)
+		return r;
+	r = lease_peek(&hv->v, &hv->v.arena, &head, NULL, err);
+	if (r == -ENOENT)
+		return error_set(err, ENOENT, "not there yet: ro needs an existing volume");
+	if (r == 0)
+		r = restore_read_only(&hv->v, &head, &hv->v.arena, &name, &report, err);
+	if (r == 0)
+		r = open_tree_dir(hv, name, err);
+	if (r == 0 && flock(hv->tree_fd, LOCK_SH) < 0)
+		r = error_set(err, errno, "cache: can't lock the tree %s (error %d)", name, errno);
+	return r;
+}
+
+/* --- all --------------------------------------------------------------------------- */
+
+static int mark_dirty(struct hold_volume *hv, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct head head;
+	int r;
+
+	if (lease_head(hv->lease, &a, &head) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	r = cache_mark_dirty(&hv->v.cache, head.epoch, head.commit.seq, err);
+	if (r == 0)
+		hv->dirty = true;
+	return r;
+}
+
+static int for_all(struct hold *h, int (*fn)(struct hold *, struct hold_volume *, struct error *), struct error *err)
+{
+	size_t i;
+
+	for (i = 0; i < h->n; i++) {
+		int r = fn(h, &h->volumes[i], err);
+
+		if (r < 0)
+			return error_wrap(err, "volume %s", h->volumes[i].request->name);
+	}
+	return 0;
+}
+
+static int step_tree(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	return hv->lease ? take_tree(h, hv, err) : take_ro_tree(h, hv, err);
+}
+
+static int step_mark(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	(void)h;
+	return hv->lease ? mark_dirty(hv, err) : 0;
+}
+
+/* The last look, after the last read of a restore: the container starts only under valid leases. */
+static int step_valid(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	(void)h;
+	if (hv->lease && !lease_valid(hv->lease))
+		return error_set(err, ESTALE, "the lease could not be kept while the volume was fetched");
+	return 0;
+}
+
+int hold_take(struct hold *h, struct error *err)
+{
+	int64_t start = clock_boottime_ns();
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < h->n && r == 0; i++) {
+		r = take_lease(h, &h->volumes[i], start, err);
+		if (r < 0)
+			error_wrap(err, "volume %s", h->volumes[i].request->name);
+	}
+	if (r == 0)
+		r = for_all(h, step_tree, err);
+	if (r == 0)
+		r = for_all(h, step_mark, err);
+	if (r == 0)
+		r = for_all(h, step_valid, err);
+	if (r < 0)
+		hold_finish(h);
+	return r;
+}

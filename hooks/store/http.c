@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/store/http.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#define CONNECT_TIMEOUT_MS 10000
+#define LOW_SPEED_SECONDS 30
+#define LOW_SPEED_BYTES 1024 /* a second */
+#define BUFFER_SIZE (128 * 1024)
+#define HANDLES_KEPT 64
+
+/* One request under way: a curl handle and what belongs to it. */
+struct http_transfer {
+	struct http_request *request;
+	CURL *easy;
+	struct curl_slist *headers;
+	uint64_t sent; /* of the body, in this sending */
+	bool stopped, sink_refused, source_failed;
+	int64_t not_before_ns;
+	struct http_transfer *next; /* in a list of the pool */
+};
+
+struct http {
+	CURLM *multi;
+	CURLSH *share; /* TLS sessions, for all handles */
+	char *ca_file;
+	long connect_timeout_ms, low_speed_seconds;
+	struct http_transfer *waiting; /* for their time */
+	CURL *idle[HANDLES_KEPT];
+	unsigned n_idle, n_active;
+};
+
+/* --- what curl calls ---------------------------------------------------------------- */
+
+/* Before each sending, also before one that curl repeats on a new connection. */
+static int on_ready(void *ctx, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	struct http_transfer *t = ctx;
+
+	(void)remote_ip;
+	(void)local_ip;
+	(void)remote_port;
+	(void)local_port;
+	if (t->request->before_send && !t->request->before_send(t->request)) {
+		t->stopped = true;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	t->request->sendings++;
+	return CURL_PREREQFUNC_OK;
+}
+
+static size_t on_read(char *out, size_t size, size_t n, void *ctx)
+{
+	struct http_transfer *t = ctx;
+	struct http_request *r = t->request;
+	uint64_t left = r->size - t->sent;
+	size_t want = left < size * n ? (size_t)left : size * n;
+	ssize_t got;
+
+	if (want == 0)
+		return 0;
+	if (r->data) {
+		memcpy(out, (const char *)r->data + t->sent, want);
+		got = (ssize_t)want;
+	} else {
+		do {
+			got = pread(r->in_fd, out, want, r->in_offset + (off_t)t->sent);
+		} while (got < 0 && errno == EINTR);
+	}
+	if (got <= 0) {
+		t->source_failed = true;
+		return CURL_READFUNC_ABORT;
+	}
+	t->sent += (uint64_t)got;
+	return (size_t)got;
+}
+
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+	struct http_transfer *t = ctx;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request->size)
+		return CURL_SEEKFUNC_FAIL;
+	t->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *ctx)
+{
+	struct http_transfer *t = ctx;
+	struct http_request *r = t->request;
+	size_t len = size * n, name_len, value_len;
+	const char *value;
+	long status = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	r->status = (int)status;
+	value = memchr(line, ':', len);
+	if (!value || status < 200 || !r->header)
+		return len;
+	name_len = (size_t)(value - line);
+	value++;
+	value_len = len - name_len - 1;
+	while (value_len > 0 && isspace((unsigned char)*value)) {
+		value++;
+		value_len--;
+	}
+	while (value_len > 0 && isspace((unsigned char)value[value_len - 1]))
+		value_len--;
+	r->header(r, line, name_len, value, value_len);
+	return len;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+	struct http_transfer *t = ctx;
+
+	if (t->request->sink && !t->request->sink(t->request, data, size * n)) {
+		t->sink_refused = true;
+		return 0;
+	}
+	return size * n;
+}
+
+/* --- handles ------------------------------------------------------------------------ */
+
+static struct curl_slist *header_list(const char *lines)
+{
+	struct curl_slist *list = NULL;
+
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+		_cleanup_free_ char *line = strndup(lines, n);
+		struct curl_slist *more = line ? curl_slist_append(list, line) : NULL;
+
+		if (!more) {
+			curl_slist_free_all(list);
+			return NULL;
+		}
+		list = more;
+		lines += n + (lines[n] == '\n');
+	}
+	return list;
+}
+
+/* A whole request can't take longer than its bytes at the lowest speed, and two silences. */
+static long deadline_ms(const struct http *h, const struct http_request *r)
+{
+	uint64_t bytes = r->size + r->expected;
+
+	return h->connect_timeout_ms + 2000 * h->low_speed_seconds + (long)(bytes / LOW_SPEED_BYTES) * 1000;
+}
+
+static void set_pool_options(struct http *h, CURL *e)
+{
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)BUFFER_SIZE);
+	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SIZE);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, h->connect_timeout_ms);
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, (long)LOW_SPEED_BYTES);
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, h->low_speed_seconds);
+	curl_easy_setopt(e, CURLOPT_SHARE, h->share);
+	curl_easy_setopt(e, CURLOPT_USERAGENT, "volrun");
+	if (h->ca_file)
+		curl_easy_setopt(e, CURLOPT_CAINFO, h->ca_file);
+}
+
+static void set_request_options(struct http *h, struct http_transfer *t)
+{
+	struct http_request *r = t->request;
+	CURL *e = t->easy;
+
+	curl_easy_setopt(e, CURLOPT_URL, r->url);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, deadline_ms(h, r));
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+	if (!strcmp(r->method, "HEAD")) {
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+	} else if (r->has_body) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->size);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+		curl_easy_setopt(e, CURLOPT_READDATA, t);
+		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
+	}
+	if (strcmp(r->method, "HEAD") != 0)
+		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
+}
+
+static void release(struct http *h, struct http_transfer *t)
+{
+	if (t->easy && h->n_idle < HANDLES_KEPT) {
+		curl_easy_reset(t->easy);
+		h->idle[h->n_idle++] = t->easy;
+	} else if (t->easy) {
+		curl_easy_cleanup(t->easy);
+	}
+	curl_slist_free_all(t->headers);
+	t->request->transfer = NULL;
+	free(t);
+}
+
+static int launch(struct http *h, struct http_transfer *t)
+{
+	t->headers = header_list(t->request->headers);
+	t->easy = h->n_idle > 0 ? h->idle[--h->n_idle] : curl_easy_init();
+	if (!t->headers || !t->easy)
+		return -ENOMEM;
+	set_pool_options(h, t->easy);
+	set_request_options(h, t);
+	if (curl_multi_add_handle(h->multi, t->easy) != CURLM_OK)
+		return -ENOMEM;
+	h->n_active++;
+	return 0;
+}
+
+/* --- outcomes ----------------------------------------------------------------------- */
+
+/* Not curl's own words: some of them are those that engines match. */
+static const char *words_for(CURL *e, CURLcode code)
+{
+	long os_errno = 0;
+
+	curl_easy_getinfo(e, CURLINFO_OS_ERRNO, &os_errno);
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return "its name can't be resolved";
+	case CURLE_COULDNT_CONNECT:
+		return os_errno == ECONNREFUSED ? "connection refused" : "no connection";
+	case CURLE_OPERATION_TIMEDOUT:
+		return "timed out";
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return "its TLS certificate is not trusted";
+	case CURLE_SSL_CACERT_BADFILE:
+		return "the file of trusted certificates can't be read";
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CIPHER:
+		return "the TLS handshake failed";
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_GOT_NOTHING:
+		return "the connection broke";
+	case CURLE_PARTIAL_FILE:
+		return "the reply was cut";
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return "its address can't be used";
+	case CURLE_OUT_OF_MEMORY:
+		return "out of memory";
+	case CURLE_WEIRD_SERVER_REPLY:
+		return "the reply is no HTTP";
+	default:
+		return curl_easy_strerror(code);
+	}
+}
+
+static bool is_hopeless(CURLcode code)
+{
+	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE || code == CURLE_URL_MALFORMAT ||
+	       code == CURLE_UNSUPPORTED_PROTOCOL;
+}
+
+static void conclude(struct http_transfer *t, CURLcode code)
+{
+	struct http_request *r = t->request;
+
+	r->reason = code == CURLE_OK ? "" : t->stopped ? "the connection broke" : words_for(t->easy, code);
+	if (code == CURLE_OK)
+		r->outcome = HTTP_ANSWERED;
+	else if (t->stopped)
+		r->outcome = HTTP_STOPPED;
+	else if (t->sink_refused)
+		r->outcome = HTTP_SINK;
+	else if (t->source_failed)
+		r->outcome = HTTP_SOURCE;
+	else
+		r->outcome = r->sendings > 0 ? HTTP_LOST : HTTP_UNSENT;
+	r->hopeless = r->outcome == HTTP_UNSENT && is_hopeless(code);
+}
+
+static struct http_request *take_finished(struct http *h)
+{
+	int left;
+	CURLMsg *m;
+
+	while ((m = curl_multi_info_read(h->multi, &left))) {
+		struct http_transfer *t = NULL;
+		struct http_request *r;
+		CURLcode code = m->data.result;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
+		r = t->request;
+		conclude(t, code);
+		curl_multi_remove_handle(h->multi, t->easy);
+		h->n_active--;
+		release(h, t);
+		return r;
+	}
+	return NULL;
+}
+
+/* --- the pool ----------------------------------------------------------------------- */
+
+int http_start(struct http *h, struct http_request *r, int64_t not_before_ns)
+{
+	struct http_transfer *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	r->status = 0;
+	r->sendings = 0;
+	r->hopeless = false;
+	r->reason = "";
+	r->transfer = t;
+	t->request = r;
+	t->not_before_ns = not_before_ns;
+	t->next = h->waiting;
+	h->waiting = t;
+	return 0;
+}
+
+/* Starts what is due. *ret_failed: one that could not be. Returns how long until the next is due, at most a minute. */
+static int64_t start_due(struct http *h, struct http_request **ret_failed)
+{
+	int64_t now = clock_boottime_ns(), soonest = 60 * NSEC_PER_SEC;
+	struct http_transfer **slot = &h->waiting;
+
+	while (*slot) {
+		struct http_transfer *t = *slot;
+
+		if (t->not_before_ns > now) {
+			soonest = t->not_before_ns - now < soonest ? t->not_before_ns - now : soonest;
+			slot = &t->next;
+			continue;
+		}
+		*slot = t->next;
+		if (launch(h, t) == 0)
+			continue;
+		*ret_failed = t->request;
+		t->request->outcome = HTTP_UNSENT;
+		t->request->reason = "out of memory";
+		t->request->hopeless = true;
+		release(h, t);
+		return 0;
+	}
+	return soonest;
+}
+
+struct http_request *http_wait(struct http *h)
+{
+	struct http_request *r = NULL;
+	int running;
+
+	for (;;) {
+		int64_t pause = start_due(h, &r);
+
+		if (r)
+			return r;
+		if (h->n_active == 0 && !h->waiting)
+			return NULL;
+		curl_multi_perform(h->multi, &running);
+		r = take_finished(h);
+		if (r)
+			return r;
+		curl_multi_poll(h->multi, NULL, 0, (int)(pause / NSEC_PER_MSEC) + 1, NULL);
+	}
+}
+
+void http_close(struct http *h)
+{
+	if (!h)
+		return;
+	for (unsigned i = 0; i < h->n_idle; i++)
+		curl_easy_cleanup(h->idle[i]);
+	if (h->multi)
+		curl_multi_cleanup(h->multi);
+	if (h->share)
+		curl_share_cleanup(h->share);
+	free(h->ca_file);
+	free(h);
+}
+
+int http_open(const struct http_options *options, struct http **ret, struct error *err)
+{
+	struct http *h;
+
+	/* Counted, and thread-safe since libcurl 7.84; never undone: another store may be open. */
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return error_set(err, ENOMEM, "libcurl can't start");
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return error_set(err, ENOMEM, "out of memory");
+	h->multi = curl_multi_init();
+	h->share = curl_share_init();
+	h->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
+	if (!h->multi || !h->share || (options->ca_file && !h->ca_file)) {
+		http_close(h);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)options->connections + 4);
+	curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)options->connections + 4);
+	h->connect_timeout_ms = options->connect_timeout_ms ? (long)options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+	h->low_speed_seconds = options->low_speed_seconds ? (long)options->low_speed_seconds : LOW_SPEED_SECONDS;
+	*ret = h;
+	return 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http.h - HTTP/1.1 by libcurl, many requests at once over connections that are
+ * kept. The rest of hooks/ sees neither curl nor OpenSSL.
+ *
+ * It sends a request once and says what came of it; it never repeats one on its own
+ * (libcurl does where a kept connection turns out dead: each such sending asks
+ * before_send again). Redirects are not followed. Belongs to one thread.
+ */
+#ifndef VOLRUN_HOOKS_HTTP_H
+#define VOLRUN_HOOKS_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct http;
+
+struct http_options {
+	const char *ca_file;	     /* PEM; NULL: the system's */
+	uint32_t connect_timeout_ms; /* 0: 10 s */
+	uint32_t low_speed_seconds;  /* gives up after so long with (nearly) nothing moved; 0: 30 s */
+	unsigned connections;	     /* kept at most */
+};
+
+enum http_outcome {
+	HTTP_ANSWERED, /* a whole reply */
+	HTTP_UNSENT,   /* nothing of it left this machine: no connection, no TLS */
+	HTTP_LOST,     /* it left, at least in part, and no whole reply came: anything may have happened */
+	HTTP_STOPPED,  /* before_send said no; nothing left since */
+	HTTP_SINK,     /* the sink refused the body */
+	HTTP_SOURCE,   /* the file to be sent is shorter than its size, or unreadable */
+};
+
+struct http_request {
+	/* --- set by the caller, alive until http_wait gives the request back --- */
+	const char *method;
+	const char *url;
+	const char *headers; /* lines "name: value\n" */
+	/* The body: from memory, or from a file. has_body: also of size 0. */
+	bool has_body;
+	const void *data;
+	int in_fd;
+	off_t in_offset;
+	uint64_t size;
+	/* Just before the first byte leaves, and again before each repetition by libcurl. false: HTTP_STOPPED. */
+	bool (*before_send)(struct http_request *r);
+	/* Each header of the final answer; value without blanks around it. r->status is set. */
+	void (*header)(struct http_request *r, const char *name, size_t name_len, const char *value, size_t value_len);
+	/* Bytes of its body. false: HTTP_SINK. */
+	bool (*sink)(struct http_request *r, const char *data, size_t len);
+	uint64_t expected; /* bytes of the answer, for the deadline; 0: few */
+	void *user;
+
+	/* --- the answer -------------------------------------------------------- */
+	enum http_outcome outcome;
+	int status;
+	unsigned sendings;	  /* times that before_send said yes */
+	bool hopeless;		  /* UNSENT: trying again changes nothing (certificate, malformed URL) */
+	const char *reason;	  /* not ANSWERED: a few words */
+	struct http_transfer *transfer; /* its own */
+};
+
+int http_open(const struct http_options *options, struct http **ret, struct error *err);
+void http_close(struct http *h);
+
+/* Begins at not_before_ns (CLOCK_BOOTTIME; 0: now). 0 or -ENOMEM. */
+int http_start(struct http *h, struct http_request *r, int64_t not_before_ns);
+/* Waits for one to end. NULL when none is under way. */
+struct http_request *http_wait(struct http *h);
+
+/*
+ * How long to wait before attempt number `attempt` (2, 3, ...): full jitter
+ * below a doubling limit, never less than the server asked for (retry_after
+ * seconds, -1: it did not). -1: enough, after 5 attempts or when the wait would end past 30 s
+ * from the first.
+ */
+int64_t http_retry_delay_ns(unsigned attempt, int64_t retry_after, int64_t elapsed_ns);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * s3.h - S3 without the network: what to send, and what an answer means. Pure
+ * functions; store_s3.c sends.
+ */
+#ifndef VOLRUN_HOOKS_S3_H
+#define VOLRUN_HOOKS_S3_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "hooks/store/sign.h"
+#include "hooks/store/store.h"
+
+/* --- s3_request.c ------------------------------------------------------------- */
+
+/* Where the bucket is. Strings are its own. */
+struct s3_endpoint {
+	bool tls;
+	char *bucket;
+	char *host;   /* as in the Host header, with the port where it is not the scheme's */
+	char *base;   /* path before the key: "" or "/bucket" (path style), no '/' at the end */
+	char *region;
+	char *prefix; /* "" or "some/prefix/": before every key */
+	char *url;    /* "https://host": for requests and messages */
+};
+
+/*
+ * From the configuration: endpoint NULL is AWS. Path style is taken, asked or
+ * not, where the bucket's name can't be a host's: an endpoint that is an address or
+ * localhost, and (with TLS) a bucket with dots. -EINVAL with the reason.
+ */
+int s3_endpoint_init(const struct store_config *config, struct s3_endpoint *ret, struct error *err);
+void s3_endpoint_free(struct s3_endpoint *e);
+
+struct s3_credentials {
+	const char *access_key_id, *secret_access_key, *session_token; /* token NULL: none */
+};
+
+enum s3_call_kind {
+	S3_CALL_OP,	   /* the op as one request */
+	S3_CALL_INITIATE,  /* multipart upload: begin */
+	S3_CALL_PART,	   /* one part: of a file, or (COPY) of the source */
+	S3_CALL_COMPLETE,  /* put the parts together */
+	S3_CALL_ABORT,	   /* give up */
+	S3_CALL_LIST,	   /* one page */
+};
+
+/* What a request is made of. */
+struct s3_call {
+	enum s3_call_kind kind;
+	const struct store_op *op; /* not for LIST */
+	unsigned quirks;	   /* STORE_QUIRK_* */
+	unsigned caps;		   /* STORE_CAP_*: conditions on DELETE and COPY are sent only to who honours them */
+	const char *upload_id;	   /* PART, COMPLETE, ABORT */
+	unsigned part;		   /* PART: from 1 */
+	uint64_t offset, size;	   /* PART of a COPY: the range of the source */
+	const char *list_prefix;   /* LIST: with the endpoint's prefix */
+	const char *list_token;	   /* LIST: NULL for the first page */
+	const char *payload_hash;  /* hex, S3_UNSIGNED, or NULL: no body */
+};
+#define S3_UNSIGNED "UNSIGNED-PAYLOAD"
+
+struct s3_request {
+	const char *method;
+	struct strbuf url;
+	struct strbuf headers; /* lines "name: value\n", Host and Authorization among them */
+};
+
+/* Builds and signs. -ENOMEM. Free with s3_request_free. */
+int s3_request_build(const struct s3_endpoint *e, const struct s3_credentials *c, const struct s3_call *call, time_t now,
+		     struct s3_request *ret);
+void s3_request_free(struct s3_request *r);
+
+/* The body of COMPLETE: tags of the parts 1..n. */
+void s3_complete_body(struct strbuf *out, char (*tags)[STORE_TAG_MAX], unsigned n);
+
+/* --- s3_reply.c --------------------------------------------------------------- */
+
+#define S3_ERROR_BODY_MAX 16384
+
+/* An answer's head, as far as it matters, and what an error said. */
+struct s3_reply {
+	int status;
+	char tag[STORE_TAG_MAX];
+	char mark[STORE_MARK_MAX];
+	int64_t content_length; /* -1: not said */
+	bool chunked;
+	bool has_range;		/* Content-Range: first-last/total */
+	uint64_t range_first, range_last, range_total;
+	int64_t mtime;
+	int64_t retry_after;	/* seconds; -1: not said */
+	char region[40];	/* x-amz-bucket-region */
+	char code[64];		/* <Code> of an error; "" */
+};
+
+void s3_reply_init(struct s3_reply *r);
+/* One header of the answer; value without blanks around it. Hostile: bounded, and ignored when it makes no sense. */
+void s3_reply_header(struct s3_reply *r, const char *name, size_t name_len, const char *value, size_t value_len);
+/* Reads <Code> of an <Error> document. True: the body is one (some answers with status 200 are). */
+bool s3_reply_error(struct s3_reply *r, const char *body, size_t len);
+
+/* What an answer means for a call. */
+struct s3_verdict {
+	enum store_result result;
+	bool retry;	/* worth another attempt, where another attempt is allowed */
+	bool ambiguous; /* a change may have happened, or may still happen */
+	bool refresh;	/* read the credentials again */
+	char reason[200];
+};
+void s3_judge(const struct s3_call *call, const struct s3_reply *r, struct s3_verdict *ret);
+
+/* Does the head of a GET's answer promise the range that was asked for? *ret_length: its bytes, -1 not known. */
+void s3_judge_range(const struct store_op *op, const struct s3_reply *r, int64_t *ret_length, struct s3_verdict *ret);
+
+/* The op's condition, where this call carries it; else STORE_ANY. */
+enum store_condition s3_call_condition(const struct s3_call *call);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this node's cache knows; `volrun volume status`. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "hooks/engine/cache.h"
+#include "hooks/volume_cmd.h"
+
+#define NOTE_MAX 4096
+#define KEPT_MAX 100
+#define STATUS_MAX 10000
+
+static const struct json_field local_fields[] = {
+    JSON_FIELD(struct volume_local, store, "store", JSON_STR),
+    JSON_FIELD(struct volume_local, workspace, "workspace", JSON_STR),
+    JSON_FIELD(struct volume_local, name, "name", JSON_STR),
+    JSON_FIELD(struct volume_local, state, "state", JSON_STR),
+    JSON_FIELD(struct volume_local, pid, "pid", JSON_U32),
+    JSON_FIELD(struct volume_local, container, "container", JSON_STR),
+    JSON_FIELD(struct volume_local, last_error, "last_error", JSON_STR),
+    JSON_LIST(struct volume_local, kept, "kept", JSON_ARR_STR),
+    {NULL},
+};
+const struct json_table volume_local_table = {"volume", sizeof(struct volume_local), local_fields, 0};
+
+const char *volume_text(struct arena *a, const char *s)
+{
+	char *copy = s && *s ? arena_strdup(a, s) : NULL, *p;
+
+	for (p = copy; p && *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return copy ? copy : "-";
+}
+
+/* Is the lock taken? A shared lock tries without getting in the way of other readers. */
+static bool is_locked(int dir_fd)
+{
+	_cleanup_close_ int fd = openat(dir_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+static void read_notes(int dir_fd, struct arena *a, struct volume_local *l)
+{
+	_cleanup_free_ char *text = NULL, *keeper = NULL;
+	struct error ignored = ERROR_INIT;
+	struct volume_local k;
+	size_t len;
+
+	if (read_file_at(dir_fd, "last-error", NOTE_MAX, &text, NULL) == 0)
+		l->last_error = volume_text(a, text);
+	if (strcmp(l->state, "in use") != 0 || read_file_at(dir_fd, "keeper", NOTE_MAX, &keeper, &len) < 0)
+		return;
+	if (json_parse(keeper, len, "keeper", &volume_local_table, a, &k, &ignored) < 0)
+		return;
+	l->pid = k.pid;
+	l->container = k.container;
+}
+
+static void read_kept(int dir_fd, struct arena *a, struct volume_local *l)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *d;
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	l->kept = arena_calloc(a, KEPT_MAX + 1, sizeof(*l->kept));
+	dir = fd >= 0 ? fdopendir(fd) : NULL;
+	while (dir && l->kept && l->n_kept < KEPT_MAX && (d = readdir(dir))) {
+		if (strncmp(d->d_name, "conflict-", strlen("conflict-")) == 0)
+			l->kept[l->n_kept++] = volume_text(a, d->d_name);
+	}
+}
+
+int volume_local_read(const struct config *config, const char *store, const char *workspace, const char *name,
+		      struct arena *a, struct volume_local *ret)
+{
+	const char *path = arena_printf(a, "%s/%s/%s/%s", config->cache.path, store, workspace, name);
+	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	struct cache_volume c = {.dir_fd = fd, .lock_fd = -1};
+	struct cache_mark mark;
+
+	if (fd < 0)
+		return -ENOENT;
+	*ret = (struct volume_local){
+	    .store = arena_strdup(a, store), .workspace = arena_strdup(a, workspace), .name = arena_strdup(a, name)};
+	ret->state = is_locked(fd) ? "in use" : cache_read_dirty(&c, &mark) == 0 ? "dirty" : "clean";
+	read_notes(fd, a, ret);
+	read_kept(fd, a, ret);
+	return 0;
+}
+
+/* --- status --------------------------------------------------------------------------- */
+
+struct status {
+	struct volume_local *volumes;
+	size_t n_volumes;
+};
+
+static const struct json_field status_fields[] = {
+    JSON_LIST(struct status, volumes, "volumes", JSON_ARR_OBJ, .table = &volume_local_table, .write_empty = true),
+    {NULL},
+};
+static const struct json_table status_table = {"status", sizeof(struct status), status_fields, 0};
+
+/* Directories of `path`, sorted; each to fn. */
+static int each_dir(const char *path, int (*fn)(const char *name, void *ctx), void *ctx)
+{
+	struct dirent **names = NULL;
+	int n = scandir(path, &names, NULL, alphasort), i, r = 0;
+
+	for (i = 0; i < n; i++) {
+		if (r == 0 && names[i]->d_name[0] != '.' && names[i]->d_type == DT_DIR)
+			r = fn(names[i]->d_name, ctx);
+		free(names[i]);
+	}
+	free(names);
+	return r;
+}
+
+struct walk {
+	const struct volume_cmd *cmd;
+	struct arena *a;
+	struct status *status;
+	const char *store, *workspace;
+};
+
+static int walk_volume(const char *name, void *ctx)
+{
+	struct walk *w = ctx;
+	struct status *s = w->status;
+
+	if (s->n_volumes < STATUS_MAX &&
+	    volume_local_read(w->cmd->config, w->store, w->workspace, name, w->a, &s->volumes[s->n_volumes]) == 0)
+		s->n_volumes++;
+	return 0;
+}
+
+static int walk_workspace(const char *name, void *ctx)
+{
+	struct walk w = *(struct walk *)ctx;
+	const char *path = arena_printf(w.a, "%s/%s/%s", w.cmd->config->cache.path, w.store, name);
+
+	w.workspace = name;
+	return path ? each_dir(path, walk_volume, &w) : -ENOMEM;
+}
+
+static int walk_store(const char *name, void *ctx)
+{
+	struct walk w = *(struct walk *)ctx;
+	const char *path = arena_printf(w.a, "%s/%s", w.cmd->config->cache.path, name);
+
+	w.store = name;
+	return path ? each_dir(path, walk_workspace, &w) : -ENOMEM;
+}
+
+static void print_table(const struct status *s)
+{
+	size_t i, j;
+
+	printf("%-12s %-16s %-24s %-7s %-8s %-24s %s\n", "STORE", "WORKSPACE", "NAME", "STATE", "KEEPER", "CONTAINER",
+	       "NOTE");
+	for (i = 0; i < s->n_volumes; i++) {
+		const struct volume_local *v = &s->volumes[i];
+		char pid[16] = "-";
+
+		if (v->pid)
+			snprintf(pid, sizeof(pid), "%u", v->pid);
+		printf("%-12s %-16s %-24s %-7s %-8s %-24s", v->store, v->workspace, v->name, v->state, pid,
+		       v->container ? v->container : "-");
+		for (j = 0; j < v->n_kept; j++)
+			printf(" kept:%s", v->kept[j]);
+		printf(" %s\n", v->last_error ? v->last_error : "");
+	}
+}
+
+int volume_cmd_status(const struct volume_cmd *c, struct arena *a, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
+	struct status s = {.volumes = arena_calloc(a, STATUS_MAX, sizeof(*s.volumes))};
+	struct walk w = {.cmd = c, .a = a, .status = &s};
+
+	if (!s.volumes || each_dir(c->config->cache.path, walk_store, &w) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	if (!c->json) {
+		print_table(&s);
+		return 0;
+	}
+	json_write(&out, &status_table, &s, 2);
+	puts(strbuf_str(&out));
+	return 0;
+}

@@ -1,0 +1,858 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One suite, unchanged against every store: what store.h promises.
+ *
+ *     store_conformance                               a filesystem store in a temporary directory
+ *     store_conformance s3 ENDPOINT BUCKET [CA_FILE]  credentials from the environment
+ *
+ * All keys lie below a random prefix and are removed at the end.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "hooks/store/sign.h"
+#include "hooks/store/store.h"
+#include "hooks/store/store_s3.h"
+
+#define RACERS 32
+#define ROUNDS 20
+#define MANY 1100
+#define MIB (1024u * 1024)
+
+static struct store_config config;
+static struct store *store;
+static char prefix[64];
+static unsigned quirks;
+
+static struct store *open_store(void)
+{
+	struct store *s = NULL;
+	struct error err = ERROR_INIT;
+
+	if (store_open(&config, &s, &err) < 0)
+		fail_msg("%s", err.msg);
+	store_set_quirks(s, quirks);
+	return s;
+}
+
+/* A key below this run's prefix; good until the 8th call after. */
+static const char *key(const char *name)
+{
+	static char keys[8][STORE_KEY_MAX + 64];
+	static unsigned turn;
+	char *k = keys[turn++ % 8];
+
+	snprintf(k, sizeof(keys[0]), "%s%s", prefix, name);
+	return k;
+}
+
+static void expect(enum store_result expected, const struct store_op *op)
+{
+	if (op->result != expected)
+		fail_msg("expected \"%s\", got \"%s\": %s", store_result_name(expected), store_result_name(op->result),
+			 op->err.msg);
+	if (expected != STORE_OK && (!op->err.msg[0] || strchr(op->err.msg, '\n')))
+		fail_msg("the error is not one line: %s", op->err.msg);
+}
+
+static struct store_op put_op(const char *k, const char *text)
+{
+	struct store_op op;
+
+	store_op_init(&op, STORE_PUT, k);
+	op.data = text;
+	op.size = strlen(text);
+	return op;
+}
+
+static void put_text(const char *k, const char *text)
+{
+	struct store_op op = put_op(k, text);
+
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+}
+
+static void expect_text(const char *k, const char *text)
+{
+	struct store_op op;
+
+	store_op_init(&op, STORE_GET, k);
+	op.max_body = 65536;
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	assert_int_equal(op.got_size, strlen(text));
+	assert_string_equal(strbuf_str(&op.body), text);
+	strbuf_free(&op.body);
+}
+
+static enum store_result simple(enum store_op_kind kind, const char *k)
+{
+	struct store_op op;
+
+	store_op_init(&op, kind, k);
+	op.max_body = 65536;
+	store_do(store, &op);
+	strbuf_free(&op.body);
+	return op.result;
+}
+
+static void what_was_put_is_read_back_with_tag_size_and_mark(void **state)
+{
+	struct store_op put = put_op(key("simple"), "hello"), head, get;
+
+	(void)state;
+	put.mark = "7/abc/def";
+	store_do(store, &put);
+	expect(STORE_OK, &put);
+	assert_true(put.tag[0] != '\0' && !strchr(put.tag, '"'));
+	assert_int_equal(put.attempts, 1);
+	assert_true(put.sent_ns > 0);
+
+	store_op_init(&head, STORE_HEAD, put.key);
+	store_do(store, &head);
+	expect(STORE_OK, &head);
+	assert_string_equal(head.tag, put.tag);
+	assert_string_equal(head.got_mark, "7/abc/def");
+	assert_int_equal(head.got_size, 5);
+	assert_true(llabs((long long)(head.mtime - time(NULL))) < 300);
+
+	store_op_init(&get, STORE_GET, put.key);
+	get.max_body = 5;
+	store_do(store, &get);
+	expect(STORE_OK, &get);
+	assert_string_equal(get.tag, put.tag);
+	assert_string_equal(get.got_mark, "7/abc/def");
+	assert_string_equal(strbuf_str(&get.body), "hello");
+	strbuf_free(&get.body);
+}
+
+static void a_write_without_a_mark_takes_the_mark_off(void **state)
+{
+	struct store_op op = put_op(key("marked"), "one");
+
+	(void)state;
+	op.mark = "1/a/b";
+	store_do(store, &op);
+	put_text(op.key, "two");
+	store_op_init(&op, STORE_HEAD, op.key);
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	assert_string_equal(op.got_mark, "");
+}
+
+static void absent_objects_are_absent_and_their_deletion_succeeds(void **state)
+{
+	(void)state;
+	assert_int_equal(simple(STORE_GET, key("nothing/here")), STORE_ABSENT);
+	assert_int_equal(simple(STORE_HEAD, key("nothing/here")), STORE_ABSENT);
+	assert_int_equal(simple(STORE_DELETE, key("nothing/here")), STORE_OK);
+	put_text(key("gone"), "x");
+	assert_int_equal(simple(STORE_DELETE, key("gone")), STORE_OK);
+	assert_int_equal(simple(STORE_GET, key("gone")), STORE_ABSENT);
+	put_text(key("file"), "x");
+	assert_int_equal(simple(STORE_HEAD, key("file/below")), STORE_ABSENT);
+}
+
+static void an_empty_object_is_an_object(void **state)
+{
+	struct store_op op;
+
+	(void)state;
+	put_text(key("empty"), "");
+	expect_text(key("empty"), "");
+	store_op_init(&op, STORE_HEAD, key("empty"));
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	assert_int_equal(op.got_size, 0);
+}
+
+static void get_range(const char *k, uint64_t offset, uint64_t length, enum store_result result, const char *text)
+{
+	struct store_op op;
+
+	store_op_init(&op, STORE_GET, k);
+	op.offset = offset;
+	op.length = length;
+	op.max_body = 100;
+	store_do(store, &op);
+	expect(result, &op);
+	if (result == STORE_OK)
+		assert_string_equal(strbuf_str(&op.body), text);
+	strbuf_free(&op.body);
+}
+
+static void ranges_give_exactly_what_was_asked_or_an_error(void **state)
+{
+	const char *k = key("digits");
+
+	(void)state;
+	put_text(k, "0123456789");
+	get_range(k, 0, 0, STORE_OK, "0123456789");
+	get_range(k, 0, 10, STORE_OK, "0123456789");
+	get_range(k, 3, 4, STORE_OK, "3456");
+	get_range(k, 9, 1, STORE_OK, "9");
+	get_range(k, 4, 0, STORE_OK, "456789");
+	get_range(k, 8, 3, STORE_CORRUPT, NULL);
+	get_range(k, 0, 11, STORE_CORRUPT, NULL);
+	get_range(k, 50, 1, STORE_CORRUPT, NULL);
+}
+
+static void a_body_larger_than_the_caller_has_room_for_is_an_error(void **state)
+{
+	struct store_op op;
+
+	(void)state;
+	put_text(key("ten"), "0123456789");
+	store_op_init(&op, STORE_GET, key("ten"));
+	op.max_body = 9;
+	store_do(store, &op);
+	expect(STORE_FAILED, &op);
+	assert_int_equal(op.err.code, EFBIG);
+	strbuf_free(&op.body);
+}
+
+static void conditions_hold_or_nothing_is_written(void **state)
+{
+	struct store_op create = put_op(key("cond"), "1"), op;
+	char old_tag[STORE_TAG_MAX];
+
+	(void)state;
+	create.condition = STORE_IF_ABSENT;
+	store_do(store, &create);
+	expect(STORE_OK, &create);
+	strcpy(old_tag, create.tag);
+	op = put_op(create.key, "2");
+	op.condition = STORE_IF_ABSENT;
+	store_do(store, &op);
+	expect(STORE_FALSE, &op);
+	expect_text(create.key, "1");
+
+	op = put_op(create.key, "3");
+	op.condition = STORE_IF_TAG;
+	op.if_tag = old_tag;
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	assert_string_not_equal(op.tag, old_tag);
+	op = put_op(create.key, "4");
+	op.condition = STORE_IF_TAG;
+	op.if_tag = old_tag;
+	store_do(store, &op);
+	expect(STORE_FALSE, &op);
+	expect_text(create.key, "3");
+	op.key = key("cond-absent");
+	store_do(store, &op);
+	expect(STORE_FALSE, &op);
+	assert_int_equal(simple(STORE_HEAD, op.key), STORE_ABSENT);
+}
+
+static void conditions_on_delete_hold_where_the_store_says_so(void **state)
+{
+	struct store_op put = put_op(key("delcond"), "1"), op;
+
+	(void)state;
+	store_do(store, &put);
+	if (!(store->caps & STORE_CAP_DELETE_IF))
+		skip();
+	store_op_init(&op, STORE_DELETE, put.key);
+	op.condition = STORE_IF_TAG;
+	op.if_tag = "0123456789abcdef0123456789abcdef";
+	store_do(store, &op);
+	expect(STORE_FALSE, &op);
+	op.if_tag = put.tag;
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+}
+
+static void keys_that_no_path_can_have_are_refused_before_any_request(void **state)
+{
+	static const char *const bad[] = {"",	 "/",	  "/abs",	 "a//b", "a/../b", "..",	"a/.",
+					  "./a", "a/b//", "\xff\xfe/bad", "a/..", "a/./b",  "\xed\xa0\x80"};
+	char *longest = calloc(1, STORE_KEY_MAX + 2);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct store_op op = put_op(bad[i], "x");
+
+		store_do(store, &op);
+		expect(STORE_INVALID, &op);
+		assert_int_equal(op.attempts, 0);
+		assert_int_equal(simple(STORE_GET, bad[i]), STORE_INVALID);
+	}
+	for (int i = 0; i <= STORE_KEY_MAX; i++)
+		longest[i] = i % 100 == 99 ? '/' : 'k';
+	assert_int_equal(simple(STORE_GET, longest), STORE_INVALID);
+	free(longest);
+}
+
+static const char *const odd_names[] = {
+	"with space",	"plus+plus",	 "per%cent",	 "already%20escaped",  "%2e%2e",	      "a&b=c?d#e;f",
+	"tilde~_-.",	"\"quotes\" '",  "back\\slash",	 "ümläut/Straße",      "日本語/ファイル",     "emoji-\xf0\x9f\x98\x80",
+	"star*(paren)", "comma,colon:@", "<xml>&amp;<", "[brackets]{braces}", "pipe|caret^grave`", "tab\there",
+	"...three",	" lead",	 "trail ",	 "$dollar!",	       "\x01\x1f\x7f",	      "e\xcc\x81 decomposed",
+};
+
+static int note_key(void *ctx, const struct store_list_item *item, struct error *err)
+{
+	bool *seen = ctx;
+
+	(void)err;
+	for (size_t i = 0; i < ARRAY_SIZE(odd_names); i++) {
+		const char *k = key("odd/");
+
+		if (!strncmp(item->key, k, strlen(k)) && !strcmp(item->key + strlen(k), odd_names[i])) {
+			assert_false(seen[i]);
+			seen[i] = true;
+			return 0;
+		}
+	}
+	fail_msg("a key that was never written: %s", item->key);
+	return 0;
+}
+
+static void odd_keys_are_written_read_listed_copied_and_deleted_as_they_are(void **state)
+{
+	bool seen[ARRAY_SIZE(odd_names)] = {false};
+	struct error err = ERROR_INIT;
+	char name[400];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(odd_names); i++) {
+		snprintf(name, sizeof(name), "odd/%s", odd_names[i]);
+		put_text(key(name), odd_names[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(odd_names); i++) {
+		struct store_op op;
+		char copy[420];
+
+		snprintf(name, sizeof(name), "odd/%s", odd_names[i]);
+		snprintf(copy, sizeof(copy), "oddcopy/%s", odd_names[i]);
+		expect_text(key(name), odd_names[i]);
+		store_op_init(&op, STORE_COPY, key(copy));
+		op.source = key(name);
+		store_do(store, &op);
+		expect(STORE_OK, &op);
+		expect_text(key(copy), odd_names[i]);
+		assert_int_equal(simple(STORE_DELETE, key(copy)), STORE_OK);
+	}
+	assert_int_equal(store_list(store, key("odd/"), note_key, seen, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(odd_names); i++) {
+		if (!seen[i])
+			fail_msg("not listed: %s", odd_names[i]);
+		snprintf(name, sizeof(name), "odd/%s", odd_names[i]);
+		assert_int_equal(simple(STORE_DELETE, key(name)), STORE_OK);
+		assert_int_equal(simple(STORE_HEAD, key(name)), STORE_ABSENT);
+	}
+}
+
+static void a_long_key_of_allowed_names_is_stored(void **state)
+{
+	char name[900];
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	for (size_t i = 200; i < sizeof(name); i += 201)
+		name[i] = '/';
+	name[sizeof(name) - 1] = '\0';
+	put_text(key(name), "long");
+	expect_text(key(name), "long");
+	assert_int_equal(simple(STORE_DELETE, key(name)), STORE_OK);
+}
+
+static int temp_file(void)
+{
+	int fd = memfd_create("conformance", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* Bytes that differ from place to place, so that swapped or shifted parts show. */
+static void fill_file(int fd, uint64_t size)
+{
+	uint64_t block[4096];
+
+	for (uint64_t at = 0; at < size; at += sizeof(block)) {
+		size_t n = size - at < sizeof(block) ? (size_t)(size - at) : sizeof(block);
+
+		for (size_t i = 0; i < ARRAY_SIZE(block); i++)
+			block[i] = (at + i) * UINT64_C(0x9e3779b97f4a7c15);
+		assert_int_equal(pwrite_all(fd, block, n, (off_t)at), 0);
+	}
+}
+
+static void a_part_of_a_file_goes_up_and_comes_down_at_an_offset(void **state)
+{
+	int in = temp_file(), out = temp_file();
+	struct store_op op;
+	char buf[8] = "";
+
+	(void)state;
+	assert_int_equal(pwrite_all(in, "xxabcdeyy", 9, 0), 0);
+	store_op_init(&op, STORE_PUT, key("part"));
+	op.in_fd = in;
+	op.in_offset = 2;
+	op.size = 5;
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	expect_text(op.key, "abcde");
+	store_op_init(&op, STORE_GET, op.key);
+	op.out_fd = out;
+	op.out_offset = 3;
+	op.offset = 1;
+	op.length = 3;
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	assert_int_equal(op.got_size, 3);
+	assert_int_equal(pread(out, buf, sizeof(buf), 0), 6);
+	assert_memory_equal(buf, "\0\0\0bcd", 6);
+	close(in);
+	close(out);
+}
+
+static void data_that_does_not_fit_its_hash_or_length_is_not_stored(void **state)
+{
+	struct store_op op = put_op(key("lie"), "data");
+	int in = temp_file();
+
+	(void)state;
+	op.sha256 = "0000000000000000000000000000000000000000000000000000000000000000";
+	store_do(store, &op);
+	expect(STORE_CORRUPT, &op);
+	assert_int_equal(simple(STORE_HEAD, op.key), STORE_ABSENT);
+
+	fill_file(in, 1000);
+	store_op_init(&op, STORE_PUT, key("short"));
+	op.in_fd = in;
+	op.size = 1001;
+	store_do(store, &op);
+	expect(STORE_CORRUPT, &op);
+	assert_int_equal(simple(STORE_HEAD, op.key), STORE_ABSENT);
+	close(in);
+}
+
+/* Up, down again, compared by hash. Returns the time spent; the caller judges memory. */
+static void round_trip(const char *k, uint64_t size)
+{
+	char before[SHA256_HEX_MAX], after[SHA256_HEX_MAX];
+	int in = temp_file(), out = temp_file();
+	struct store_op op;
+	uint64_t len;
+
+	fill_file(in, size);
+	assert_int_equal(sha256_fd(in, 0, UINT64_MAX, before, NULL), 0);
+	store_op_init(&op, STORE_PUT, k);
+	op.in_fd = in;
+	op.size = size;
+	op.mark = "9/big/mark";
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	store_op_init(&op, STORE_GET, k);
+	op.out_fd = out;
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	assert_int_equal(op.got_size, size);
+	assert_string_equal(op.got_mark, "9/big/mark");
+	assert_int_equal(sha256_fd(out, 0, UINT64_MAX, after, &len), 0);
+	assert_int_equal(len, size);
+	assert_string_equal(before, after);
+	close(in);
+	close(out);
+	assert_int_equal(simple(STORE_DELETE, k), STORE_OK);
+}
+
+static void a_big_body_goes_up_in_parts_and_comes_back_the_same(void **state)
+{
+	(void)state;
+	if (!strcmp(config.type, "s3"))
+		store_s3_part_size(store, 5 * MIB);
+	round_trip(key("big"), 16 * MIB + 123);
+	round_trip(key("even"), 10 * MIB);
+	if (!strcmp(config.type, "s3"))
+		store_s3_part_size(store, 0);
+}
+
+/* In a process of its own, which opens the store itself: ru_maxrss never goes down. memfds count as nobody's memory. */
+static void two_hundred_mebibytes_move_in_a_few_of_memory(void **state)
+{
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip();
+#endif
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		store = open_store();
+		round_trip(key("huge"), 200 * MIB);
+		_exit(0);
+	}
+	assert_int_equal(wait4(pid, &status, 0, &usage), pid);
+	assert_int_equal(status, 0);
+	print_message("           peak %ld KiB\n", usage.ru_maxrss);
+	assert_true(usage.ru_maxrss < 48 * 1024);
+}
+
+struct batch {
+	struct store_op *ops;
+	size_t n, given, done;
+};
+
+static struct store_op *batch_next(void *ctx)
+{
+	struct batch *b = ctx;
+
+	return b->given < b->n ? &b->ops[b->given++] : NULL;
+}
+
+static void batch_done(void *ctx, struct store_op *op)
+{
+	struct batch *b = ctx;
+
+	expect(STORE_OK, op);
+	strbuf_free(&op->body);
+	b->done++;
+}
+
+static void run_batch(struct store_op *ops, size_t n)
+{
+	struct batch b = {.ops = ops, .n = n};
+
+	store_run(store, batch_next, batch_done, &b);
+	assert_int_equal(b.done, n);
+}
+
+struct order {
+	char last[STORE_KEY_MAX + 1];
+	size_t n, stop_after;
+	uint64_t bytes;
+};
+
+static int check_order(void *ctx, const struct store_list_item *item, struct error *err)
+{
+	struct order *o = ctx;
+
+	assert_true(strcmp(o->last, item->key) < 0);
+	assert_true(item->tag[0] != '\0');
+	snprintf(o->last, sizeof(o->last), "%s", item->key);
+	o->bytes += item->size;
+	if (++o->n == o->stop_after)
+		return error_set(err, ENOBUFS, "enough");
+	return 0;
+}
+
+static void a_listing_of_more_than_a_thousand_keys_is_whole_and_in_order(void **state)
+{
+	struct store_op *ops = calloc(MANY, sizeof(*ops));
+	char(*keys)[96] = calloc(MANY, sizeof(*keys));
+	struct order all = {"", 0, 0, 0}, some = {"", 0, 0, 0}, part = {"", 0, 7, 0}, none = {"", 0, 0, 0};
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "%slist/d%d/f %04d", prefix, i % 3, i);
+		ops[i] = put_op(keys[i], "abc");
+	}
+	run_batch(ops, MANY);
+	assert_int_equal(store_list(store, key("list/"), check_order, &all, &err), 0);
+	assert_int_equal(all.n, MANY);
+	assert_int_equal(all.bytes, 3 * MANY);
+	assert_int_equal(store_list(store, key("list/d1/f 00"), check_order, &some, &err), 0);
+	assert_int_equal(some.n, 33);
+	assert_int_equal(store_list(store, key("list/"), check_order, &part, &err), -ENOBUFS);
+	assert_string_equal(err.msg, "enough");
+	assert_int_equal(part.n, 7);
+	assert_int_equal(store_list(store, key("list/absent/"), check_order, &none, &err), 0);
+	assert_int_equal(none.n, 0);
+	for (int i = 0; i < MANY; i++) {
+		store_op_init(&ops[i], STORE_GET, keys[i]);
+		ops[i].max_body = 3;
+	}
+	run_batch(ops, MANY);
+	for (int i = 0; i < MANY; i++)
+		store_op_init(&ops[i], STORE_DELETE, keys[i]);
+	run_batch(ops, MANY);
+	assert_int_equal(store_list(store, key("list/"), check_order, &none, &err), 0);
+	assert_int_equal(none.n, 0);
+	free(ops);
+	free(keys);
+}
+
+static int expect_one(void *ctx, const struct store_list_item *item, struct error *err)
+{
+	(void)err;
+	assert_string_equal(item->key, key("dir/empty/"));
+	assert_int_equal(item->size, 0);
+	++*(int *)ctx;
+	return 0;
+}
+
+static void a_directory_marker_is_listed_read_and_deleted(void **state)
+{
+	struct error err = ERROR_INIT;
+	int n = 0;
+
+	(void)state;
+	put_text(key("dir/empty/"), "");
+	assert_int_equal(store_list(store, key("dir/"), expect_one, &n, &err), 0);
+	assert_int_equal(n, 1);
+	expect_text(key("dir/empty/"), "");
+	put_text(key("dir/empty/file"), "x");
+	assert_int_equal(simple(STORE_DELETE, key("dir/empty/file")), STORE_OK);
+	assert_int_equal(store_list(store, key("dir/"), expect_one, &n, &err), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(simple(STORE_DELETE, key("dir/empty/")), STORE_OK);
+	assert_int_equal(simple(STORE_HEAD, key("dir/empty/")), STORE_ABSENT);
+	assert_int_equal(store_list(store, key("dir/"), expect_one, &n, &err), 0);
+	assert_int_equal(n, 2);
+}
+
+static void a_copy_has_the_bytes_of_its_source_and_its_own_mark(void **state)
+{
+	struct store_op op = put_op(key("from"), "source"), head;
+
+	(void)state;
+	op.mark = "1/old/mark";
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	store_op_init(&op, STORE_COPY, key("to"));
+	op.source = key("from");
+	op.mark = "2/new/mark";
+	store_do(store, &op);
+	expect(STORE_OK, &op);
+	expect_text(key("to"), "source");
+	store_op_init(&head, STORE_HEAD, key("to"));
+	store_do(store, &head);
+	assert_string_equal(head.got_mark, "2/new/mark");
+	assert_string_equal(head.tag, op.tag);
+	store_op_init(&op, STORE_COPY, key("to"));
+	op.source = key("never");
+	store_do(store, &op);
+	expect(STORE_ABSENT, &op);
+	expect_text(key("to"), "source");
+}
+
+static bool never(void *ctx)
+{
+	++*(int *)ctx;
+	return false;
+}
+
+static void nothing_is_changed_once_the_lease_is_not_valid(void **state)
+{
+	struct store_op op = put_op(key("fenced"), "late");
+	int asked = 0;
+
+	(void)state;
+	put_text(key("fenced"), "early");
+	store->valid = never;
+	store->valid_ctx = &asked;
+	store_do(store, &op);
+	expect(STORE_CANCELLED, &op);
+	assert_int_equal(simple(STORE_DELETE, op.key), STORE_CANCELLED);
+	store_op_init(&op, STORE_COPY, key("fenced2"));
+	op.source = key("fenced");
+	store_do(store, &op);
+	expect(STORE_CANCELLED, &op);
+	expect_text(key("fenced"), "early");
+	store->valid = NULL;
+	assert_int_equal(asked, 3);
+	assert_int_equal(simple(STORE_HEAD, key("fenced2")), STORE_ABSENT);
+}
+
+/* A racer: waits for the start, does one conditional write, says how it ended by its exit status. */
+static void race(const char *k, int start_fd, int id, enum store_condition condition, const char *tag)
+{
+	char text[32], c;
+	struct store_op op;
+
+	store = open_store();
+	snprintf(text, sizeof(text), "racer %d", id);
+	op = put_op(k, text);
+	op.condition = condition;
+	op.if_tag = tag;
+	if (read(start_fd, &c, 1) != 0)
+		_exit(100);
+	store_do(store, &op);
+	if (op.result == STORE_UNKNOWN || op.result == STORE_THROTTLED) {
+		struct store_op get;
+
+		store_op_init(&get, STORE_GET, k);
+		get.max_body = 100;
+		store_do(store, &get);
+		op.result = get.result == STORE_OK && !strcmp(strbuf_str(&get.body), text) ? STORE_OK : STORE_FALSE;
+	}
+	_exit((int)op.result);
+}
+
+static int winners(const char *k, enum store_condition condition, const char *tag)
+{
+	int start[2], won = 0, status;
+	pid_t pids[RACERS];
+
+	assert_int_equal(pipe2(start, O_CLOEXEC), 0);
+	fflush(NULL);
+	for (int i = 0; i < RACERS; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0) {
+			close(start[1]);
+			race(k, start[0], i, condition, tag);
+		}
+	}
+	close(start[0]);
+	close(start[1]);
+	for (int i = 0; i < RACERS; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_true(WIFEXITED(status));
+		if (WEXITSTATUS(status) == STORE_OK)
+			won++;
+		else
+			assert_int_equal(WEXITSTATUS(status), STORE_FALSE);
+	}
+	return won;
+}
+
+static void of_thirty_two_processes_exactly_one_wins_each_race(void **state)
+{
+	char name[32];
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct store_op head;
+
+		snprintf(name, sizeof(name), "race/%d", round / 2);
+		if (round % 2 == 0) {
+			assert_int_equal(winners(key(name), STORE_IF_ABSENT, NULL), 1);
+			continue;
+		}
+		store_op_init(&head, STORE_HEAD, key(name));
+		store_do(store, &head);
+		expect(STORE_OK, &head);
+		assert_int_equal(winners(key(name), STORE_IF_TAG, head.tag), 1);
+	}
+}
+
+static void the_probe_proves_that_conditions_are_enforced(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	if (store_probe(store, &err) < 0)
+		fail_msg("%s", err.msg);
+	quirks = store_quirks(store);
+}
+
+struct leftovers {
+	char keys[2000][200];
+	size_t n;
+};
+
+static int note_leftover(void *ctx, const struct store_list_item *item, struct error *err)
+{
+	struct leftovers *l = ctx;
+
+	(void)err;
+	if (l->n < ARRAY_SIZE(l->keys) && strlen(item->key) < sizeof(l->keys[0]))
+		strcpy(l->keys[l->n++], item->key);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	unsigned char raw[6];
+	char hex[13];
+
+	(void)state;
+	random_bytes(raw, sizeof(raw));
+	hex_encode(raw, sizeof(raw), hex);
+	snprintf(prefix, sizeof(prefix), "conformance-%s/", hex);
+	store = open_store();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct leftovers *l = calloc(1, sizeof(*l));
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	if (store_list(store, prefix, note_leftover, l, &err) < 0)
+		print_error("%s\n", err.msg);
+	for (size_t i = 0; i < l->n; i++)
+		simple(STORE_DELETE, l->keys[i]);
+	free(l);
+	store_close(store);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_probe_proves_that_conditions_are_enforced),
+		cmocka_unit_test(what_was_put_is_read_back_with_tag_size_and_mark),
+		cmocka_unit_test(a_write_without_a_mark_takes_the_mark_off),
+		cmocka_unit_test(absent_objects_are_absent_and_their_deletion_succeeds),
+		cmocka_unit_test(an_empty_object_is_an_object),
+		cmocka_unit_test(ranges_give_exactly_what_was_asked_or_an_error),
+		cmocka_unit_test(a_body_larger_than_the_caller_has_room_for_is_an_error),
+		cmocka_unit_test(conditions_hold_or_nothing_is_written),
+		cmocka_unit_test(conditions_on_delete_hold_where_the_store_says_so),
+		cmocka_unit_test(keys_that_no_path_can_have_are_refused_before_any_request),
+		cmocka_unit_test(odd_keys_are_written_read_listed_copied_and_deleted_as_they_are),
+		cmocka_unit_test(a_long_key_of_allowed_names_is_stored),
+		cmocka_unit_test(a_part_of_a_file_goes_up_and_comes_down_at_an_offset),
+		cmocka_unit_test(data_that_does_not_fit_its_hash_or_length_is_not_stored),
+		cmocka_unit_test(a_big_body_goes_up_in_parts_and_comes_back_the_same),
+		cmocka_unit_test(two_hundred_mebibytes_move_in_a_few_of_memory),
+		cmocka_unit_test(a_listing_of_more_than_a_thousand_keys_is_whole_and_in_order),
+		cmocka_unit_test(a_directory_marker_is_listed_read_and_deleted),
+		cmocka_unit_test(a_copy_has_the_bytes_of_its_source_and_its_own_mark),
+		cmocka_unit_test(nothing_is_changed_once_the_lease_is_not_valid),
+		cmocka_unit_test(of_thirty_two_processes_exactly_one_wins_each_race),
+	};
+	char dir[] = "/tmp/volrun-conformance-XXXXXX";
+	bool temporary = argc == 1;
+	int failed;
+
+	config.name = "conformance";
+	if (temporary) {
+		if (!mkdtemp(dir))
+			return 1;
+		config.type = "filesystem";
+		config.path = dir;
+	} else if (argc >= 4 && !strcmp(argv[1], "s3")) {
+		config.type = "s3";
+		config.endpoint = argv[2];
+		config.bucket = argv[3];
+		config.path_style = true;
+		config.prefix = "below/this +prefix";
+		config.ca_file = argv[4];
+	} else {
+		fprintf(stderr, "usage: store_conformance [s3 ENDPOINT BUCKET [CA_FILE]]\n");
+		return 2;
+	}
+	failed = cmocka_run_group_tests(tests, set_up, tear_down);
+	if (temporary)
+		remove_tree_at(AT_FDCWD, dir);
+	return failed;
+}
