@@ -1,0 +1,345 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Volumes on a real S3 server (Ceph's), and two nodes that share a bucket.
+
+load lib/common
+load lib/volume
+
+setup_file() { s3_start; }
+setup() {
+	common_setup
+	BUCKET=bats-$BATS_TEST_NUMBER-$RANDOM
+	s3 mkbucket "$BUCKET"
+	node A
+	node B
+}
+teardown() { common_teardown; }
+
+V="state /data"
+P=volumes/default/state
+M=volumes/default/.volrun/state
+head_of() { s3 get "$BUCKET" "$M/head"; }
+keys() { s3 ls "$BUCKET" "$1" | cut -d ' ' -f 2- | jq -r . | sort; }
+fast() { node "$1" '.lease += {ttl: "3s", renew: "500ms", poll: "1s"}'; }
+
+@test "what a run on A wrote, a run on B reads: bytes, modes, owners, times, links, empty directories" {
+	vrun A c1 "$V" "D=/data; $MAKE_TREE; $FINGERPRINT"
+	ok
+	local written=$output
+	vrun B c2 "$V" "D=/data; $FINGERPRINT"
+	ok
+	is "$output" "$written"
+}
+
+@test "what A deleted is gone for B, in the bucket too" {
+	vrun A c1 "$V" 'cd /data; mkdir -p d/e; echo 1 >f; echo 1 >d/e/g; ln -s f l; echo 1 >stay'
+	ok
+	vrun B c2 "$V" 'rm -r /data/d /data/f /data/l'
+	ok
+	vrun A c3 "$V" 'ls -A /data'
+	is "$output" stay
+	is "$(keys "$P/" | grep -v _symlinks.json)" "$P/stay"
+}
+
+@test "the plain files carry the mark and the bytes" {
+	vrun A c1 "$V" 'mkdir /data/d; printf hello >"/data/d/a b+c%20ü"; ln -s d /data/l'
+	ok
+	is "$(s3 get "$BUCKET" "$P/d/a b+c%20ü")" hello
+	like "$(s3 head "$BUCKET" "$P/d/a b+c%20ü")" "x-amz-meta-volrun: 1/$(printf hello | sha256sum | cut -c 1-64)/[0-9a-f]{64}"
+	is "$(s3 get "$BUCKET" "$P/_symlinks.json" | jq -c .)" '{"l":"d"}'
+	is "$(head_of | jq -r '"\(.state) \(.epoch) \(.commit.seq) \(.applied_seq)"')" "free 1 1 1"
+}
+
+@test "a large file goes in parts and comes back whole" {
+	vrun A c1 "$V" 'head -c 40000000 /dev/urandom >/data/big; sha256sum </data/big'
+	ok
+	local sum=$output
+	vrun B c2 "$V" 'sha256sum </data/big'
+	ok
+	is "$output" "$sum"
+	is "$(s3 get "$BUCKET" "$P/big" | sha256sum)" "$sum"
+}
+
+@test "another node's container starts within 6 s after the first one's end" {
+	vstart A c1 "$V" 'echo first >/data/f; sleep 8; touch /workspace/end'
+	vbundle c2 "$V" 'touch /workspace/start; cat /data/f'
+	try on B volrun run --bundle "$T/c2" c2
+	ok
+	is "$output" first
+	local ms=$((($(stat -c %.9Y "$T/c2/rootfs/workspace/start" | tr -d .) - $(stat -c %.9Y "$T/c1/rootfs/workspace/end" | tr -d .)) / 1000000))
+	echo "started $ms ms after the first one's end" >&2
+	((ms >= 0 && ms <= 6000)) || fail "$ms ms"
+	on A volrun delete c1
+}
+
+@test "on the same node the second container starts within 1 s after the release" {
+	vstart A c1 "$V" 'echo first >/data/f; sleep 3; touch /workspace/end'
+	vbundle c2 "$V" 'touch /workspace/start; cat /data/f'
+	try on A volrun run --bundle "$T/c2" c2
+	ok
+	is "$output" first
+	local ms=$((($(stat -c %.9Y "$T/c2/rootfs/workspace/start" | tr -d .) - $(stat -c %.9Y "$T/c1/rootfs/workspace/end" | tr -d .)) / 1000000))
+	echo "started $ms ms after the first one's end" >&2
+	((ms >= 0 && ms <= ${VOLRUN_SANITIZED:+2}000 + 1000)) || fail "$ms ms"
+	on A volrun delete c1
+}
+
+@test "with wait=2s it fails after 2 s with one line that names the holder" {
+	vstart A c1 "$V" 'sleep 60'
+	vbundle c2 "state /data wait=2s" 'echo must not run'
+	local t0 ms
+	t0=$(now_ms)
+	try on B volrun run --bundle "$T/c2" c2
+	ms=$(($(now_ms) - t0))
+	not_ok "lease held by node-A .*c1.*waited 2"
+	((ms >= 1900 && ms <= 4500)) || fail "after $ms ms"
+	on A volrun delete --force c1
+}
+
+@test "a keeper killed by SIGKILL: B has the lease within the time to live and a margin, and nothing A still does reaches the store" {
+	fast A
+	fast B
+	vstart A c1 "$V" 'echo A >/data/from-A; touch /workspace/up; while :; do date >>/data/log; sleep 0.1; done'
+	until_true 10 test -e "$T/c1/rootfs/workspace/up"
+	kill -9 "$(keepers)"
+	local t0 ms after
+	t0=$(now_ms)
+	vrun B c2 "$V" 'ls /data; echo B >/data/from-B'
+	ms=$(($(now_ms) - t0))
+	ok
+	is "$output" ""
+	((ms <= 9000)) || fail "after $ms ms"
+	after=$(s3_contents)
+	sleep 1
+	on A volrun delete --force c1
+	sleep 2
+	is "$(s3_contents)" "$after"
+	vrun A c3 "$V" 'ls /data'
+	is "$output" from-B
+}
+
+@test "a keeper stopped past its time to live can't write to the bucket when it goes on" {
+	fast A
+	fast B
+	vstart A c1 "$V" 'echo A >/data/from-A; touch /workspace/up; sleep 100'
+	until_true 10 test -e "$T/c1/rootfs/workspace/up"
+	local keeper after
+	keeper=$(keepers)
+	kill -STOP "$keeper"
+	vbundle c2 "$V" 'ls /data; echo B >/data/from-B'
+	try on B volrun run --bundle "$T/c2" c2
+	ok
+	is "$output" ""
+	until_true 10 eval '[[ $(head_of | jq -r .state) == free ]]'
+	after=$(s3_contents)
+	kill -CONT "$keeper"
+	sleep 1
+	on A volrun delete --force c1
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	is "$(s3_contents | grep -v /conflicts/)" "$after"
+	vrun A c3 "$V" 'ls /data'
+	is "$output" from-B
+}
+
+@test "a start reads the truth: a late write of ours over a plain file is ignored and mended" {
+	vrun A c1 "$V" 'echo one >/data/f'
+	local mark
+	mark=$(s3 head "$BUCKET" "$P/f" | sed -n 's/^x-amz-meta-volrun: //p' | tr -d '\r')
+	vrun A c2 "$V" 'echo two >/data/f; echo x >/data/g'
+	# The first run's PUT lands now.
+	echo one >"$T/late"
+	s3 put "$BUCKET" "$P/f" "$T/late" "volrun=$mark"
+	vrun B c3 "$V" 'cat /data/f; echo y >/data/g'
+	ok
+	is "$output" two
+}
+
+@test "a file that somebody puts into the bucket is there in the next run" {
+	vrun A c1 "$V" 'echo mine >/data/mine'
+	echo theirs >"$T/theirs"
+	s3 put "$BUCKET" "$P/sub/theirs" "$T/theirs"
+	vrun B c2 "$V" 'cat /data/mine /data/sub/theirs; stat -c %a /data/sub/theirs'
+	ok
+	is "$output" $'mine\ntheirs\n644'
+}
+
+@test "a warm start reads nothing but the register and the listing" {
+	vrun A c1 "$V" 'echo hello >/data/f'
+	local key
+	keys "$M/commits/" | while read -r key; do s3 rm "$BUCKET" "$key"; done
+	vrun A c2 "$V" 'cat /data/f'
+	ok
+	is "$output" hello
+	vrun B c3 "$V" 'cat /data/f'
+	not_ok
+}
+
+@test "credentials from the environment work, wrong ones say so without the secret" {
+	node A 'del(.stores.main.access_key_id, .stores.main.secret_access_key_file)'
+	# shellcheck disable=SC1091
+	. "$SUITE/rgw/env"
+	export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+	vrun A c1 "$V" 'echo x >/data/f; env'
+	ok
+	unlike "$output" AWS_
+	export AWS_SECRET_ACCESS_KEY=wrongwrongwrong
+	vrun A c2 "$V" 'echo must not run'
+	not_ok "rejected|refused"
+	unlike "$stderr" "wrongwrong"
+	unlike "${stderr,,}" "permission denied|operation not permitted"
+}
+
+@test "a bucket that is not there, an endpoint that does not answer: one line, soon" {
+	node A '.stores.main.bucket = "no-such-bucket"'
+	vrun A c1 "$V" 'true'
+	not_ok "bucket"
+	node A '.stores.main.endpoint = "http://127.0.0.1:1"'
+	vrun A c2 "$V" 'true'
+	not_ok "unreachable"
+	unlike "${stderr,,}" "no such file|does not exist|permission denied"
+}
+
+@test "TLS: the server's certificate is checked" {
+	"$HERE/s3/rgw" start "$T/rgw" --tls --life 300 >"$T/rgw.log" 2>&1 </dev/null 3>&- 4>&- || fail "$(cat "$T/rgw.log")"
+	local endpoint key secret ca
+	# shellcheck disable=SC1091
+	. "$T/rgw/env"
+	endpoint=$S3_ENDPOINT key=$AWS_ACCESS_KEY_ID secret=$AWS_SECRET_ACCESS_KEY ca=$S3_CA_FILE
+	"$HERE/s3/s3tool" --env "$T/rgw/env" mkbucket tls
+	printf '%s' "$secret" >"$T/secret2"
+	chmod 600 "$T/secret2"
+	node A ".stores.main += {bucket: \"tls\", endpoint: \"$endpoint\", access_key_id: \"$key\", secret_access_key_file: \"$T/secret2\", ca_file: \"$ca\"}"
+	vrun A c1 "$V" 'echo x >/data/f'
+	local good=$status message=$stderr
+	node A ".stores.main += {bucket: \"tls\", endpoint: \"$endpoint\", access_key_id: \"$key\", secret_access_key_file: \"$T/secret2\"} | del(.stores.main.ca_file)"
+	vrun A c2 "$V" 'echo must not run'
+	"$HERE/s3/rgw" stop "$T/rgw"
+	is "$good" 0 "with the CA ($message)"
+	not_ok "certificate|unreachable|TLS|SSL"
+}
+
+# --- hostile contents -----------------------------------------------------------
+
+@test "hostile keys: nothing is written outside the volume, the rest of the volume is there" {
+	vrun A c1 "$V" 'echo good >/data/good'
+	ok
+	echo evil >"$T/evil"
+	local key
+	for key in ../evil ../../evil ../../../../../../../../../../tmp/volrun-evil a/../../evil ./evil a/./evil /evil //evil a//evil \
+		/etc/evil a/.. .. . a/ 'new
+line' "$(printf 'x%.0s' {1..300})" 'back\slash'; do
+		s3 put "$BUCKET" "$P/$key" "$T/evil" || echo "the server refuses: $key" >&2
+	done
+	find "$T" -path "$T/cache-B/main/default/state" -prune -o -path "$T/c2" -prune -o -print | sort >"$T.before"
+	vrun B c2 "$V" 'cat /data/good; find /data -name "evil" | sort; find /data | grep -c "\.\."'
+	find "$T" -path "$T/cache-B/main/default/state" -prune -o -path "$T/c2" -prune -o -print | sort >"$T.after"
+	is "$status" 1 "status of the last grep"
+	is "${lines[0]}" good
+	[[ ! -e /tmp/volrun-evil && ! -e /etc/evil && ! -e /evil ]]
+	diff <(grep -v cache-B "$T.before") <(grep -v cache-B "$T.after") || fail "written outside"
+	rm -f "$T.before" "$T.after"
+	# In the cache only the volume's own tree has them, if at all.
+	! find "$T/cache-B" -name '*evil*' | grep -v "/state/\(rw\|ro-\|conflict-\|tmp\)" || fail "outside the tree"
+}
+
+@test "a hostile _symlinks.json: links are never followed, odd names are skipped" {
+	mkdir "$T/outside"
+	vrun A c1 "$V" 'echo good >/data/good'
+	ok
+	jq -n --arg o "$T/outside" '{"../../x": "y", "/abs": "y", "d": $o, "a/../../b": "y", "": "y", ".": "y", "..": "y", "e//f": "y", "up": "../../../../outside", "ok": "good"}' >"$T/links"
+	echo evil >"$T/evil"
+	s3 put "$BUCKET" "$P/_symlinks.json" "$T/links"
+	s3 put "$BUCKET" "$P/d/evil" "$T/evil"
+	s3 put "$BUCKET" "$P/up/evil" "$T/evil"
+	vrun B c2 "$V" 'cat /data/good /data/ok; ls -A / | grep -c "^x$"'
+	is "${lines[0]}" good
+	is "${lines[1]}" good
+	[[ -z $(ls -A "$T/outside") ]] || fail "written through a link"
+	[[ ! -e $T/cache-B/main/x && ! -e $T/cache-B/main/default/x && ! -e $T/cache-B/main/default/b ]]
+	! find "$T/cache-B" -name evil -o -name b -o -name x | grep -v '/state/\(rw\|ro-\|conflict-\|tmp\)' || fail "outside the tree"
+}
+
+@test "a _symlinks.json that is no JSON, an array, or huge does not stop the start" {
+	vrun A c1 "$V" 'echo good >/data/good; ln -s good /data/link'
+	ok
+	local body
+	for body in '{"a":' '[1,2]' '{"a": 5}' "$(printf '[%.0s' {1..50000})"; do
+		printf '%s' "$body" >"$T/links"
+		s3 put "$BUCKET" "$P/_symlinks.json" "$T/links"
+		rm -rf "$T/cache-B"
+		vrun B c2 "state /data wait=2s" 'cat /data/good'
+		# Refused with one line, or ignored with a warning: never half a tree.
+		if ((status == 0)); then is "$output" good; else not_ok "_symlinks.json"; fi
+	done
+}
+
+@test "a register cut short at every 64th byte is refused with one line, and nothing is written" {
+	vrun A c1 "$V" 'echo good >/data/good'
+	ok
+	head_of >"$T/head"
+	local size at before
+	size=$(stat -c %s "$T/head")
+	for ((at = 0; at < size - 1; at += 64)); do
+		head -c "$at" "$T/head" >"$T/cut"
+		s3 put "$BUCKET" "$M/head" "$T/cut"
+		before=$(s3_contents)
+		vrun B c2 "state /data wait=1s" 'echo must not run'
+		not_ok "register" || fail "cut at $at"
+		is "$(s3 get "$BUCKET" "$M/head" | sha256sum)" "$(sha256sum <"$T/cut")" "the register"
+		is "$(s3_contents)" "$before"
+	done
+	s3 put "$BUCKET" "$M/head" "$T/head"
+	vrun B c3 "$V" 'cat /data/good'
+	is "$output" good
+}
+
+@test "a hostile register or record is refused, and nothing is written" {
+	vrun A c1 "$V" 'echo good >/data/good'
+	ok
+	head_of >"$T/head"
+	local filter before
+	for filter in '.commit.object = "../../../other/.volrun/x/commits/1-1/pack"' '.commit.object = "/etc/passwd"' '.commit.sha256 = ("0" * 64)' \
+		'.commit.length = 1099511627776' '.commit.offset = 18446744073709551615' '.commit.length -= 1' '.epoch = -1' '.epoch = 1e30' '.nonce = ""' \
+		'.format = 99' '.state = "frob"' '.commit.seq = 7' '.commit.epoch = 9'; do
+		jq -c "$filter" "$T/head" >"$T/bad"
+		s3 put "$BUCKET" "$M/head" "$T/bad"
+		before=$(s3_contents)
+		rm -rf "$T/cache-B"
+		vrun B c2 "state /data wait=1s" 'echo must not run'
+		not_ok || fail "$filter"
+		is "$output" "" "$filter"
+		is "$(s3_contents)" "$before" "$filter"
+	done
+	s3 put "$BUCKET" "$M/head" "$T/head"
+	# The record itself, changed in one byte.
+	local key
+	key=$M/commits/$(jq -r .commit.object "$T/head")
+	s3 get "$BUCKET" "$key" | sed 's/good/evil/' >"$T/record"
+	s3 get "$BUCKET" "$key" >"$T/record.was"
+	s3 put "$BUCKET" "$key" "$T/record"
+	rm -rf "$T/cache-B"
+	vrun B c2 "$V" 'echo must not run'
+	not_ok
+	s3 put "$BUCKET" "$key" "$T/record.was"
+	vrun B c3 "$V" 'cat /data/good'
+	is "$output" good
+}
+
+@test "an object of a commit that is missing or cut short fails the start, and nothing is deleted" {
+	vrun A c1 "$V" 'head -c 20000000 /dev/urandom >/data/big; echo small >/data/small'
+	ok
+	local key before
+	for key in $(keys "$M/commits/"); do
+		s3 get "$BUCKET" "$key" >"$T/was"
+		head -c $(($(stat -c %s "$T/was") / 2)) "$T/was" >"$T/half"
+		s3 put "$BUCKET" "$key" "$T/half"
+		before=$(s3_contents)
+		rm -rf "$T/cache-B"
+		vrun B c2 "$V" 'echo must not run'
+		not_ok || fail "$key"
+		is "$(s3_contents)" "$before"
+		s3 put "$BUCKET" "$key" "$T/was"
+	done
+	vrun B c3 "$V" 'cat /data/small'
+	is "$output" small
+}
