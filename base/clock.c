@@ -78,10 +78,10 @@ static int parse_part(const char **s, int64_t *total)
 		}
 	if (!unit)
 		return -EINVAL;
-	if (__builtin_mul_overflow(whole, unit, &ns))
+	if (__builtin_mul_overflow(whole, unit, &ns) ||
+	    __builtin_add_overflow(ns, (int64_t)((__int128)fraction * unit / scale), &ns))
 		return -ERANGE;
-	ns += (int64_t)((__int128)fraction * unit / scale);
-	if (ns < 0 || ns > INT64_C(1) << 62 || __builtin_add_overflow(*total, ns, total) || *total > INT64_C(1) << 62)
+	if (ns > INT64_C(1) << 62 || __builtin_add_overflow(*total, ns, total) || *total > INT64_C(1) << 62)
 		return -ERANGE;
 	*s = p;
 	return 0;
