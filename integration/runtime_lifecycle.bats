@@ -424,7 +424,7 @@ teardown() { common_teardown; }
 	refused '.mounts += [{type: "tmpfs", source: "x"}]' 'destination'
 	refused '.mounts += [{destination: "/x", type: "bind", source: "/nosuch/dir", options: ["bind"]}]' '/nosuch/dir'
 	refused '.process.rlimits = [{type: "RLIMIT_FROB", soft: 1, hard: 1}]' 'RLIMIT_FROB'
-	refused '.process.rlimits = [{type: "RLIMIT_NOFILE", soft: 1024, hard: 512}]' 'RLIMIT_NOFILE'
+	refused '.process.rlimits = [{type: "RLIMIT_NOFILE", soft: 1024, hard: 512}]' 'rlimits'
 	refused '.linux.sysctl = {"kernel.panic": "1"}' 'kernel.panic'
 	refused '.linux.seccomp = {defaultAction: "SCMP_ACT_FROB"}' 'SCMP_ACT_FROB|defaultAction'
 	refused '.hooks.prestart = [{path: "relative"}]' 'hooks|path'

@@ -220,43 +220,81 @@ fast() { node "$1" '.lease += {ttl: "3s", renew: "500ms", poll: "1s"}'; }
 
 # --- hostile contents -----------------------------------------------------------
 
-@test "hostile keys: nothing is written outside the volume, the rest of the volume is there" {
-	vrun A c1 "$V" 'echo good >/data/good'
-	ok
-	echo evil >"$T/evil"
-	local key
-	for key in ../evil ../../evil ../../../../../../../../../../tmp/volrun-evil a/../../evil ./evil a/./evil /evil //evil a//evil \
-		/etc/evil a/.. .. . a/ 'new
-line' "$(printf 'x%.0s' {1..300})" 'back\slash'; do
-		s3 put "$BUCKET" "$P/$key" "$T/evil" || echo "the server refuses: $key" >&2
-	done
-	find "$T" -path "$T/cache-B/main/default/state" -prune -o -path "$T/c2" -prune -o -print | sort >"$T.before"
-	vrun B c2 "$V" 'cat /data/good; find /data -name "evil" | sort; find /data | grep -c "\.\."'
-	find "$T" -path "$T/cache-B/main/default/state" -prune -o -path "$T/c2" -prune -o -print | sort >"$T.after"
-	is "$status" 1 "status of the last grep"
-	is "${lines[0]}" good
-	[[ ! -e /tmp/volrun-evil && ! -e /etc/evil && ! -e /evil ]]
-	diff <(grep -v cache-B "$T.before") <(grep -v cache-B "$T.after") || fail "written outside"
-	rm -f "$T.before" "$T.after"
-	# In the cache only the volume's own tree has them, if at all.
-	! find "$T/cache-B" -name '*evil*' | grep -v "/state/\(rw\|ro-\|conflict-\|tmp\)" || fail "outside the tree"
+# Nothing that is called evil is outside the volume's own tree, in the cache or elsewhere.
+nothing_outside() {
+	[[ ! -e /tmp/volrun-evil && ! -e /etc/evil && ! -e /evil && -z $(ls -A "$T/outside") ]] || fail "written outside"
+	! find "$T/cache-B" -name '*evil*' | grep -v '/state/\(rw\|ro-[0-9]*\|conflict-[0-9]*\|tmp\)/' || fail "outside the tree"
+	! find "$T" -maxdepth 1 -name '*evil*' -not -path "$T/evil" | grep . || fail "outside the cache"
 }
 
-@test "a hostile _symlinks.json: links are never followed, odd names are skipped" {
+@test "hostile keys that lead out of the volume: one line, status not 0, nothing written outside" {
 	mkdir "$T/outside"
 	vrun A c1 "$V" 'echo good >/data/good'
 	ok
-	jq -n --arg o "$T/outside" '{"../../x": "y", "/abs": "y", "d": $o, "a/../../b": "y", "": "y", ".": "y", "..": "y", "e//f": "y", "up": "../../../../outside", "ok": "good"}' >"$T/links"
+	echo evil >"$T/evil"
+	local key before tried=0
+	for key in ../evil ../../evil ../../../../../../../../../../tmp/volrun-evil a/../../evil ./evil a/./evil /evil //evil a//evil \
+		/etc/evil a/.. .. .; do
+		s3 put "$BUCKET" "$P/$key" "$T/evil" 2>/dev/null || continue
+		# Some of them the server itself turns into other keys.
+		keys "$P/" | grep -qxF "$P/$key" || { s3 rm "$BUCKET" "$P/$key" || :; continue; }
+		tried=$((tried + 1))
+		before=$(s3_contents)
+		vrun B c2 "$V" 'echo must not run'
+		not_ok "leads out of the volume|no path" || fail "$key"
+		is "$output" "" "$key"
+		is "$(s3_contents)" "$before" "$key"
+		nothing_outside || fail "$key"
+		s3 rm "$BUCKET" "$P/$key"
+	done
+	((tried >= 8)) || fail "the server took only $tried hostile keys"
+	vrun B c3 "$V" 'cat /data/good'
+	ok
+	is "$output" good
+}
+
+@test "keys that are odd but harmless are left out, with the rest of the volume there" {
+	vrun A c1 "$V" 'echo good >/data/good'
+	ok
+	echo odd >"$T/odd"
+	local key
+	for key in 'new
+line' "$(printf 'x%.0s' {1..300})" 'back\slash'; do s3 put "$BUCKET" "$P/$key" "$T/odd" 2>/dev/null || :; done
+	vrun B c2 "$V" 'cat /data/good; ls -A /data | wc -l'
+	is "$status" 0
+	is "${lines[0]}" good
+	((lines[1] <= 4))
+}
+
+@test "a _symlinks.json that leads out: one line, status not 0, nothing written outside" {
+	mkdir "$T/outside"
+	vrun A c1 "$V" 'echo good >/data/good'
+	ok
+	local name before
+	for name in ../../x /abs a/../../b '' . .. e//f; do
+		jq -n --arg n "$name" '{($n): "y", ok: "good"}' >"$T/links"
+		s3 put "$BUCKET" "$P/_symlinks.json" "$T/links"
+		before=$(s3_contents)
+		vrun B c2 "$V" 'echo must not run'
+		not_ok "_symlinks.json" || fail "name '$name'"
+		is "$(s3_contents)" "$before"
+		! find "$T/cache-B" \( -name x -o -name b -o -name abs \) | grep . || fail "name '$name': made"
+	done
+}
+
+@test "a symlink and a file below it: the link is not followed" {
+	mkdir "$T/outside"
+	vrun A c1 "$V" 'echo good >/data/good'
+	ok
+	jq -n --arg o "$T/outside" '{d: $o, up: "../../../../../outside", ok: "good"}' >"$T/links"
 	echo evil >"$T/evil"
 	s3 put "$BUCKET" "$P/_symlinks.json" "$T/links"
 	s3 put "$BUCKET" "$P/d/evil" "$T/evil"
 	s3 put "$BUCKET" "$P/up/evil" "$T/evil"
-	vrun B c2 "$V" 'cat /data/good /data/ok; ls -A / | grep -c "^x$"'
-	is "${lines[0]}" good
-	is "${lines[1]}" good
-	[[ -z $(ls -A "$T/outside") ]] || fail "written through a link"
-	[[ ! -e $T/cache-B/main/x && ! -e $T/cache-B/main/default/x && ! -e $T/cache-B/main/default/b ]]
-	! find "$T/cache-B" -name evil -o -name b -o -name x | grep -v '/state/\(rw\|ro-\|conflict-\|tmp\)' || fail "outside the tree"
+	vrun B c2 "$V" 'cat /data/good'
+	# A file and a link of one name can't both be: refused with one line, or one of them left out.
+	if ((status == 0)); then is "$output" good; else not_ok ""; fi
+	nothing_outside
 }
 
 @test "a _symlinks.json that is no JSON, an array, or huge does not stop the start" {

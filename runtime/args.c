@@ -194,8 +194,9 @@ void args_print_help(const struct arg_option *table)
 
 		if (!table->help)
 			continue;
-		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", table->letter ? "-" : " ", table->letter ? table->letter : ' ',
-			 table->letter ? ", " : "  ", table->name, table->value ? " " : "", table->value ? table->value : "");
+		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", table->letter ? "-" : " ",
+			 table->letter ? table->letter : ' ', table->letter ? ", " : "  ", table->name,
+			 table->value ? " " : "", table->value ? table->value : "");
 		printf("  %-34s %s\n", left, table->help);
 	}
 	printf("  %-34s %s\n", "-h, --help", "show this help");

@@ -19,41 +19,52 @@ struct options {
 
 #define CREATE_OPTIONS                                                                                                 \
 	{"bundle", 'b', ARG_STR, offsetof(struct options, bundle), "DIR", "the bundle's directory (.)"},               \
-		{"console-socket", 0, ARG_STR, offsetof(struct options, console_socket), "PATH",                       \
-		 "unix socket that receives the terminal"},                                                            \
-		{"pid-file", 0, ARG_STR, offsetof(struct options, pid_file), "FILE", "write the container's pid to it"}, \
-		{"pidfd-socket", 0, ARG_STR, offsetof(struct options, pidfd_socket), "PATH",                           \
-		 "unix socket that receives a pidfd of the container"},                                                \
-		{"preserve-fds", 0, ARG_STR, offsetof(struct options, preserve_fds), "N",                              \
-		 "pass descriptors 3 to 3+N-1 on to the container"},                                                   \
-		{"no-pivot", 0, ARG_BOOL, offsetof(struct options, no_pivot), NULL,                                    \
-		 "no pivot_root (for a root file system on the initial ramdisk)"},                                     \
-		{"no-new-keyring", 0, ARG_BOOL, offsetof(struct options, no_new_keyring), NULL,                        \
-		 "keep the caller's session keyring"},                                                                 \
+	    {"console-socket", 0,                                                                                      \
+	     ARG_STR,	       offsetof(struct options, console_socket),                                               \
+	     "PATH",	       "unix socket that receives the terminal"},                                              \
+	    {"pid-file", 0, ARG_STR, offsetof(struct options, pid_file), "FILE", "write the container's pid to it"},   \
+	    {"pidfd-socket", 0,                                                                                        \
+	     ARG_STR,	     offsetof(struct options, pidfd_socket),                                                   \
+	     "PATH",	     "unix socket that receives a pidfd of the container"},                                    \
+	    {"preserve-fds",                                                                                           \
+	     0,                                                                                                        \
+	     ARG_STR,                                                                                                  \
+	     offsetof(struct options, preserve_fds),                                                                   \
+	     "N",                                                                                                      \
+	     "pass descriptors 3 to 3+N-1 on to the container"},                                                       \
+	    {"no-pivot", 0,                                                                                            \
+	     ARG_BOOL,	 offsetof(struct options, no_pivot),                                                           \
+	     NULL,	 "no pivot_root (for a root file system on the initial ramdisk)"},                             \
+	    {"no-new-keyring",                                                                                         \
+	     0,                                                                                                        \
+	     ARG_BOOL,                                                                                                 \
+	     offsetof(struct options, no_new_keyring),                                                                 \
+	     NULL,                                                                                                     \
+	     "keep the caller's session keyring"},                                                                     \
 	{                                                                                                              \
 		"no-subreaper", 0, ARG_IGNORE, 0, NULL, NULL                                                           \
 	}
 
 static const struct arg_option create_options[] = {CREATE_OPTIONS, {NULL}};
 static const struct arg_option run_options[] = {
-	CREATE_OPTIONS,
-	{"detach", 'd', ARG_BOOL, offsetof(struct options, detach), NULL, "leave the container running in the background"},
-	{"keep", 0, ARG_BOOL, offsetof(struct options, keep), NULL, "don't delete the container at its end"},
-	{NULL},
+    CREATE_OPTIONS,
+    {"detach", 'd', ARG_BOOL, offsetof(struct options, detach), NULL, "leave the container running in the background"},
+    {"keep", 0, ARG_BOOL, offsetof(struct options, keep), NULL, "don't delete the container at its end"},
+    {NULL},
 };
 
 static int make_request(const struct globals *g, const struct options *o, const char *id, struct create_request *ret,
 			struct error *err)
 {
 	*ret = (struct create_request){
-		.globals = g,
-		.id = id,
-		.bundle = o->bundle ? o->bundle : ".",
-		.console_socket = o->console_socket,
-		.pid_file = o->pid_file,
-		.pidfd_socket = o->pidfd_socket,
-		.no_pivot = o->no_pivot,
-		.no_new_keyring = o->no_new_keyring,
+	    .globals = g,
+	    .id = id,
+	    .bundle = o->bundle ? o->bundle : ".",
+	    .console_socket = o->console_socket,
+	    .pid_file = o->pid_file,
+	    .pidfd_socket = o->pidfd_socket,
+	    .no_pivot = o->no_pivot,
+	    .no_new_keyring = o->no_new_keyring,
 	};
 	return command_parse_number("--preserve-fds", o->preserve_fds, 1024, &ret->preserve_fds, err);
 }
@@ -124,8 +135,8 @@ static int run_run(const struct globals *g, int argc, char **argv, struct error 
 }
 
 const struct command command_create = {
-	"create", "[options] ID", "make a container, to be started by `start`", create_options, 0, run_create, 1,
+    "create", "[options] ID", "make a container, to be started by `start`", create_options, 0, run_create, 1,
 };
 const struct command command_run = {
-	"run", "[options] ID", "create and start a container", run_options, 0, run_run, 1,
+    "run", "[options] ID", "create and start a container", run_options, 0, run_run, 1,
 };

@@ -10,9 +10,9 @@ struct options {
 };
 
 static const struct arg_option delete_options[] = {
-	{"force", 'f', ARG_BOOL, offsetof(struct options, force), NULL,
-	 "kill it if it runs; one that does not exist is no error"},
-	{NULL},
+    {"force", 'f', ARG_BOOL, offsetof(struct options, force), NULL,
+     "kill it if it runs; one that does not exist is no error"},
+    {NULL},
 };
 
 /*
@@ -54,5 +54,5 @@ static int run_delete(const struct globals *g, int argc, char **argv, struct err
 }
 
 const struct command command_delete = {
-	"delete", "[--force] ID", "remove a container that has stopped", delete_options, 0, run_delete, 1,
+    "delete", "[--force] ID", "remove a container that has stopped", delete_options, 0, run_delete, 1,
 };

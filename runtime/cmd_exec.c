@@ -13,31 +13,31 @@
 
 struct options {
 	const char *process, *pid_file, *console_socket, *pidfd_socket, *user, *cwd, *apparmor, *label, *preserve_fds,
-		*cgroup;
+	    *cgroup;
 	struct arg_list env, caps, gids;
 	bool detach, tty, no_new_privs, ignore_paused;
 };
 
 #define AT(member) offsetof(struct options, member)
 static const struct arg_option exec_options[] = {
-	{"process", 'p', ARG_STR, AT(process), "FILE", "JSON of the process, as in config.json"},
-	{"detach", 'd', ARG_BOOL, AT(detach), NULL, "don't wait for its end"},
-	{"pid-file", 0, ARG_STR, AT(pid_file), "FILE", "write its pid to it"},
-	{"console-socket", 0, ARG_STR, AT(console_socket), "PATH", "unix socket that receives the terminal"},
-	{"pidfd-socket", 0, ARG_STR, AT(pidfd_socket), "PATH", "unix socket that receives a pidfd of the process"},
-	{"tty", 't', ARG_BOOL, AT(tty), NULL, "with a terminal"},
-	{"user", 'u', ARG_STR, AT(user), "UID[:GID]", "as this user"},
-	{"additional-gids", 'g', ARG_LIST, AT(gids), "GID", "in this group too"},
-	{"cwd", 0, ARG_STR, AT(cwd), "DIR", "working directory"},
-	{"env", 'e', ARG_LIST, AT(env), "NAME=VALUE", "environment variable"},
-	{"cap", 'c', ARG_LIST, AT(caps), "CAP", "with this capability too"},
-	{"apparmor", 0, ARG_STR, AT(apparmor), "PROFILE", "AppArmor profile"},
-	{"process-label", 0, ARG_STR, AT(label), "LABEL", "SELinux label"},
-	{"no-new-privs", 0, ARG_BOOL, AT(no_new_privs), NULL, "set no_new_privs"},
-	{"preserve-fds", 0, ARG_STR, AT(preserve_fds), "N", "pass descriptors 3 to 3+N-1 on"},
-	{"cgroup", 0, ARG_STR, AT(cgroup), "PATH", "in this cgroup beneath the container's"},
-	{"ignore-paused", 0, ARG_BOOL, AT(ignore_paused), NULL, "also in a paused container (it waits until resume)"},
-	{NULL},
+    {"process", 'p', ARG_STR, AT(process), "FILE", "JSON of the process, as in config.json"},
+    {"detach", 'd', ARG_BOOL, AT(detach), NULL, "don't wait for its end"},
+    {"pid-file", 0, ARG_STR, AT(pid_file), "FILE", "write its pid to it"},
+    {"console-socket", 0, ARG_STR, AT(console_socket), "PATH", "unix socket that receives the terminal"},
+    {"pidfd-socket", 0, ARG_STR, AT(pidfd_socket), "PATH", "unix socket that receives a pidfd of the process"},
+    {"tty", 't', ARG_BOOL, AT(tty), NULL, "with a terminal"},
+    {"user", 'u', ARG_STR, AT(user), "UID[:GID]", "as this user"},
+    {"additional-gids", 'g', ARG_LIST, AT(gids), "GID", "in this group too"},
+    {"cwd", 0, ARG_STR, AT(cwd), "DIR", "working directory"},
+    {"env", 'e', ARG_LIST, AT(env), "NAME=VALUE", "environment variable"},
+    {"cap", 'c', ARG_LIST, AT(caps), "CAP", "with this capability too"},
+    {"apparmor", 0, ARG_STR, AT(apparmor), "PROFILE", "AppArmor profile"},
+    {"process-label", 0, ARG_STR, AT(label), "LABEL", "SELinux label"},
+    {"no-new-privs", 0, ARG_BOOL, AT(no_new_privs), NULL, "set no_new_privs"},
+    {"preserve-fds", 0, ARG_STR, AT(preserve_fds), "N", "pass descriptors 3 to 3+N-1 on"},
+    {"cgroup", 0, ARG_STR, AT(cgroup), "PATH", "in this cgroup beneath the container's"},
+    {"ignore-paused", 0, ARG_BOOL, AT(ignore_paused), NULL, "also in a paused container (it waits until resume)"},
+    {NULL},
 };
 
 static int parse_user(const char *text, struct spec_user *ret, struct error *err)
@@ -47,7 +47,8 @@ static int parse_user(const char *text, struct spec_user *ret, struct error *err
 	uint64_t uid_n, gid_n = ret->gid;
 
 	snprintf(buf, sizeof(buf), "%.*s", gid ? (int)(gid - text) : (int)strlen(text), text);
-	if (num_parse_u64(buf, UINT32_MAX - 1, &uid_n) < 0 || (gid && num_parse_u64(gid + 1, UINT32_MAX - 1, &gid_n) < 0))
+	if (num_parse_u64(buf, UINT32_MAX - 1, &uid_n) < 0 ||
+	    (gid && num_parse_u64(gid + 1, UINT32_MAX - 1, &gid_n) < 0))
 		return error_set(err, EINVAL, "--user: \"%s\" is not of the form UID[:GID]", text);
 	ret->uid = (uint32_t)uid_n;
 	ret->gid = (uint32_t)gid_n;
@@ -234,6 +235,7 @@ static int run_exec(const struct globals *g, int argc, char **argv, struct error
 }
 
 const struct command command_exec = {
-	"exec", "[options] ID COMMAND [ARG ...]", "run another process in a container", exec_options,
-	ARGS_STOP_AT_POSITIONAL, run_exec, 255,
+    "exec",	  "[options] ID COMMAND [ARG ...]", "run another process in a container",
+    exec_options, ARGS_STOP_AT_POSITIONAL,	    run_exec,
+    255,
 };

@@ -43,8 +43,8 @@ static void add_seccomp(struct strbuf *out)
 
 static int run_features(const struct globals *g, int argc, char **argv, struct error *err)
 {
-	static const char *const hooks[] = {"prestart",	      "createRuntime", "createContainer",
-					    "startContainer", "poststart",     "poststop", NULL};
+	static const char *const hooks[] = {
+	    "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
 	/* Prefixes of annotations that change what the runtime does. */
 	static const char *const unsafe[] = {"dev.volrun.", NULL};
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -69,12 +69,14 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 	add_list(&out, "namespaces", spec_ns_names);
 	strbuf_addc(&out, ',');
 	add_list(&out, "capabilities", caps);
-	strbuf_adds(&out, ",\"cgroup\":{\"v1\":true,\"v2\":true,\"systemd\":false,\"systemdUser\":false,\"rdma\":true},");
+	strbuf_adds(&out,
+		    ",\"cgroup\":{\"v1\":true,\"v2\":true,\"systemd\":false,\"systemdUser\":false,\"rdma\":true},");
 	add_seccomp(&out);
 	strbuf_adds(&out, "\"apparmor\":{\"enabled\":true},\"selinux\":{\"enabled\":true},"
 			  "\"intelRdt\":{\"enabled\":false},\"memoryPolicy\":{},\"netDevices\":{\"enabled\":false},"
 			  "\"mountExtensions\":{\"idmap\":{\"enabled\":false}}},");
-	strbuf_adds(&out, "\"annotations\":{\"dev.volrun.version\":\"" PACKAGE_VERSION "\",\"dev.volrun.commit\":\"" VOLRUN_COMMIT
+	strbuf_adds(&out, "\"annotations\":{\"dev.volrun.version\":\"" PACKAGE_VERSION
+			  "\",\"dev.volrun.commit\":\"" VOLRUN_COMMIT
 			  "\",\"org.opencontainers.runc.checkpoint.enabled\":\"false\"},");
 	add_list(&out, "potentiallyUnsafeConfigAnnotations", unsafe);
 	strbuf_addc(&out, '}');
@@ -85,5 +87,5 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 }
 
 const struct command command_features = {
-	"features", "", "print what this runtime can do, as JSON", no_options, 0, run_features, 1,
+    "features", "", "print what this runtime can do, as JSON", no_options, 0, run_features, 1,
 };

@@ -16,9 +16,9 @@ struct options {
 };
 
 static const struct arg_option kill_options[] = {
-	{"all", 'a', ARG_BOOL, offsetof(struct options, all), NULL,
-	 "signal every process of the container; one that has stopped is no error"},
-	{NULL},
+    {"all", 'a', ARG_BOOL, offsetof(struct options, all), NULL,
+     "signal every process of the container; one that has stopped is no error"},
+    {NULL},
 };
 
 /* "9", "KILL", "SIGKILL", "sigkill", "RTMIN+1" */
@@ -41,7 +41,8 @@ static int parse_signal(const char *text, int *ret, struct error *err)
 	}
 	if (strncasecmp(name, "RTMIN+", 6) == 0 && num_parse_u64(name + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
 		*ret = SIGRTMIN + (int)n;
-	else if (strncasecmp(name, "RTMAX-", 6) == 0 && num_parse_u64(name + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
+	else if (strncasecmp(name, "RTMAX-", 6) == 0 &&
+		 num_parse_u64(name + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
 		*ret = SIGRTMAX - (int)n;
 	else
 		return error_set(err, EINVAL, "unknown signal \"%s\"", text);
@@ -107,6 +108,11 @@ static int run_kill(const struct globals *g, int argc, char **argv, struct error
 }
 
 const struct command command_kill = {
-	"kill", "[--all] ID [SIGNAL]", "send a signal (TERM) to a container", kill_options, ARGS_STOP_AT_POSITIONAL,
-	run_kill, 1,
+    "kill",
+    "[--all] ID [SIGNAL]",
+    "send a signal (TERM) to a container",
+    kill_options,
+    ARGS_STOP_AT_POSITIONAL,
+    run_kill,
+    1,
 };

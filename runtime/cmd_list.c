@@ -16,9 +16,9 @@ struct options {
 };
 
 static const struct arg_option list_options[] = {
-	{"format", 'f', ARG_STR, offsetof(struct options, format), "FORMAT", "table (default) or json"},
-	{"quiet", 'q', ARG_BOOL, offsetof(struct options, quiet), NULL, "only the ids"},
-	{NULL},
+    {"format", 'f', ARG_STR, offsetof(struct options, format), "FORMAT", "table (default) or json"},
+    {"quiet", 'q', ARG_BOOL, offsetof(struct options, quiet), NULL, "only the ids"},
+    {NULL},
 };
 
 enum { COLUMNS = 6 };
@@ -89,8 +89,8 @@ static int print_table(struct row *rows, size_t n, struct arena *arena, struct e
 
 	for (size_t i = 0; i < n; i++) {
 		const struct oci_state *s = &rows[i].state;
-		const char *cells[COLUMNS] = {s->id, arena_printf(arena, "%d", s->pid), oci_status_names[s->status],
-					      s->bundle, s->created ? s->created : "", s->owner};
+		const char *cells[COLUMNS] = {s->id,	 arena_printf(arena, "%d", s->pid), oci_status_names[s->status],
+					      s->bundle, s->created ? s->created : "",	    s->owner};
 
 		memcpy(rows[i].cells, cells, sizeof(cells));
 		for (int k = 0; k < COLUMNS; k++) {
@@ -135,5 +135,5 @@ static int run_list(const struct globals *g, int argc, char **argv, struct error
 }
 
 const struct command command_list = {
-	"list", "[options]", "list the containers", list_options, 0, run_list, 1,
+    "list", "[options]", "list the containers", list_options, 0, run_list, 1,
 };

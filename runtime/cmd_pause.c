@@ -51,8 +51,8 @@ static int run_resume(const struct globals *g, int argc, char **argv, struct err
 }
 
 const struct command command_pause = {
-	"pause", "ID", "freeze all processes of a container", no_options, 0, run_pause, 1,
+    "pause", "ID", "freeze all processes of a container", no_options, 0, run_pause, 1,
 };
 const struct command command_resume = {
-	"resume", "ID", "thaw a paused container", no_options, 0, run_resume, 1,
+    "resume", "ID", "thaw a paused container", no_options, 0, run_resume, 1,
 };

@@ -15,8 +15,8 @@ struct options {
 };
 
 static const struct arg_option ps_options[] = {
-	{"format", 'f', ARG_STR, offsetof(struct options, format), "FORMAT", "table (default) or json: an array of pids"},
-	{NULL},
+    {"format", 'f', ARG_STR, offsetof(struct options, format), "FORMAT", "table (default) or json: an array of pids"},
+    {NULL},
 };
 
 static bool contains(const pid_t *pids, size_t n, long pid)
@@ -126,8 +126,8 @@ static int run_ps(const struct globals *g, int argc, char **argv, struct error *
 		return r;
 	if (strcmp(o.format, "json") != 0)
 		return strcmp(o.format, "table") == 0
-			       ? print_table(pids, n, &args, err)
-			       : error_set(err, EINVAL, "--format: \"%s\" is neither table nor json", o.format);
+			   ? print_table(pids, n, &args, err)
+			   : error_set(err, EINVAL, "--format: \"%s\" is neither table nor json", o.format);
 	putchar('[');
 	for (size_t i = 0; i < n; i++)
 		printf("%s%d", i ? "," : "", pids[i]);
@@ -136,6 +136,7 @@ static int run_ps(const struct globals *g, int argc, char **argv, struct error *
 }
 
 const struct command command_ps = {
-	"ps", "[options] ID [PS_OPTION ...]", "show the processes of a container", ps_options, ARGS_STOP_AT_POSITIONAL,
-	run_ps, 1,
+    "ps",	"[options] ID [PS_OPTION ...]", "show the processes of a container",
+    ps_options, ARGS_STOP_AT_POSITIONAL,	run_ps,
+    1,
 };

@@ -14,10 +14,11 @@ struct options {
 };
 
 static const struct arg_option spec_options[] = {
-	{"bundle", 'b', ARG_STR, offsetof(struct options, bundle), "DIR", "the bundle's directory (.)"},
-	{"file", 'f', ARG_STR, offsetof(struct options, file), "FILE", "the file's name (config.json)"},
-	{"rootless", 0, ARG_BOOL, offsetof(struct options, rootless), NULL, "for a user who is not root: with a user namespace"},
-	{NULL},
+    {"bundle", 'b', ARG_STR, offsetof(struct options, bundle), "DIR", "the bundle's directory (.)"},
+    {"file", 'f', ARG_STR, offsetof(struct options, file), "FILE", "the file's name (config.json)"},
+    {"rootless", 0, ARG_BOOL, offsetof(struct options, rootless), NULL,
+     "for a user who is not root: with a user namespace"},
+    {NULL},
 };
 
 static int run_spec(const struct globals *g, int argc, char **argv, struct error *err)
@@ -47,5 +48,5 @@ static int run_spec(const struct globals *g, int argc, char **argv, struct error
 }
 
 const struct command command_spec = {
-	"spec", "[options]", "write an example of a config.json", spec_options, 0, run_spec, 1,
+    "spec", "[options]", "write an example of a config.json", spec_options, 0, run_spec, 1,
 };

@@ -60,5 +60,5 @@ static int run_start(const struct globals *g, int argc, char **argv, struct erro
 }
 
 const struct command command_start = {
-	"start", "ID", "start a container that was made by `create`", no_options, 0, run_start, 1,
+    "start", "ID", "start a container that was made by `create`", no_options, 0, run_start, 1,
 };

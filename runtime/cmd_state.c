@@ -28,5 +28,5 @@ static int run_state(const struct globals *g, int argc, char **argv, struct erro
 }
 
 const struct command command_state = {
-	"state", "ID", "print a container's state as JSON", no_options, 0, run_state, 1,
+    "state", "ID", "print a container's state as JSON", no_options, 0, run_state, 1,
 };

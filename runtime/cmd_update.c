@@ -13,30 +13,30 @@
 
 struct options {
 	const char *resources, *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *cpu_share, *cpu_rt_period,
-		*cpu_rt_runtime, *cpuset_cpus, *cpuset_mems, *memory, *memory_reservation, *memory_swap, *pids_limit,
-		*cpu_idle;
+	    *cpu_rt_runtime, *cpuset_cpus, *cpuset_mems, *memory, *memory_reservation, *memory_swap, *pids_limit,
+	    *cpu_idle;
 };
 
 #define AT(member) offsetof(struct options, member)
 static const struct arg_option update_options[] = {
-	{"resources", 'r', ARG_STR, AT(resources), "FILE", "JSON as linux.resources in config.json; -: stdin"},
-	{"blkio-weight", 0, ARG_STR, AT(blkio_weight), "N", "weight of I/O, 10 to 1000"},
-	{"cpu-period", 0, ARG_STR, AT(cpu_period), "USEC", "period of the CPU quota"},
-	{"cpu-quota", 0, ARG_STR, AT(cpu_quota), "USEC", "CPU time in each period; -1: no limit"},
-	{"cpu-burst", 0, ARG_STR, AT(cpu_burst), "USEC", "unused quota that may be saved up"},
-	{"cpu-share", 0, ARG_STR, AT(cpu_share), "N", "relative weight of CPU time"},
-	{"cpu-rt-period", 0, ARG_STR, AT(cpu_rt_period), "USEC", "period of realtime CPU time"},
-	{"cpu-rt-runtime", 0, ARG_STR, AT(cpu_rt_runtime), "USEC", "realtime CPU time in each period"},
-	{"cpuset-cpus", 0, ARG_STR, AT(cpuset_cpus), "LIST", "CPUs to use"},
-	{"cpuset-mems", 0, ARG_STR, AT(cpuset_mems), "LIST", "memory nodes to use"},
-	{"memory", 0, ARG_STR, AT(memory), "BYTES", "memory limit (512m, 1g); -1: none"},
-	{"memory-reservation", 0, ARG_STR, AT(memory_reservation), "BYTES", "soft memory limit"},
-	{"memory-swap", 0, ARG_STR, AT(memory_swap), "BYTES", "limit of memory and swap; -1: none"},
-	{"pids-limit", 0, ARG_STR, AT(pids_limit), "N", "number of processes; -1: no limit"},
-	{"cpu-idle", 0, ARG_STR, AT(cpu_idle), "0|1", "SCHED_IDLE for the cgroup"},
-	{"kernel-memory", 0, ARG_IGNORE_VALUE, 0, "BYTES", NULL},
-	{"kernel-memory-tcp", 0, ARG_IGNORE_VALUE, 0, "BYTES", NULL},
-	{NULL},
+    {"resources", 'r', ARG_STR, AT(resources), "FILE", "JSON as linux.resources in config.json; -: stdin"},
+    {"blkio-weight", 0, ARG_STR, AT(blkio_weight), "N", "weight of I/O, 10 to 1000"},
+    {"cpu-period", 0, ARG_STR, AT(cpu_period), "USEC", "period of the CPU quota"},
+    {"cpu-quota", 0, ARG_STR, AT(cpu_quota), "USEC", "CPU time in each period; -1: no limit"},
+    {"cpu-burst", 0, ARG_STR, AT(cpu_burst), "USEC", "unused quota that may be saved up"},
+    {"cpu-share", 0, ARG_STR, AT(cpu_share), "N", "relative weight of CPU time"},
+    {"cpu-rt-period", 0, ARG_STR, AT(cpu_rt_period), "USEC", "period of realtime CPU time"},
+    {"cpu-rt-runtime", 0, ARG_STR, AT(cpu_rt_runtime), "USEC", "realtime CPU time in each period"},
+    {"cpuset-cpus", 0, ARG_STR, AT(cpuset_cpus), "LIST", "CPUs to use"},
+    {"cpuset-mems", 0, ARG_STR, AT(cpuset_mems), "LIST", "memory nodes to use"},
+    {"memory", 0, ARG_STR, AT(memory), "BYTES", "memory limit (512m, 1g); -1: none"},
+    {"memory-reservation", 0, ARG_STR, AT(memory_reservation), "BYTES", "soft memory limit"},
+    {"memory-swap", 0, ARG_STR, AT(memory_swap), "BYTES", "limit of memory and swap; -1: none"},
+    {"pids-limit", 0, ARG_STR, AT(pids_limit), "N", "number of processes; -1: no limit"},
+    {"cpu-idle", 0, ARG_STR, AT(cpu_idle), "0|1", "SCHED_IDLE for the cgroup"},
+    {"kernel-memory", 0, ARG_IGNORE_VALUE, 0, "BYTES", NULL},
+    {"kernel-memory-tcp", 0, ARG_IGNORE_VALUE, 0, "BYTES", NULL},
+    {NULL},
 };
 
 /* A number for an optional member, in the arena; size suffixes b k m g t where `size`. */
@@ -88,10 +88,10 @@ static int cpu_from_flags(const struct options *o, struct arena *arena, struct s
 		const char *text;
 		uint64_t **member;
 	} numbers[] = {
-		{o->cpu_share, &c->shares},
-		{o->cpu_burst, &c->burst},
-		{o->cpu_period, &c->period},
-		{o->cpu_rt_period, &c->realtime_period},
+	    {o->cpu_share, &c->shares},
+	    {o->cpu_burst, &c->burst},
+	    {o->cpu_period, &c->period},
+	    {o->cpu_rt_period, &c->realtime_period},
 	};
 	int r = 0;
 
@@ -120,7 +120,8 @@ static int block_io_from_flags(const struct options *o, struct arena *arena, str
 	if (!b || !weight)
 		return error_set(err, ENOMEM, "out of memory");
 	if (num_parse_u64(o->blkio_weight, 1000, &n) < 0 || n < 10)
-		return error_set(err, EINVAL, "--blkio-weight: \"%s\" is not a number from 10 to 1000", o->blkio_weight);
+		return error_set(err, EINVAL, "--blkio-weight: \"%s\" is not a number from 10 to 1000",
+				 o->blkio_weight);
 	*weight = (uint16_t)n;
 	b->weight = weight;
 	ret->block_io = b;
@@ -182,7 +183,8 @@ static int run_update(const struct globals *g, int argc, char **argv, struct err
 		return r;
 	r = container_open(g->root, args.items[0], &arena, &c, err);
 	if (r == 0)
-		r = o.resources ? from_file(o.resources, &arena, &resources, err) : from_flags(&o, &arena, &resources, err);
+		r = o.resources ? from_file(o.resources, &arena, &resources, err)
+				: from_flags(&o, &arena, &resources, err);
 	if (r < 0)
 		return r;
 	if (c.status == OCI_STOPPED)
@@ -197,5 +199,5 @@ static int run_update(const struct globals *g, int argc, char **argv, struct err
 }
 
 const struct command command_update = {
-	"update", "[options] ID", "change the limits of a container", update_options, 0, run_update, 1,
+    "update", "[options] ID", "change the limits of a container", update_options, 0, run_update, 1,
 };

@@ -29,5 +29,5 @@ static int run_volume(const struct globals *g, int argc, char **argv, struct err
 }
 
 const struct command command_volume = {
-	"volume", "COMMAND ...", "look after volumes (`volrun volume --help`)", no_options, 0, run_volume, 1,
+    "volume", "COMMAND ...", "look after volumes (`volrun volume --help`)", no_options, 0, run_volume, 1,
 };

@@ -9,14 +9,15 @@
 #include "base/num.h"
 
 const struct command *const commands[] = {
-	&command_create, &command_start, &command_run,	  &command_exec,   &command_kill,     &command_delete,
-	&command_state,	 &command_list,	 &command_ps,	  &command_pause,  &command_resume,   &command_update,
-	&command_spec,	 &command_features, &command_volume, NULL,
+    &command_create, &command_start,	&command_run,	 &command_exec,	 &command_kill,	  &command_delete,
+    &command_state,  &command_list,	&command_ps,	 &command_pause, &command_resume, &command_update,
+    &command_spec,   &command_features, &command_volume, NULL,
 };
 
 void command_print_help(const struct command *c)
 {
-	printf("volrun %s - %s\n\nUsage: volrun [global options] %s %s\n\nOptions:\n", c->name, c->summary, c->name, c->usage);
+	printf("volrun %s - %s\n\nUsage: volrun [global options] %s %s\n\nOptions:\n", c->name, c->summary, c->name,
+	       c->usage);
 	args_print_help(c->options);
 }
 
@@ -35,7 +36,8 @@ int command_parse(const struct command *c, int argc, char **argv, size_t min, si
 	}
 	if (positionals.n < min || positionals.n > max)
 		return error_set(err, EINVAL, "Incorrect Usage: volrun %s: %s; the usage is: volrun %s %s", c->name,
-				 positionals.n < min ? "an argument is missing" : "too many arguments", c->name, c->usage);
+				 positionals.n < min ? "an argument is missing" : "too many arguments", c->name,
+				 c->usage);
 	*ret_positionals = positionals;
 	return 1;
 }

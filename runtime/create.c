@@ -155,23 +155,23 @@ static void run_init(struct create *c, int sock)
 {
 	const struct spec_hooks *h = c->spec.hooks;
 	struct init in = {
-		.spec = &c->spec,
-		.ns = &c->ns,
-		.process = &c->process,
-		.rootfs = {.spec = &c->spec,
-			   .rootfs_path = c->state.rootfs,
-			   .no_pivot = c->request->no_pivot,
-			   .in_userns = c->state.rootless || spec_find_namespace(&c->spec, SPEC_NS_USER),
-			   .cgroup = &c->cgroup,
-			   .console_fd = -1,
-			   .arena = c->arena,
-			   .root_fd = -1},
-		.state = container_oci_state(&c->state, OCI_CREATING),
-		.arena = c->arena,
-		.sock = sock,
-		.start_sock = c->start_sock,
-		.parent_hooks = h->n_prestart + h->n_create_runtime > 0,
-		.new_keyring = c->state.new_keyring,
+	    .spec = &c->spec,
+	    .ns = &c->ns,
+	    .process = &c->process,
+	    .rootfs = {.spec = &c->spec,
+		       .rootfs_path = c->state.rootfs,
+		       .no_pivot = c->request->no_pivot,
+		       .in_userns = c->state.rootless || spec_find_namespace(&c->spec, SPEC_NS_USER),
+		       .cgroup = &c->cgroup,
+		       .console_fd = -1,
+		       .arena = c->arena,
+		       .root_fd = -1},
+	    .state = container_oci_state(&c->state, OCI_CREATING),
+	    .arena = c->arena,
+	    .sock = sock,
+	    .start_sock = c->start_sock,
+	    .parent_hooks = h->n_prestart + h->n_create_runtime > 0,
+	    .new_keyring = c->state.new_keyring,
 	};
 
 	init_main(&in);
@@ -395,23 +395,23 @@ struct step {
 };
 
 static const struct step steps[] = {
-	{load_spec, NULL},
-	{open_sockets, NULL},
-	{reserve, undo_reserve}, /* the id is ours, or somebody else's */
-	{plan_process, NULL},	 /* seccomp compiled, namespaces opened */
-	{plan_cgroup, NULL},
-	{save_plan, NULL},
-	{make_cgroup, undo_cgroup},
-	{clone_init, undo_clone}, /* init waits for HS_GO */
-	{prepare_init, NULL},	  /* id maps, cgroup, limits; the state has its pid */
-	{fetch_volumes, undo_volumes},
-	{release_init, NULL}, /* HS_GO: init makes its mounts */
-	{limit_cgroup, NULL},
-	{run_hooks, NULL}, /* prestart, createRuntime */
-	{receive_console, NULL},
-	{wait_ready, NULL},
-	{write_pid, undo_pid},
-	{publish, NULL},
+    {load_spec, NULL},
+    {open_sockets, NULL},
+    {reserve, undo_reserve}, /* the id is ours, or somebody else's */
+    {plan_process, NULL},    /* seccomp compiled, namespaces opened */
+    {plan_cgroup, NULL},
+    {save_plan, NULL},
+    {make_cgroup, undo_cgroup},
+    {clone_init, undo_clone}, /* init waits for HS_GO */
+    {prepare_init, NULL},     /* id maps, cgroup, limits; the state has its pid */
+    {fetch_volumes, undo_volumes},
+    {release_init, NULL}, /* HS_GO: init makes its mounts */
+    {limit_cgroup, NULL},
+    {run_hooks, NULL}, /* prestart, createRuntime */
+    {receive_console, NULL},
+    {wait_ready, NULL},
+    {write_pid, undo_pid},
+    {publish, NULL},
 };
 
 static void close_all(struct create *c)
@@ -427,17 +427,17 @@ static void close_all(struct create *c)
 int container_create(const struct create_request *request, struct created *ret, struct error *err)
 {
 	struct create c = {
-		.request = request,
-		.arena = &ret->arena,
-		.notes = &ret->notes,
-		.cgroup = CGROUP_INIT,
-		.dir_fd = -1,
-		.sock = -1,
-		.start_sock = -1,
-		.console_sock = -1,
-		.pidfd_sock = -1,
-		.pidfd = -1,
-		.master = -1,
+	    .request = request,
+	    .arena = &ret->arena,
+	    .notes = &ret->notes,
+	    .cgroup = CGROUP_INIT,
+	    .dir_fd = -1,
+	    .sock = -1,
+	    .start_sock = -1,
+	    .console_sock = -1,
+	    .pidfd_sock = -1,
+	    .pidfd = -1,
+	    .master = -1,
 	};
 	size_t done = 0;
 	int r = 0;

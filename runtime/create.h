@@ -18,7 +18,7 @@
 struct create_request {
 	const struct globals *globals;
 	const char *id;
-	const char *bundle; /* directory with config.json */
+	const char *bundle;				      /* directory with config.json */
 	const char *console_socket, *pid_file, *pidfd_socket; /* NULL: none */
 	unsigned preserve_fds;
 	bool no_pivot, no_new_keyring;
@@ -32,7 +32,7 @@ struct created {
 	int pidfd;
 	int master; /* the terminal, when nobody else got it; -1 */
 	struct container container;
-	struct arena arena; /* what container points into */
+	struct arena arena;  /* what container points into */
 	struct strbuf notes; /* things that could not be had and are no error, a line each */
 };
 void created_free(struct created *c);

@@ -22,7 +22,8 @@ static int check_unsupported(const struct spec *spec, struct error *err)
 		return error_set(err, ENOTSUP, "linux.memoryPolicy: is not supported");
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		if (spec->mounts[i].n_uid_mappings || spec->mounts[i].n_gid_mappings)
-			return error_set(err, ENOTSUP, "mounts[%zu]: a mount with its own id mappings is not supported", i);
+			return error_set(err, ENOTSUP, "mounts[%zu]: a mount with its own id mappings is not supported",
+					 i);
 	return 0;
 }
 
@@ -44,10 +45,12 @@ static int check_namespaces(const struct spec *spec, struct error *err)
 static int check_terminal(const struct spec_process *process, const struct create_request *request, struct error *err)
 {
 	if (process->terminal && !request->foreground && !request->console_socket)
-		return error_set(err, EINVAL,
-				 "process.terminal: nobody would hold the terminal: use --console-socket, or run in the foreground");
+		return error_set(
+		    err, EINVAL,
+		    "process.terminal: nobody would hold the terminal: use --console-socket, or run in the foreground");
 	if (!process->terminal && request->console_socket)
-		return error_set(err, EINVAL, "--console-socket: process.terminal is false, there is no terminal to send");
+		return error_set(err, EINVAL,
+				 "--console-socket: process.terminal is false, there is no terminal to send");
 	return 0;
 }
 
@@ -123,14 +126,16 @@ int cgroup_systemd_path(const char *text, struct arena *arena, const char **ret,
 	const char *what = text + slice + 1;
 
 	if (!name || !*name || strchr(name, ':') || strchr(text, '/'))
-		return error_set(err, EINVAL, "linux.cgroupsPath: \"%s\" is not of the form slice:prefix:name, as --systemd-cgroup says",
-				 text);
+		return error_set(
+		    err, EINVAL,
+		    "linux.cgroupsPath: \"%s\" is not of the form slice:prefix:name, as --systemd-cgroup says", text);
 	if (slice == 0) {
 		text = "system.slice";
 		slice = strlen(text);
 	}
 	if (slice <= 6 || strncmp(text + slice - 6, ".slice", 6) != 0)
-		return error_set(err, EINVAL, "linux.cgroupsPath: \"%.*s\" is not the name of a slice", (int)slice, text);
+		return error_set(err, EINVAL, "linux.cgroupsPath: \"%.*s\" is not the name of a slice", (int)slice,
+				 text);
 	/* systemd.slice(5): "a-b.slice" lies in "a.slice"; "-.slice" is the root. */
 	if (strncmp(text, "-.slice", slice) != 0)
 		for (size_t i = 1; i <= slice - 6; i++)

@@ -56,7 +56,8 @@ static int kill_init(const struct container_state *s, struct error *err)
 	p.fd = pidfd;
 	while (poll(&p, 1, KILL_TIMEOUT_MS) <= 0)
 		if (errno != EINTR)
-			return error_set(err, ETIMEDOUT, "the container's init (pid %d) does not end after SIGKILL", s->pid);
+			return error_set(err, ETIMEDOUT, "the container's init (pid %d) does not end after SIGKILL",
+					 s->pid);
 	return 0;
 }
 

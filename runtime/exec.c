@@ -186,14 +186,14 @@ int container_exec(const struct exec_request *request, struct exec_result *ret, 
 		   struct strbuf *notes, struct error *err)
 {
 	struct exec e = {
-		.request = request,
-		.arena = arena,
-		.cgroup = CGROUP_INIT,
-		.sock = -1,
-		.init_pidfd = -1,
-		.console_sock = -1,
-		.pidfd_sock = -1,
-		.result = {.pidfd = -1, .master = -1},
+	    .request = request,
+	    .arena = arena,
+	    .cgroup = CGROUP_INIT,
+	    .sock = -1,
+	    .init_pidfd = -1,
+	    .console_sock = -1,
+	    .pidfd_sock = -1,
+	    .result = {.pidfd = -1, .master = -1},
 	};
 	int r = prepare(&e, err);
 

@@ -89,10 +89,10 @@ static int open_signals(sigset_t *ret_saved, struct error *err)
 static void relay(int pidfd, int master, int signals)
 {
 	struct pollfd p[] = {
-		{.fd = pidfd, .events = POLLIN},
-		{.fd = signals, .events = POLLIN},
-		{.fd = master, .events = POLLIN},
-		{.fd = master >= 0 ? STDIN_FILENO : -1, .events = POLLIN},
+	    {.fd = pidfd, .events = POLLIN},
+	    {.fd = signals, .events = POLLIN},
+	    {.fd = master, .events = POLLIN},
+	    {.fd = master >= 0 ? STDIN_FILENO : -1, .events = POLLIN},
 	};
 
 	for (;;) {

@@ -229,23 +229,23 @@ static int execute(struct init *in, struct error *err)
 }
 
 static int (*const steps[])(struct init *, struct error *) = {
-	begin,		  /* new session, no blocked signals, in the bundle */
-	wait_go,	  /* ids are mapped, the cgroup is entered, volumes are here */
-	enter_namespaces, /* not dumpable; joined ones, cgroup; root of the user namespace; lo; keyring */
-	prepare_rootfs,	  /* every mount and device */
-	wait_parent_hooks,
-	run_create_hooks,
-	open_terminal,
-	open_lsm,
-	enter_rootfs, /* pivot_root */
-	make_cwd,
-	finish_rootfs, /* sysctls, masked and read-only paths, read-only root */
-	set_names,
-	attach_terminal,
-	enter_process, /* descriptors closed, cwd entered, program found */
-	wait_start,    /* here the container is "created" */
-	run_start_hooks,
-	execute, /* user, capabilities, seccomp, execve */
+    begin,	      /* new session, no blocked signals, in the bundle */
+    wait_go,	      /* ids are mapped, the cgroup is entered, volumes are here */
+    enter_namespaces, /* not dumpable; joined ones, cgroup; root of the user namespace; lo; keyring */
+    prepare_rootfs,   /* every mount and device */
+    wait_parent_hooks,
+    run_create_hooks,
+    open_terminal,
+    open_lsm,
+    enter_rootfs, /* pivot_root */
+    make_cwd,
+    finish_rootfs, /* sysctls, masked and read-only paths, read-only root */
+    set_names,
+    attach_terminal,
+    enter_process, /* descriptors closed, cwd entered, program found */
+    wait_start,	   /* here the container is "created" */
+    run_start_hooks,
+    execute, /* user, capabilities, seccomp, execve */
 };
 
 void init_main(struct init *in)

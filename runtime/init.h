@@ -19,7 +19,7 @@ struct init {
 	const struct spec *spec;
 	const struct namespaces *ns;
 	struct process *process;
-	struct rootfs rootfs; /* its volumes come over the handshake */
+	struct rootfs rootfs;	/* its volumes come over the handshake */
 	struct oci_state state; /* for the hooks that run here; the pid comes with HS_GO */
 	struct arena *arena;
 	int sock;	   /* handshake with the creator */

@@ -15,18 +15,19 @@
 #include "runtime/command.h"
 
 static const struct arg_option global_options[] = {
-	{"root", 0, ARG_STR, offsetof(struct globals, root), "DIR", "where the state of containers is kept (/run/volrun)"},
-	{"log", 0, ARG_STR, offsetof(struct globals, log), "FILE", "also write errors to this file"},
-	{"log-format", 0, ARG_STR, offsetof(struct globals, log_format), "FORMAT", "text (default) or json"},
-	{"log-level", 0, ARG_STR, offsetof(struct globals, log_level), "LEVEL", "error, warning (default), info, debug"},
-	{"debug", 0, ARG_BOOL, offsetof(struct globals, debug), NULL, "the same as --log-level debug"},
-	{"systemd-cgroup", 0, ARG_BOOL, offsetof(struct globals, systemd_cgroup), NULL,
-	 "cgroupsPath is slice:prefix:name, as systemd's cgroup driver writes it"},
-	{"cgroup-manager", 0, ARG_STR, offsetof(struct globals, cgroup_manager), "NAME", "cgroupfs (default), systemd, disabled"},
-	{"rootless", 0, ARG_STR, offsetof(struct globals, rootless), "BOOL", "true, false or auto (default)"},
-	{"criu", 0, ARG_IGNORE_VALUE, 0, "PATH", NULL},
-	{"version", 'v', ARG_BOOL, offsetof(struct globals, version), NULL, "show the version"},
-	{NULL},
+    {"root", 0, ARG_STR, offsetof(struct globals, root), "DIR", "where the state of containers is kept (/run/volrun)"},
+    {"log", 0, ARG_STR, offsetof(struct globals, log), "FILE", "also write errors to this file"},
+    {"log-format", 0, ARG_STR, offsetof(struct globals, log_format), "FORMAT", "text (default) or json"},
+    {"log-level", 0, ARG_STR, offsetof(struct globals, log_level), "LEVEL", "error, warning (default), info, debug"},
+    {"debug", 0, ARG_BOOL, offsetof(struct globals, debug), NULL, "the same as --log-level debug"},
+    {"systemd-cgroup", 0, ARG_BOOL, offsetof(struct globals, systemd_cgroup), NULL,
+     "cgroupsPath is slice:prefix:name, as systemd's cgroup driver writes it"},
+    {"cgroup-manager", 0, ARG_STR, offsetof(struct globals, cgroup_manager), "NAME",
+     "cgroupfs (default), systemd, disabled"},
+    {"rootless", 0, ARG_STR, offsetof(struct globals, rootless), "BOOL", "true, false or auto (default)"},
+    {"criu", 0, ARG_IGNORE_VALUE, 0, "PATH", NULL},
+    {"version", 'v', ARG_BOOL, offsetof(struct globals, version), NULL, "show the version"},
+    {NULL},
 };
 
 static void print_help(void)
@@ -103,9 +104,10 @@ static int settle_globals(struct globals *g, struct arena *arena, struct error *
 		g->is_rootless = true;
 	else if (strcmp(rootless, "false") != 0)
 		return error_set(err, EINVAL, "--rootless: \"%s\" is none of true, false, auto", rootless);
-	if (g->cgroup_manager && strcmp(g->cgroup_manager, "cgroupfs") != 0 && strcmp(g->cgroup_manager, "systemd") != 0 &&
-	    strcmp(g->cgroup_manager, "disabled") != 0)
-		return error_set(err, EINVAL, "--cgroup-manager: \"%s\" is none of cgroupfs, systemd, disabled", g->cgroup_manager);
+	if (g->cgroup_manager && strcmp(g->cgroup_manager, "cgroupfs") != 0 &&
+	    strcmp(g->cgroup_manager, "systemd") != 0 && strcmp(g->cgroup_manager, "disabled") != 0)
+		return error_set(err, EINVAL, "--cgroup-manager: \"%s\" is none of cgroupfs, systemd, disabled",
+				 g->cgroup_manager);
 	if (!g->root)
 		g->root = geteuid() != 0 && dir && *dir ? arena_printf(arena, "%s/volrun", dir) : "/run/volrun";
 	if (!g->root || strcmp(g->root, "/") == 0 || !*g->root)
@@ -149,7 +151,8 @@ static int run(int argc, char **argv, int *ret_failure, struct error *err)
 	c = find_command(rest.items[0]);
 	if (!c) {
 		*ret_failure = 3;
-		return error_set(err, EINVAL, "No help topic for '%s': volrun has no such command; `volrun --help` lists them",
+		return error_set(err, EINVAL,
+				 "No help topic for '%s': volrun has no such command; `volrun --help` lists them",
 				 rest.items[0]);
 	}
 	*ret_failure = c->failure_status;

@@ -23,15 +23,14 @@
 #endif
 
 static const int ns_flags[SPEC_NS_COUNT] = {
-	[SPEC_NS_PID] = CLONE_NEWPID,	[SPEC_NS_NETWORK] = CLONE_NEWNET, [SPEC_NS_MOUNT] = CLONE_NEWNS,
-	[SPEC_NS_IPC] = CLONE_NEWIPC,	[SPEC_NS_UTS] = CLONE_NEWUTS,	  [SPEC_NS_USER] = CLONE_NEWUSER,
-	[SPEC_NS_CGROUP] = CLONE_NEWCGROUP, [SPEC_NS_TIME] = CLONE_NEWTIME,
+    [SPEC_NS_PID] = CLONE_NEWPID,	[SPEC_NS_NETWORK] = CLONE_NEWNET, [SPEC_NS_MOUNT] = CLONE_NEWNS,
+    [SPEC_NS_IPC] = CLONE_NEWIPC,	[SPEC_NS_UTS] = CLONE_NEWUTS,	  [SPEC_NS_USER] = CLONE_NEWUSER,
+    [SPEC_NS_CGROUP] = CLONE_NEWCGROUP, [SPEC_NS_TIME] = CLONE_NEWTIME,
 };
 
 /* The user namespace first (it gives the rights for the others), the mount namespace last (paths change). */
 static const enum spec_ns join_order[SPEC_NS_COUNT] = {
-	SPEC_NS_USER, SPEC_NS_PID,    SPEC_NS_NETWORK, SPEC_NS_IPC,
-	SPEC_NS_UTS,  SPEC_NS_CGROUP, SPEC_NS_TIME,    SPEC_NS_MOUNT,
+    SPEC_NS_USER, SPEC_NS_PID, SPEC_NS_NETWORK, SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_CGROUP, SPEC_NS_TIME, SPEC_NS_MOUNT,
 };
 
 int namespace_flag(enum spec_ns type)
@@ -153,9 +152,9 @@ static int clone_direct(uint64_t flags, int cgroup_fd, pid_t *ret_pid, int *ret_
 {
 	int pidfd = -1;
 	struct clone_args args = {
-		.flags = flags | CLONE_PIDFD,
-		.pidfd = (uintptr_t)&pidfd,
-		.exit_signal = (flags & CLONE_PARENT) ? 0 : SIGCHLD,
+	    .flags = flags | CLONE_PIDFD,
+	    .pidfd = (uintptr_t)&pidfd,
+	    .exit_signal = (flags & CLONE_PARENT) ? 0 : SIGCHLD,
 	};
 	pid_t pid;
 

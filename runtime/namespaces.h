@@ -22,12 +22,12 @@
 #include "oci/spec.h"
 
 struct namespaces {
-	uint64_t new_flags;	    /* CLONE_NEW* for clone3 */
-	bool new_cgroup;	    /* to be unshared by init */
-	bool new_time_offsets;	    /* the time namespace has offsets, see namespaces_clone */
+	uint64_t new_flags;	     /* CLONE_NEW* for clone3 */
+	bool new_cgroup;	     /* to be unshared by init */
+	bool new_time_offsets;	     /* the time namespace has offsets, see namespaces_clone */
 	int join_fds[SPEC_NS_COUNT]; /* by enum spec_ns; -1: not joined */
-	bool join_early;	    /* by the process between, see above */
-	int target_pidfd;	    /* exec: join target_flags of this process; -1 */
+	bool join_early;	     /* by the process between, see above */
+	int target_pidfd;	     /* exec: join target_flags of this process; -1 */
 	int target_flags;
 };
 

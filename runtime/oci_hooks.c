@@ -14,14 +14,14 @@ static int run_one(const char *kind, size_t index, const struct spec_hook *hook,
 	const char *const fallback_argv[] = {hook->path, NULL};
 	char output[700] = "";
 	struct spawn s = {
-		.path = hook->path,
-		.argv = hook->n_args ? hook->args : fallback_argv,
-		.envp = hook->n_env ? hook->env : no_env,
-		.input = strbuf_str(input),
-		.input_len = input->len,
-		.stderr_buf = output,
-		.stderr_size = sizeof(output),
-		.timeout_ns = hook->timeout ? *hook->timeout * NSEC_PER_SEC : 0,
+	    .path = hook->path,
+	    .argv = hook->n_args ? hook->args : fallback_argv,
+	    .envp = hook->n_env ? hook->env : no_env,
+	    .input = strbuf_str(input),
+	    .input_len = input->len,
+	    .stderr_buf = output,
+	    .stderr_size = sizeof(output),
+	    .timeout_ns = hook->timeout ? *hook->timeout * NSEC_PER_SEC : 0,
 	};
 	int r = spawn_run(&s, err);
 

@@ -64,8 +64,8 @@ static int plan_env(const struct spec_process *process, unsigned n_listen, struc
 	return 0;
 }
 
-int process_plan(const struct spec_process *process, const struct spec *spec, unsigned preserve_fds, struct arena *arena,
-		 struct process *ret, struct error *err)
+int process_plan(const struct spec_process *process, const struct spec *spec, unsigned preserve_fds,
+		 struct arena *arena, struct process *ret, struct error *err)
 {
 	struct process p = {.spec = process, .personality = spec->linux_->personality, .lsm_fd = -1};
 	unsigned n_listen = listen_fds();
@@ -126,8 +126,9 @@ int process_open_lsm(struct process *p, struct error *err)
 			return 0;
 		if ((size_t)snprintf(apparmor, sizeof(apparmor), "exec %s", profile) >= sizeof(apparmor))
 			return error_set(err, EINVAL, "process.apparmorProfile: the name is too long");
-		fd = access("/proc/self/attr/apparmor/exec", F_OK) == 0 ? open_attr("/proc/self/attr/apparmor/exec", err)
-									  : open_attr("/proc/self/attr/exec", err);
+		fd = access("/proc/self/attr/apparmor/exec", F_OK) == 0
+			 ? open_attr("/proc/self/attr/apparmor/exec", err)
+			 : open_attr("/proc/self/attr/exec", err);
 		p->lsm_label = apparmor;
 	} else {
 		return 0;

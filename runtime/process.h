@@ -46,8 +46,8 @@ struct process {
  * --preserve-fds; with socket activation ($LISTEN_FDS, $LISTEN_PID) they come after the
  * activated ones. A descriptor that should be passed and isn't open is an error.
  */
-int process_plan(const struct spec_process *process, const struct spec *spec, unsigned preserve_fds, struct arena *arena,
-		 struct process *ret, struct error *err);
+int process_plan(const struct spec_process *process, const struct spec *spec, unsigned preserve_fds,
+		 struct arena *arena, struct process *ret, struct error *err);
 
 /* Before the root file system is left: opens what AppArmor or SELinux need, of the /proc that is ours. */
 int process_open_lsm(struct process *p, struct error *err);

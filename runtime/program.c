@@ -60,7 +60,8 @@ static int refuse_self(const char *path, dev_t self_dev, ino_t self_ino, struct 
 		if (fd < 0 || fstat(fd, &st) < 0)
 			return 0;
 		if (st.st_dev == self_dev && st.st_ino == self_ino)
-			return error_set(err, EACCES, "exec: \"%s\" leads to the container runtime itself: permission denied", path);
+			return error_set(err, EACCES,
+					 "exec: \"%s\" leads to the container runtime itself: permission denied", path);
 		n = S_ISREG(st.st_mode) ? pread(fd, head, sizeof(head) - 1, 0) : 0;
 		if (n <= 0)
 			return 0;
@@ -104,7 +105,8 @@ static int find_in_path(const char *name, const char *search, struct arena *aren
 		}
 		search += len + (search[len] == ':');
 	}
-	return error_set(err, ENOENT, "exec: \"%s\": executable file not found in $PATH: no such file or directory", name);
+	return error_set(err, ENOENT, "exec: \"%s\": executable file not found in $PATH: no such file or directory",
+			 name);
 }
 
 int program_find(const char *name, const char *const *env, dev_t self_dev, ino_t self_ino, struct arena *arena,
@@ -115,7 +117,8 @@ int program_find(const char *name, const char *const *env, dev_t self_dev, ino_t
 	int r;
 
 	if (!*name)
-		return error_set(err, ENOENT, "exec: \"\": executable file not found in $PATH: no such file or directory");
+		return error_set(err, ENOENT,
+				 "exec: \"\": executable file not found in $PATH: no such file or directory");
 	if (strchr(name, '/')) {
 		r = check_executable(name);
 		if (r == -ENOENT || r == -ENOTDIR)

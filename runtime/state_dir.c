@@ -17,25 +17,25 @@
 #define STATE_FILE "state.json"
 
 static const struct json_field state_fields[] = {
-	JSON_FIELD(struct container_state, oci_version, "ociVersion", JSON_STR, .required = true),
-	JSON_FIELD(struct container_state, id, "id", JSON_STR, .required = true),
-	JSON_FIELD(struct container_state, bundle, "bundle", JSON_STR, .required = true),
-	JSON_FIELD(struct container_state, rootfs, "rootfs", JSON_STR),
-	JSON_FIELD(struct container_state, created, "created", JSON_STR),
-	JSON_FIELD(struct container_state, owner, "owner", JSON_STR),
-	JSON_FIELD(struct container_state, pid, "pid", JSON_I32),
-	JSON_FIELD(struct container_state, pid_start, "pidStart", JSON_U64),
-	JSON_FIELD(struct container_state, cgroup_mode, "cgroupMode", JSON_I32),
-	JSON_FIELD(struct container_state, cgroup_path, "cgroupPath", JSON_STR),
-	JSON_FIELD(struct container_state, volume_config, "volumeConfig", JSON_STR),
-	JSON_FIELD(struct container_state, rootless, "rootless", JSON_BOOL),
-	JSON_FIELD(struct container_state, new_keyring, "newKeyring", JSON_BOOL),
-	JSON_FIELD(struct container_state, shared_pid_ns, "sharedPidNamespace", JSON_BOOL),
-	JSON_FIELD(struct container_state, has_volumes, "volumes", JSON_BOOL),
-	JSON_FIELD(struct container_state, has_poststart, "poststart", JSON_BOOL),
-	JSON_FIELD(struct container_state, has_poststop, "poststop", JSON_BOOL),
-	JSON_LIST(struct container_state, annotations, "annotations", JSON_MAP_STR),
-	{NULL},
+    JSON_FIELD(struct container_state, oci_version, "ociVersion", JSON_STR, .required = true),
+    JSON_FIELD(struct container_state, id, "id", JSON_STR, .required = true),
+    JSON_FIELD(struct container_state, bundle, "bundle", JSON_STR, .required = true),
+    JSON_FIELD(struct container_state, rootfs, "rootfs", JSON_STR),
+    JSON_FIELD(struct container_state, created, "created", JSON_STR),
+    JSON_FIELD(struct container_state, owner, "owner", JSON_STR),
+    JSON_FIELD(struct container_state, pid, "pid", JSON_I32),
+    JSON_FIELD(struct container_state, pid_start, "pidStart", JSON_U64),
+    JSON_FIELD(struct container_state, cgroup_mode, "cgroupMode", JSON_I32),
+    JSON_FIELD(struct container_state, cgroup_path, "cgroupPath", JSON_STR),
+    JSON_FIELD(struct container_state, volume_config, "volumeConfig", JSON_STR),
+    JSON_FIELD(struct container_state, rootless, "rootless", JSON_BOOL),
+    JSON_FIELD(struct container_state, new_keyring, "newKeyring", JSON_BOOL),
+    JSON_FIELD(struct container_state, shared_pid_ns, "sharedPidNamespace", JSON_BOOL),
+    JSON_FIELD(struct container_state, has_volumes, "volumes", JSON_BOOL),
+    JSON_FIELD(struct container_state, has_poststart, "poststart", JSON_BOOL),
+    JSON_FIELD(struct container_state, has_poststop, "poststop", JSON_BOOL),
+    JSON_LIST(struct container_state, annotations, "annotations", JSON_MAP_STR),
+    {NULL},
 };
 static const struct json_table state_table = {"state", sizeof(struct container_state), state_fields, 0};
 
@@ -167,9 +167,8 @@ int process_start_time(pid_t pid, uint64_t *ret, bool *ret_zombie)
 	buf[n] = '\0';
 	/* The name stands in parentheses and may hold anything: count from the last one. */
 	p = strrchr(buf, ')');
-	if (!p ||
-	    sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state,
-		   &start) != 2)
+	if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			 &state, &start) != 2)
 		return -EPROTO;
 	*ret = start;
 	if (ret_zombie)
@@ -237,7 +236,9 @@ int container_open(const char *root, const char *id, struct arena *arena, struct
 	r = state_load(c.dir_fd, arena, &c.state, err);
 	/* A directory without a state is one whose creator hasn't come far, or died: delete --force removes it. */
 	if (r == -ENOENT)
-		return error_set(err, ENOENT, "container does not exist (its creation did not finish; delete --force removes what is left)");
+		return error_set(
+		    err, ENOENT,
+		    "container does not exist (its creation did not finish; delete --force removes what is left)");
 	if (r < 0)
 		return r;
 	r = container_status(c.dir_fd, &c.state, &status, err);
@@ -263,16 +264,16 @@ int container_pidfd(const struct container_state *s, int *ret, struct error *err
 struct oci_state container_oci_state(const struct container_state *s, enum oci_status status)
 {
 	return (struct oci_state){
-		.oci_version = s->oci_version,
-		.id = s->id,
-		.status = (int)status,
-		.pid = status == OCI_STOPPED ? 0 : s->pid,
-		.bundle = s->bundle,
-		.rootfs = s->rootfs,
-		.created = s->created,
-		.owner = s->owner ? s->owner : "",
-		.annotations = s->annotations,
-		.n_annotations = s->n_annotations,
+	    .oci_version = s->oci_version,
+	    .id = s->id,
+	    .status = (int)status,
+	    .pid = status == OCI_STOPPED ? 0 : s->pid,
+	    .bundle = s->bundle,
+	    .rootfs = s->rootfs,
+	    .created = s->created,
+	    .owner = s->owner ? s->owner : "",
+	    .annotations = s->annotations,
+	    .n_annotations = s->n_annotations,
 	};
 }
 

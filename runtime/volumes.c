@@ -18,9 +18,9 @@ struct volume_message {
 };
 
 static const struct json_field message_fields[] = {
-	JSON_FIELD(struct volume_message, destination, "destination", JSON_STR, .required = true),
-	JSON_FIELD(struct volume_message, ro, "ro", JSON_BOOL),
-	{NULL},
+    JSON_FIELD(struct volume_message, destination, "destination", JSON_STR, .required = true),
+    JSON_FIELD(struct volume_message, ro, "ro", JSON_BOOL),
+    {NULL},
 };
 static const struct json_table message_table = {"volume", sizeof(struct volume_message), message_fields, JSON_STRICT};
 
@@ -42,7 +42,8 @@ int own_program(const char *name, struct arena *arena, const char **ret, struct 
 	if (!path)
 		return error_set(err, ENOMEM, "out of memory");
 	if (access(path, X_OK) < 0)
-		return error_set(err, EIO, "%s is not installed: it is neither beside volrun nor in %s", name, PKGLIBEXECDIR);
+		return error_set(err, EIO, "%s is not installed: it is neither beside volrun nor in %s", name,
+				 PKGLIBEXECDIR);
 	*ret = path;
 	return 0;
 }
@@ -110,7 +111,8 @@ static int receive(int sock, struct arena *arena, struct rootfs_volume *ret, siz
 			return r;
 		if (fd < 0 || m.destination[0] != '/' || *ret_n >= VOLUME_MAX)
 			return error_set(err, EPROTO, "volrun-hook sent a message that makes no sense");
-		ret[*ret_n] = (struct rootfs_volume){.destination = path_normalize(arena, m.destination), .tree_fd = fd};
+		ret[*ret_n] =
+		    (struct rootfs_volume){.destination = path_normalize(arena, m.destination), .tree_fd = fd};
 		if (!ret[*ret_n].destination)
 			return error_set(err, ENOMEM, "out of memory");
 		fd = -1;

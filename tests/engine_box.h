@@ -7,17 +7,17 @@
 #ifndef VOLRUN_TESTS_ENGINE_BOX_H
 #define VOLRUN_TESTS_ENGINE_BOX_H
 
-#include <stdarg.h>
-#include <stddef.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
-#include <stdint.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fcntl.h>
-#include <unistd.h>
-#include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -41,10 +41,10 @@ struct node {
 	struct arena arena;
 	struct transfer_report report;
 	struct error err;
-	unsigned requests; /* of all kinds, listings too; besides the lease's */
+	unsigned requests;	/* of all kinds, listings too; besides the lease's */
 	unsigned data_requests; /* GETs and HEADs of anything but the register */
-	int cut_off_at;	   /* the request from which on nothing reaches the store; -1: none */
-	bool cut_off_after; /* that request itself still does, only its answer is lost */
+	int cut_off_at;		/* the request from which on nothing reaches the store; -1: none */
+	bool cut_off_after;	/* that request itself still does, only its answer is lost */
 };
 
 int box_setup(void **state);

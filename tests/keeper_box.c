@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+#include <cmocka.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -96,6 +100,11 @@ static pid_t start_hook(struct run *r, const char *status, const char *const *ar
 
 void run_start(struct run *r, const struct box *b, const char *id, const char *annotations)
 {
+	run_start_in(r, b, id, annotations, NULL);
+}
+
+void run_start_in(struct run *r, const struct box *b, const char *id, const char *annotations, const char *procs)
+{
 	char bundle[128], option[32];
 	const char *argv[] = {"prestart", option};
 	int pair[2];
@@ -107,6 +116,10 @@ void run_start(struct run *r, const struct box *b, const char *id, const char *a
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
+	}
+	if (procs) {
+		snprintf(option, sizeof(option), "%d", (int)r->init);
+		assert_int_equal(write_file_at(AT_FDCWD, procs, option), 0);
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
@@ -156,6 +169,12 @@ bool run_create(struct run *r, const struct box *b, const char *id, const char *
 	return r->status == 0;
 }
 
+void must_create(struct run *r, const struct box *b, const char *id, const char *annotations)
+{
+	if (!run_create(r, b, id, annotations))
+		fail_msg("create %s: %s", id, r->output);
+}
+
 void run_kill(struct run *r)
 {
 	size_t i;
@@ -188,6 +207,14 @@ void run_close(struct run *r)
 	}
 	run_kill(r);
 	close(r->sock);
+}
+
+void run_end(struct run *r)
+{
+	run_kill(r);
+	assert_int_equal(run_poststop(r), 0);
+	assert_string_equal(r->output, "");
+	run_close(r);
 }
 
 int mount_write(struct run *r, size_t i, const char *path, const char *text)
@@ -253,4 +280,40 @@ int count_entries(const char *path)
 	while ((d = readdir(dir)))
 		n += strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
 	return n;
+}
+
+int nodes_setup(void **state)
+{
+	struct nodes *x = calloc(1, sizeof(*x));
+
+	box_make_root(x->root);
+	box_open(&x->a, x->root, "node-a", "");
+	box_open(&x->b, x->root, "node-b", "");
+	*state = x;
+	return 0;
+}
+
+int nodes_teardown(void **state)
+{
+	struct nodes *x = *state;
+	int left = 500;
+
+	while (left > 0 && waitpid(-1, NULL, WNOHANG) >= 0) {
+		clock_sleep_ns(10 * NSEC_PER_MSEC);
+		left--;
+	}
+	box_remove_root(x->root);
+	free(x);
+	return left > 0 ? 0 : -1;
+}
+
+int nodes_main(const char *program)
+{
+	if (geteuid() != 0) {
+		fprintf(stderr, "%s: skipped: only root can make detached mounts\n", program);
+		return 77;
+	}
+	/* Keepers become our children when their hook has ended: nodes_teardown waits for them. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return 0;
 }

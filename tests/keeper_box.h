@@ -31,6 +31,16 @@ struct run {
 	int status;	   /* hook's exit status */
 };
 
+/* Both nodes over one store; setup and teardown for cmocka. A keeper that is left fails the teardown. */
+struct nodes {
+	char root[64];
+	struct box a, b;
+};
+int nodes_setup(void **state);
+int nodes_teardown(void **state);
+/* In main, before the tests: 0, or the exit status of a run that is skipped (not root: no detached mounts). */
+int nodes_main(const char *program);
+
 /* root: made by the first box_open, shared by later ones of the same root. extra: more of the configuration, or "". */
 void box_make_root(char root[64]);
 void box_remove_root(const char *root);
@@ -38,16 +48,22 @@ void box_open(struct box *b, const char *root, const char *node, const char *ext
 
 /* Writes the bundle with these annotations (JSON members), starts init and the hook; returns at once. */
 void run_start(struct run *r, const struct box *b, const char *id, const char *annotations);
+/* The same with init in the cgroup of this cgroup.procs. */
+void run_start_in(struct run *r, const struct box *b, const char *id, const char *annotations, const char *procs);
 /* Waits for the hook's end and takes what it sent. */
 void run_wait(struct run *r);
 /* The same in one. True: the hook succeeded. */
 bool run_create(struct run *r, const struct box *b, const char *id, const char *annotations);
+/* run_create that must succeed. */
+void must_create(struct run *r, const struct box *b, const char *id, const char *annotations);
 /* Ends init; does not wait for the keeper. */
 void run_kill(struct run *r);
 /* Runs poststop: its exit status; output gets its stderr. */
 int run_poststop(struct run *r);
 /* Closes and reaps what is left. */
 void run_close(struct run *r);
+/* All three; the keeper must have nothing to tell. */
+void run_end(struct run *r);
 
 /* A file on a mount: -1 and errno when it can't be. */
 int mount_write(struct run *r, size_t i, const char *path, const char *text);

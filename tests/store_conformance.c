@@ -282,7 +282,7 @@ static void conditions_on_delete_hold_where_the_store_says_so(void **state)
 
 static void keys_that_no_path_can_have_are_refused_before_any_request(void **state)
 {
-	static const char *const bad[] = {"",	 "/",	  "/abs",	 "a//b", "a/../b", "..",	"a/.",
+	static const char *const bad[] = {"",	 "/",	  "/abs",	  "a//b", "a/../b", "..",	   "a/.",
 					  "./a", "a/b//", "\xff\xfe/bad", "a/..", "a/./b",  "\xed\xa0\x80"};
 	char *longest = calloc(1, STORE_KEY_MAX + 2);
 
@@ -302,10 +302,30 @@ static void keys_that_no_path_can_have_are_refused_before_any_request(void **sta
 }
 
 static const char *const odd_names[] = {
-	"with space",	"plus+plus",	 "per%cent",	 "already%20escaped",  "%2e%2e",	      "a&b=c?d#e;f",
-	"tilde~_-.",	"\"quotes\" '",  "back\\slash",	 "ümläut/Straße",      "日本語/ファイル",     "emoji-\xf0\x9f\x98\x80",
-	"star*(paren)", "comma,colon:@", "<xml>&amp;<", "[brackets]{braces}", "pipe|caret^grave`", "tab\there",
-	"...three",	" lead",	 "trail ",	 "$dollar!",	       "\x01\x1f\x7f",	      "e\xcc\x81 decomposed",
+    "with space",
+    "plus+plus",
+    "per%cent",
+    "already%20escaped",
+    "%2e%2e",
+    "a&b=c?d#e;f",
+    "tilde~_-.",
+    "\"quotes\" '",
+    "back\\slash",
+    "ümläut/Straße",
+    "日本語/ファイル",
+    "emoji-\xf0\x9f\x98\x80",
+    "star*(paren)",
+    "comma,colon:@",
+    "<xml>&amp;<",
+    "[brackets]{braces}",
+    "pipe|caret^grave`",
+    "tab\there",
+    "...three",
+    " lead",
+    "trail ",
+    "$dollar!",
+    "\x01\x1f\x7f",
+    "e\xcc\x81 decomposed",
 };
 
 static int note_key(void *ctx, const struct store_list_item *item, struct error *err)
@@ -808,27 +828,27 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_probe_proves_that_conditions_are_enforced),
-		cmocka_unit_test(what_was_put_is_read_back_with_tag_size_and_mark),
-		cmocka_unit_test(a_write_without_a_mark_takes_the_mark_off),
-		cmocka_unit_test(absent_objects_are_absent_and_their_deletion_succeeds),
-		cmocka_unit_test(an_empty_object_is_an_object),
-		cmocka_unit_test(ranges_give_exactly_what_was_asked_or_an_error),
-		cmocka_unit_test(a_body_larger_than_the_caller_has_room_for_is_an_error),
-		cmocka_unit_test(conditions_hold_or_nothing_is_written),
-		cmocka_unit_test(conditions_on_delete_hold_where_the_store_says_so),
-		cmocka_unit_test(keys_that_no_path_can_have_are_refused_before_any_request),
-		cmocka_unit_test(odd_keys_are_written_read_listed_copied_and_deleted_as_they_are),
-		cmocka_unit_test(a_long_key_of_allowed_names_is_stored),
-		cmocka_unit_test(a_part_of_a_file_goes_up_and_comes_down_at_an_offset),
-		cmocka_unit_test(data_that_does_not_fit_its_hash_or_length_is_not_stored),
-		cmocka_unit_test(a_big_body_goes_up_in_parts_and_comes_back_the_same),
-		cmocka_unit_test(two_hundred_mebibytes_move_in_a_few_of_memory),
-		cmocka_unit_test(a_listing_of_more_than_a_thousand_keys_is_whole_and_in_order),
-		cmocka_unit_test(a_directory_marker_is_listed_read_and_deleted),
-		cmocka_unit_test(a_copy_has_the_bytes_of_its_source_and_its_own_mark),
-		cmocka_unit_test(nothing_is_changed_once_the_lease_is_not_valid),
-		cmocka_unit_test(of_thirty_two_processes_exactly_one_wins_each_race),
+	    cmocka_unit_test(the_probe_proves_that_conditions_are_enforced),
+	    cmocka_unit_test(what_was_put_is_read_back_with_tag_size_and_mark),
+	    cmocka_unit_test(a_write_without_a_mark_takes_the_mark_off),
+	    cmocka_unit_test(absent_objects_are_absent_and_their_deletion_succeeds),
+	    cmocka_unit_test(an_empty_object_is_an_object),
+	    cmocka_unit_test(ranges_give_exactly_what_was_asked_or_an_error),
+	    cmocka_unit_test(a_body_larger_than_the_caller_has_room_for_is_an_error),
+	    cmocka_unit_test(conditions_hold_or_nothing_is_written),
+	    cmocka_unit_test(conditions_on_delete_hold_where_the_store_says_so),
+	    cmocka_unit_test(keys_that_no_path_can_have_are_refused_before_any_request),
+	    cmocka_unit_test(odd_keys_are_written_read_listed_copied_and_deleted_as_they_are),
+	    cmocka_unit_test(a_long_key_of_allowed_names_is_stored),
+	    cmocka_unit_test(a_part_of_a_file_goes_up_and_comes_down_at_an_offset),
+	    cmocka_unit_test(data_that_does_not_fit_its_hash_or_length_is_not_stored),
+	    cmocka_unit_test(a_big_body_goes_up_in_parts_and_comes_back_the_same),
+	    cmocka_unit_test(two_hundred_mebibytes_move_in_a_few_of_memory),
+	    cmocka_unit_test(a_listing_of_more_than_a_thousand_keys_is_whole_and_in_order),
+	    cmocka_unit_test(a_directory_marker_is_listed_read_and_deleted),
+	    cmocka_unit_test(a_copy_has_the_bytes_of_its_source_and_its_own_mark),
+	    cmocka_unit_test(nothing_is_changed_once_the_lease_is_not_valid),
+	    cmocka_unit_test(of_thirty_two_processes_exactly_one_wins_each_race),
 	};
 	char dir[] = "/tmp/volrun-conformance-XXXXXX";
 	bool temporary = argc == 1;

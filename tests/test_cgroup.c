@@ -373,13 +373,15 @@ static void memory_limits_can_be_raised_and_lowered_in_any_order(void **state)
 	bool check = true;
 	struct spec_memory memory = {.limit = &limit, .swap = &swap, .check_before_update = &check};
 	struct spec_resources res = {.memory = &memory};
+	bool v1;
 	int fd;
 
 	(void)state;
 	NEEDS_CGROUPS();
 	assert_ok(cgroup_create(&cg, path, false, &err));
 	fd = fd_of(&cg, "memory");
-	if (cg.mode != CGROUP_V1 || fd < 0 || faccessat(fd, "memory.memsw.limit_in_bytes", F_OK, 0) < 0) {
+	v1 = cg.mode == CGROUP_V1;
+	if (faccessat(fd, v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max", F_OK, 0) < 0) {
 		assert_ok(cgroup_destroy(&cg, &err));
 		cgroup_close(&cg); /* skip() is a jump: nothing closes itself */
 		skip();
@@ -388,13 +390,16 @@ static void memory_limits_can_be_raised_and_lowered_in_any_order(void **state)
 	limit = 512 << 20;
 	swap = 1 << 30;
 	assert_ok(cgroup_apply(&cg, &res, true, &err));
-	assert_file(fd, "memory.limit_in_bytes", "536870912");
-	assert_file(fd, "memory.memsw.limit_in_bytes", "1073741824");
+	assert_file(fd, v1 ? "memory.limit_in_bytes" : "memory.max", "536870912");
+	/* Both kinds together, or swap alone. */
+	assert_file(fd, v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max", v1 ? "1073741824" : "536870912");
 	limit = swap = 32 << 20;
 	assert_ok(cgroup_apply(&cg, &res, true, &err));
-	assert_file(fd, "memory.memsw.limit_in_bytes", "33554432");
+	assert_file(fd, v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max", v1 ? "33554432" : "0");
 	limit = swap = -1;
 	assert_ok(cgroup_apply(&cg, &res, true, &err));
+	if (!v1)
+		assert_file(fd, "memory.max", "max");
 	assert_ok(cgroup_destroy(&cg, &err));
 }
 
@@ -406,20 +411,24 @@ static void cpu_limits_arrive_in_the_files(void **state)
 	int64_t quota = 25000;
 	struct spec_cpu cpu = {.shares = &shares, .quota = &quota, .period = &period, .burst = &burst, .cpus = "0"};
 	struct spec_resources res = {.cpu = &cpu};
+	bool v1;
 
 	(void)state;
 	NEEDS_CGROUPS();
 	assert_ok(cgroup_create(&cg, path, false, &err));
-	if (cg.mode != CGROUP_V1 || fd_of(&cg, "cpu") < 0 || fd_of(&cg, "cpuset") < 0) {
+	v1 = cg.mode == CGROUP_V1;
+	if (faccessat(fd_of(&cg, "cpu"), v1 ? "cpu.shares" : "cpu.weight", F_OK, 0) < 0 ||
+	    faccessat(fd_of(&cg, "cpuset"), "cpuset.cpus", F_OK, 0) < 0) {
 		assert_ok(cgroup_destroy(&cg, &err));
 		cgroup_close(&cg); /* skip() is a jump: nothing closes itself */
 		skip();
 	}
 	assert_ok(cgroup_apply(&cg, &res, false, &err));
-	assert_file(fd_of(&cg, "cpu"), "cpu.shares", "512");
-	assert_file(fd_of(&cg, "cpu"), "cpu.cfs_quota_us", "25000");
-	assert_file(fd_of(&cg, "cpu"), "cpu.cfs_period_us", "50000");
-	assert_file(fd_of(&cg, "cpu"), "cpu.cfs_burst_us", "10000");
+	assert_file(fd_of(&cg, "cpu"), v1 ? "cpu.shares" : "cpu.weight", v1 ? "512" : "59");
+	assert_file(fd_of(&cg, "cpu"), v1 ? "cpu.cfs_quota_us" : "cpu.max", v1 ? "25000" : "25000 50000");
+	if (v1)
+		assert_file(fd_of(&cg, "cpu"), "cpu.cfs_period_us", "50000");
+	assert_file(fd_of(&cg, "cpu"), v1 ? "cpu.cfs_burst_us" : "cpu.max.burst", "10000");
 	assert_file(fd_of(&cg, "cpuset"), "cpuset.cpus", "0");
 	assert_ok(cgroup_destroy(&cg, &err));
 }

@@ -207,7 +207,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(nothing_changed_sends_nothing, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_small_commit_is_one_object, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(only_what_changed_is_sent, box_setup, box_teardown),
-	    cmocka_unit_test_setup_teardown(a_limit_refuses_the_commit_and_leaves_the_last_one, box_setup, box_teardown),
+	    cmocka_unit_test_setup_teardown(a_limit_refuses_the_commit_and_leaves_the_last_one, box_setup,
+					    box_teardown),
 	    cmocka_unit_test_setup_teardown(without_an_index_the_commit_is_the_same, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_lost_lease_commits_nothing, box_setup, box_teardown),
 	};

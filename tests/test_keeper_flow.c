@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,54 +23,9 @@
 #define RW "\"dev.volrun.volume\":\"state /data\""
 #define RO "\"dev.volrun.volume\":\"state /data ro\""
 
-struct fixture {
-	char root[64];
-	struct box a, b;
-};
-
-static int setup(void **state)
-{
-	struct fixture *x = calloc(1, sizeof(*x));
-
-	box_make_root(x->root);
-	box_open(&x->a, x->root, "node-a", "");
-	box_open(&x->b, x->root, "node-b", "");
-	*state = x;
-	return 0;
-}
-
-/* Keepers are our children (subreaper): a test that leaves one fails here. */
-static int teardown(void **state)
-{
-	struct fixture *x = *state;
-	int left = 500;
-
-	while (left > 0 && waitpid(-1, NULL, WNOHANG) >= 0) {
-		clock_sleep_ns(10 * MS);
-		left--;
-	}
-	box_remove_root(x->root);
-	free(x);
-	return left > 0 ? 0 : -1;
-}
-
-static void must_create(struct run *r, const struct box *b, const char *id, const char *annotations)
-{
-	if (!run_create(r, b, id, annotations))
-		fail_msg("create %s: %s", id, r->output);
-}
-
-static void end(struct run *r)
-{
-	run_kill(r);
-	assert_int_equal(run_poststop(r), 0);
-	assert_string_equal(r->output, "");
-	run_close(r);
-}
-
 static void a_container_without_a_declaration_gets_nothing(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r;
 
 	must_create(&r, &x->a, "c1", "\"other\":\"x\"");
@@ -82,7 +36,7 @@ static void a_container_without_a_declaration_gets_nothing(void **state)
 
 static void what_one_run_writes_the_next_finds_on_this_node_and_on_another(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r;
 	char buf[64];
 
@@ -90,34 +44,34 @@ static void what_one_run_writes_the_next_finds_on_this_node_and_on_another(void 
 	assert_int_equal(r.n_mounts, 1);
 	assert_string_equal(r.destinations[0], "/data");
 	assert_int_equal(mount_write(&r, 0, "note", "from a"), 0);
-	end(&r);
+	run_end(&r);
 	must_create(&r, &x->a, "c2", RW);
 	assert_string_equal(mount_read(&r, 0, "note", buf, sizeof(buf)), "from a");
-	end(&r);
+	run_end(&r);
 	must_create(&r, &x->b, "c3", RW);
 	assert_string_equal(mount_read(&r, 0, "note", buf, sizeof(buf)), "from a");
 	assert_int_equal(unlinkat(r.mounts[0], "note", 0), 0);
-	end(&r);
+	run_end(&r);
 	must_create(&r, &x->a, "c4", RW);
 	assert_null(mount_read(&r, 0, "note", buf, sizeof(buf)));
-	end(&r);
+	run_end(&r);
 }
 
 static void nothing_is_left_of_a_finished_run(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r;
 
 	must_create(&r, &x->a, "c1", RW);
 	assert_int_equal(count_entries(x->a.run_dir), 1);
-	end(&r);
+	run_end(&r);
 	assert_int_equal(count_entries(x->a.run_dir), 0);
 	assert_int_equal(box_keeper(&x->a, "state"), 0);
 }
 
 static void a_waiter_on_this_node_starts_within_a_second_of_the_release(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run first, second;
 	int64_t start;
 
@@ -126,31 +80,31 @@ static void a_waiter_on_this_node_starts_within_a_second_of_the_release(void **s
 	clock_sleep_ns(300 * MS);
 	assert_int_equal(waitpid(second.hook, NULL, WNOHANG), 0);
 	start = clock_boottime_ns();
-	end(&first);
+	run_end(&first);
 	run_wait(&second);
 	assert_int_equal(second.status, 0);
 	assert_true(clock_boottime_ns() - start < NSEC_PER_SEC);
-	end(&second);
+	run_end(&second);
 }
 
 static void a_waiter_on_another_node_polls(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run first, second;
 
 	must_create(&first, &x->a, "c1", RW);
 	run_start(&second, &x->b, "c2", RW);
 	clock_sleep_ns(3000 * MS); /* longer than ttl: the first one renews */
 	assert_int_equal(waitpid(second.hook, NULL, WNOHANG), 0);
-	end(&first);
+	run_end(&first);
 	run_wait(&second);
 	assert_int_equal(second.status, 0);
-	end(&second);
+	run_end(&second);
 }
 
 static void wait_names_the_holder_and_leaves_nothing(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	const struct box *boxes[] = {&x->a, &x->b};
 	struct run first, second;
 	int i;
@@ -173,34 +127,12 @@ static void wait_names_the_holder_and_leaves_nothing(void **state)
 	}
 	assert_int_equal(count_entries(x->b.run_dir), 0);
 	assert_int_equal(count_entries(x->a.run_dir), 1);
-	end(&first);
-}
-
-static void a_killed_create_stops_its_waiting(void **state)
-{
-	struct fixture *x = *state;
-	struct run first, second, third;
-
-	must_create(&first, &x->a, "c1", RW);
-	run_start(&second, &x->b, "c2", RW);
-	run_start(&third, &x->b, "c3", RW);
-	clock_sleep_ns(300 * MS);
-	kill(second.hook, SIGKILL); /* the hook dies */
-	kill(third.init, SIGKILL);  /* init dies */
-	run_wait(&third);
-	assert_int_equal(third.status, 1);
-	run_close(&second);
-	run_close(&third);
-	clock_sleep_ns(300 * MS);
-	assert_int_equal(count_entries(x->b.run_dir), 0);
-	end(&first);
-	must_create(&first, &x->b, "c4", "\"dev.volrun.volume\":\"state /data wait=2s\"");
-	end(&first);
+	run_end(&first);
 }
 
 static void ro_needs_an_existing_volume_and_is_read_only(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r, ro;
 	char buf[64];
 
@@ -209,7 +141,7 @@ static void ro_needs_an_existing_volume_and_is_read_only(void **state)
 	run_close(&r);
 	must_create(&r, &x->a, "c2", RW);
 	assert_int_equal(mount_write(&r, 0, "note", "one"), 0);
-	end(&r);
+	run_end(&r);
 	must_create(&r, &x->a, "c3", RW);
 	/* While a holder writes: readers see the commit, at once, any number. */
 	must_create(&ro, &x->b, "c4", RO);
@@ -217,59 +149,16 @@ static void ro_needs_an_existing_volume_and_is_read_only(void **state)
 	errno = 0;
 	assert_int_equal(mount_write(&ro, 0, "note", "two"), -1);
 	assert_int_equal(errno, EROFS);
-	end(&ro);
+	run_end(&ro);
 	must_create(&ro, &x->a, "c5", RO);
 	assert_string_equal(mount_read(&ro, 0, "note", buf, sizeof(buf)), "one");
-	end(&ro);
-	end(&r);
-}
-
-static void a_killed_keepers_lease_expires_and_its_tree_is_kept(void **state)
-{
-	struct fixture *x = *state;
-	struct run first, second;
-	char path[256], buf[64];
-	int64_t start;
-
-	must_create(&first, &x->a, "c1", RW);
-	assert_int_equal(mount_write(&first, 0, "note", "committed"), 0);
-	end(&first);
-	must_create(&first, &x->a, "c2", RW);
-	assert_int_equal(mount_write(&first, 0, "note", "not committed"), 0);
-	kill(box_keeper(&x->a, "state"), SIGKILL);
-	start = clock_boottime_ns();
-	must_create(&second, &x->b, "c3", RW); /* ttl 2 s: 2.5 s after it looked first */
-	assert_true(clock_boottime_ns() - start < 4 * NSEC_PER_SEC);
-	assert_string_equal(mount_read(&second, 0, "note", buf, sizeof(buf)), "committed");
-	end(&second);
-	run_close(&first);
-	/* The node it happened on: the next create says where the tree is, and has the commit. */
-	must_create(&first, &x->a, "c4", RW);
-	assert_non_null(strstr(first.output, "warning: volume state: an earlier run on this node ended"));
-	assert_string_equal(mount_read(&first, 0, "note", buf, sizeof(buf)), "committed");
-	snprintf(path, sizeof(path), "%s/default/default/state/conflict-2/note", x->a.cache);
-	assert_int_equal(access(path, F_OK), 0);
-	end(&first);
-}
-
-static void a_dead_keeper_of_the_same_node_is_replaced_at_once(void **state)
-{
-	struct fixture *x = *state;
-	struct run first, second;
-	int64_t start;
-
-	must_create(&first, &x->a, "c1", RW);
-	kill(box_keeper(&x->a, "state"), SIGKILL);
-	start = clock_boottime_ns();
-	must_create(&second, &x->a, "c2", RW);
-	assert_true(clock_boottime_ns() - start < 1500 * MS);
-	end(&second);
-	run_close(&first);
+	run_end(&ro);
+	run_end(&r);
 }
 
 static void the_keeper_is_out_of_everybodys_way(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r;
 	char path[64], target[256];
 	ssize_t n;
@@ -295,13 +184,13 @@ static void the_keeper_is_out_of_everybodys_way(void **state)
 	clock_sleep_ns(200 * MS);
 	assert_int_equal(kill(keeper, 0), 0);
 	assert_false(wait_gone(keeper, 10));
-	end(&r);
+	run_end(&r);
 	assert_true(wait_gone(keeper, 1000));
 }
 
 static void several_volumes_come_in_the_order_of_their_paths(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r;
 
 	must_create(&r, &x->a, "c1",
@@ -312,19 +201,19 @@ static void several_volumes_come_in_the_order_of_their_paths(void **state)
 	assert_string_equal(r.destinations[1], "/data/b");
 	assert_string_equal(r.destinations[2], "/data/c");
 	assert_int_equal(mount_write(&r, 1, "x", "b"), 0);
-	end(&r);
+	run_end(&r);
 	must_create(&r, &x->b, "c2", "\"dev.volrun.volume\":\"aa /data\"");
 	{
 		char buf[8];
 
 		assert_string_equal(mount_read(&r, 0, "x", buf, sizeof(buf)), "b");
 	}
-	end(&r);
+	run_end(&r);
 }
 
 static void a_failure_of_one_volume_gives_the_others_back(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r;
 
 	assert_false(run_create(&r, &x->a, "c1",
@@ -334,7 +223,7 @@ static void a_failure_of_one_volume_gives_the_others_back(void **state)
 	run_close(&r);
 	assert_int_equal(count_entries(x->a.run_dir), 0);
 	must_create(&r, &x->b, "c2", "\"dev.volrun.volume\":\"aa /data wait=0s\"");
-	end(&r);
+	run_end(&r);
 }
 
 static void a_bad_declaration_or_configuration_is_one_line(void **state)
@@ -345,7 +234,7 @@ static void a_bad_declaration_or_configuration_is_one_line(void **state)
 	     "annotation dev.volrun.volume: the configuration has no store \"nowhere\""},
 	    {"\"dev.volrun.volume\":\"state /data\",\"dev.volrun.workspace\":\"../x\"", "workspace"},
 	};
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r;
 	size_t i;
 
@@ -364,7 +253,7 @@ static void a_bad_declaration_or_configuration_is_one_line(void **state)
 
 static void poststop_waits_no_longer_than_delete_wait(void **state)
 {
-	struct fixture *x = *state;
+	struct nodes *x = *state;
 	struct run r;
 	int64_t start;
 
@@ -386,10 +275,10 @@ static void poststop_waits_no_longer_than_delete_wait(void **state)
 	assert_true(clock_boottime_ns() - start >= 300 * MS);
 	assert_true(clock_boottime_ns() - start < 1000 * MS);
 	assert_string_equal(r.output, "warning: the volumes of c1 are still being synced back\n");
-	end(&r);
+	run_end(&r);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, nodes_setup, nodes_teardown)
 
 int main(void)
 {
@@ -400,10 +289,7 @@ int main(void)
 	    TEST(a_waiter_on_this_node_starts_within_a_second_of_the_release),
 	    TEST(a_waiter_on_another_node_polls),
 	    TEST(wait_names_the_holder_and_leaves_nothing),
-	    TEST(a_killed_create_stops_its_waiting),
 	    TEST(ro_needs_an_existing_volume_and_is_read_only),
-	    TEST(a_killed_keepers_lease_expires_and_its_tree_is_kept),
-	    TEST(a_dead_keeper_of_the_same_node_is_replaced_at_once),
 	    TEST(the_keeper_is_out_of_everybodys_way),
 	    TEST(several_volumes_come_in_the_order_of_their_paths),
 	    TEST(a_failure_of_one_volume_gives_the_others_back),
@@ -411,10 +297,9 @@ int main(void)
 	    TEST(poststop_waits_no_longer_than_delete_wait),
 	};
 
-	if (geteuid() != 0) {
-		fprintf(stderr, "test_keeper_flow: needs root: only root can make detached mounts\n");
-		return 77;
-	}
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	int skipped = nodes_main("test_keeper_flow");
+
+	if (skipped)
+		return skipped;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

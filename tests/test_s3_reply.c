@@ -40,46 +40,46 @@ static const struct {
 	enum store_result result;
 	bool retry, ambiguous;
 } verdicts[] = {
-	{STORE_GET, STORE_ANY, 200, "", STORE_OK, false, false},
-	{STORE_GET, STORE_ANY, 206, "", STORE_OK, false, false},
-	{STORE_GET, STORE_ANY, 404, "NoSuchKey", STORE_ABSENT, false, false},
-	{STORE_HEAD, STORE_ANY, 404, "", STORE_ABSENT, false, false},
-	{STORE_GET, STORE_ANY, 404, "NoSuchBucket", STORE_FAILED, false, false},
-	{STORE_PUT, STORE_ANY, 404, "NoSuchBucket", STORE_FAILED, false, false},
-	{STORE_DELETE, STORE_ANY, 404, "NoSuchKey", STORE_OK, false, false},
-	{STORE_DELETE, STORE_IF_TAG, 404, "NoSuchKey", STORE_FALSE, false, false},
-	{STORE_PUT, STORE_IF_TAG, 404, "NoSuchKey", STORE_FALSE, false, false},
-	{STORE_PUT, STORE_IF_ABSENT, 412, "PreconditionFailed", STORE_FALSE, false, false},
-	{STORE_PUT, STORE_IF_TAG, 412, "", STORE_FALSE, false, false},
-	/* A write with a condition is never sent twice, whatever the answer. */
-	{STORE_PUT, STORE_IF_TAG, 409, "ConditionalRequestConflict", STORE_UNKNOWN, false, true},
-	{STORE_PUT, STORE_IF_TAG, 500, "UnknownError", STORE_UNKNOWN, false, true},
-	{STORE_PUT, STORE_IF_ABSENT, 503, "SlowDown", STORE_UNKNOWN, false, true},
-	{STORE_PUT, STORE_IF_ABSENT, 429, "", STORE_UNKNOWN, false, true},
-	{STORE_PUT, STORE_IF_TAG, 400, "RequestTimeout", STORE_UNKNOWN, false, true},
-	{STORE_PUT, STORE_IF_TAG, 403, "AccessDenied", STORE_REFUSED, false, false},
-	{STORE_PUT, STORE_IF_TAG, 501, "NotImplemented", STORE_INVALID, false, false},
-	/* One without a condition is. */
-	{STORE_PUT, STORE_ANY, 500, "InternalError", STORE_UNKNOWN, true, true},
-	{STORE_PUT, STORE_ANY, 503, "SlowDown", STORE_THROTTLED, true, false},
-	{STORE_PUT, STORE_ANY, 409, "OperationAborted", STORE_UNKNOWN, true, true},
-	{STORE_PUT, STORE_ANY, 400, "BadDigest", STORE_CORRUPT, false, false},
-	{STORE_PUT, STORE_ANY, 400, "XAmzContentSHA256Mismatch", STORE_CORRUPT, false, false},
-	{STORE_PUT, STORE_ANY, 400, "KeyTooLongError", STORE_INVALID, false, false},
-	{STORE_GET, STORE_ANY, 500, "", STORE_UNREACHABLE, true, false},
-	{STORE_GET, STORE_ANY, 502, "", STORE_UNREACHABLE, true, false},
-	{STORE_GET, STORE_ANY, 503, "", STORE_THROTTLED, true, false},
-	{STORE_GET, STORE_ANY, 429, "", STORE_THROTTLED, true, false},
-	{STORE_GET, STORE_ANY, 416, "InvalidRange", STORE_CORRUPT, false, false},
-	{STORE_GET, STORE_ANY, 401, "", STORE_REFUSED, false, false},
-	{STORE_GET, STORE_ANY, 403, "RequestTimeTooSkewed", STORE_REFUSED, false, false},
-	{STORE_GET, STORE_ANY, 400, "ExpiredToken", STORE_REFUSED, false, false},
-	{STORE_GET, STORE_ANY, 301, "PermanentRedirect", STORE_FAILED, false, false},
-	{STORE_GET, STORE_ANY, 302, "", STORE_FAILED, false, false},
-	{STORE_GET, STORE_ANY, 418, "Whatever", STORE_FAILED, false, false},
-	/* An error under status 200. */
-	{STORE_COPY, STORE_ANY, 200, "InternalError", STORE_UNKNOWN, true, true},
-	{STORE_COPY, STORE_ANY, 200, "SlowDown", STORE_THROTTLED, true, false},
+    {STORE_GET, STORE_ANY, 200, "", STORE_OK, false, false},
+    {STORE_GET, STORE_ANY, 206, "", STORE_OK, false, false},
+    {STORE_GET, STORE_ANY, 404, "NoSuchKey", STORE_ABSENT, false, false},
+    {STORE_HEAD, STORE_ANY, 404, "", STORE_ABSENT, false, false},
+    {STORE_GET, STORE_ANY, 404, "NoSuchBucket", STORE_FAILED, false, false},
+    {STORE_PUT, STORE_ANY, 404, "NoSuchBucket", STORE_FAILED, false, false},
+    {STORE_DELETE, STORE_ANY, 404, "NoSuchKey", STORE_OK, false, false},
+    {STORE_DELETE, STORE_IF_TAG, 404, "NoSuchKey", STORE_FALSE, false, false},
+    {STORE_PUT, STORE_IF_TAG, 404, "NoSuchKey", STORE_FALSE, false, false},
+    {STORE_PUT, STORE_IF_ABSENT, 412, "PreconditionFailed", STORE_FALSE, false, false},
+    {STORE_PUT, STORE_IF_TAG, 412, "", STORE_FALSE, false, false},
+    /* A write with a condition is never sent twice, whatever the answer. */
+    {STORE_PUT, STORE_IF_TAG, 409, "ConditionalRequestConflict", STORE_UNKNOWN, false, true},
+    {STORE_PUT, STORE_IF_TAG, 500, "UnknownError", STORE_UNKNOWN, false, true},
+    {STORE_PUT, STORE_IF_ABSENT, 503, "SlowDown", STORE_UNKNOWN, false, true},
+    {STORE_PUT, STORE_IF_ABSENT, 429, "", STORE_UNKNOWN, false, true},
+    {STORE_PUT, STORE_IF_TAG, 400, "RequestTimeout", STORE_UNKNOWN, false, true},
+    {STORE_PUT, STORE_IF_TAG, 403, "AccessDenied", STORE_REFUSED, false, false},
+    {STORE_PUT, STORE_IF_TAG, 501, "NotImplemented", STORE_INVALID, false, false},
+    /* One without a condition is. */
+    {STORE_PUT, STORE_ANY, 500, "InternalError", STORE_UNKNOWN, true, true},
+    {STORE_PUT, STORE_ANY, 503, "SlowDown", STORE_THROTTLED, true, false},
+    {STORE_PUT, STORE_ANY, 409, "OperationAborted", STORE_UNKNOWN, true, true},
+    {STORE_PUT, STORE_ANY, 400, "BadDigest", STORE_CORRUPT, false, false},
+    {STORE_PUT, STORE_ANY, 400, "XAmzContentSHA256Mismatch", STORE_CORRUPT, false, false},
+    {STORE_PUT, STORE_ANY, 400, "KeyTooLongError", STORE_INVALID, false, false},
+    {STORE_GET, STORE_ANY, 500, "", STORE_UNREACHABLE, true, false},
+    {STORE_GET, STORE_ANY, 502, "", STORE_UNREACHABLE, true, false},
+    {STORE_GET, STORE_ANY, 503, "", STORE_THROTTLED, true, false},
+    {STORE_GET, STORE_ANY, 429, "", STORE_THROTTLED, true, false},
+    {STORE_GET, STORE_ANY, 416, "InvalidRange", STORE_CORRUPT, false, false},
+    {STORE_GET, STORE_ANY, 401, "", STORE_REFUSED, false, false},
+    {STORE_GET, STORE_ANY, 403, "RequestTimeTooSkewed", STORE_REFUSED, false, false},
+    {STORE_GET, STORE_ANY, 400, "ExpiredToken", STORE_REFUSED, false, false},
+    {STORE_GET, STORE_ANY, 301, "PermanentRedirect", STORE_FAILED, false, false},
+    {STORE_GET, STORE_ANY, 302, "", STORE_FAILED, false, false},
+    {STORE_GET, STORE_ANY, 418, "Whatever", STORE_FAILED, false, false},
+    /* An error under status 200. */
+    {STORE_COPY, STORE_ANY, 200, "InternalError", STORE_UNKNOWN, true, true},
+    {STORE_COPY, STORE_ANY, 200, "SlowDown", STORE_THROTTLED, true, false},
 };
 
 static void every_answer_has_one_meaning(void **state)
@@ -87,7 +87,7 @@ static void every_answer_has_one_meaning(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++) {
 		struct s3_verdict v =
-			judge(verdicts[i].kind, verdicts[i].condition, verdicts[i].status, verdicts[i].code);
+		    judge(verdicts[i].kind, verdicts[i].condition, verdicts[i].status, verdicts[i].code);
 
 		if (v.result != verdicts[i].result || v.retry != verdicts[i].retry ||
 		    v.ambiguous != verdicts[i].ambiguous)
@@ -257,15 +257,15 @@ static int read_page(const char *text, const char *prefix, size_t cut, struct se
 
 #define ENTRY(key)                                                                                                     \
 	"<Contents><Key>" key "</Key><LastModified>2013-05-24T00:00:00.000Z</LastModified>"                            \
-	"<ETag>&quot;abc&quot;</ETag><Size>5</Size><StorageClass>STANDARD</StorageClass>"                             \
+	"<ETag>&quot;abc&quot;</ETag><Size>5</Size><StorageClass>STANDARD</StorageClass>"                              \
 	"<Owner><ID>x</ID><Key>not this</Key></Owner></Contents>"
 
 static void a_page_is_read_with_entities_and_url_encoding(void **state)
 {
 	static const char plain[] = "<ListBucketResult xmlns=\"x\"><Name>b</Name>" ENTRY("p/a&amp;b+%20&#xFC;&lt;")
-		ENTRY("p/c") "<IsTruncated>false</IsTruncated></ListBucketResult>";
-	static const char url[] = "<ListBucketResult><IsTruncated>true</IsTruncated>" ENTRY("p/a+b%2Bc%20%C3%BC%25")
-		"<NextContinuationToken>t&amp;1</NextContinuationToken><EncodingType>url</EncodingType></ListBucketResult>";
+	    ENTRY("p/c") "<IsTruncated>false</IsTruncated></ListBucketResult>";
+	static const char url[] = "<ListBucketResult><IsTruncated>true</IsTruncated>" ENTRY(
+	    "p/a+b%2Bc%20%C3%BC%25") "<NextContinuationToken>t&amp;1</NextContinuationToken><EncodingType>url</EncodingType></ListBucketResult>";
 	struct seen s = {.keys = STRBUF_INIT};
 	struct s3_page page;
 
@@ -287,7 +287,8 @@ static void a_page_is_read_with_entities_and_url_encoding(void **state)
 
 static void a_page_that_is_cut_anywhere_reports_nothing(void **state)
 {
-	static const char text[] = "<?xml version='1.0'?><ListBucketResult a='>'><IsTruncated>false</IsTruncated>" ENTRY(
+	static const char text[] =
+	    "<?xml version='1.0'?><ListBucketResult a='>'><IsTruncated>false</IsTruncated>" ENTRY(
 		"p/a") "<!-- > --><x/></ListBucketResult>";
 	struct seen s = {.keys = STRBUF_INIT};
 	struct error err = ERROR_INIT;
@@ -310,28 +311,28 @@ static void a_page_that_is_cut_anywhere_reports_nothing(void **state)
 static void pages_that_lie_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",
-		"no xml",
-		"<ListBucketResult></ListBucketResult>", /* does not say whether it is all */
-		"<ListBucketResult><IsTruncated>maybe</IsTruncated></ListBucketResult>",
-		"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
-		"<Other><IsTruncated>false</IsTruncated></Other>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult><ListBucketResult/>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated></Other>",
-		"<!DOCTYPE x [<!ENTITY a \"b\">]><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("other/key") "</ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("p/&unknown;") "</ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("p/&#xD800;") "</ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("p/&#0;") "</ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>" ENTRY(
-			"p/%zz") "</ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>" ENTRY(
-			"p/%2") "</ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key></Contents></ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Size>1</Size></Contents></ListBucketResult>",
-		"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key><Size>-1</Size></Contents>"
-		"</ListBucketResult>",
-		"<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>",
+	    "",
+	    "no xml",
+	    "<ListBucketResult></ListBucketResult>", /* does not say whether it is all */
+	    "<ListBucketResult><IsTruncated>maybe</IsTruncated></ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+	    "<Other><IsTruncated>false</IsTruncated></Other>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult><ListBucketResult/>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated></Other>",
+	    "<!DOCTYPE x [<!ENTITY a \"b\">]><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("other/key") "</ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("p/&unknown;") "</ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("p/&#xD800;") "</ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("p/&#0;") "</ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>" ENTRY(
+		"p/%zz") "</ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>" ENTRY(
+		"p/%2") "</ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key></Contents></ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Size>1</Size></Contents></ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key><Size>-1</Size></Contents>"
+	    "</ListBucketResult>",
+	    "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>",
 	};
 
 	(void)state;
@@ -348,8 +349,9 @@ static void pages_that_lie_are_refused(void **state)
 
 static void a_key_with_nul_is_left_out_not_cut_short(void **state)
 {
-	static const char text[] = "<ListBucketResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>" ENTRY(
-		"p/a%00b") ENTRY("p/c") "</ListBucketResult>";
+	static const char text[] =
+	    "<ListBucketResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>" ENTRY("p/a%00b")
+		ENTRY("p/c") "</ListBucketResult>";
 	struct seen s = {.keys = STRBUF_INIT};
 	struct s3_page page;
 
@@ -362,7 +364,7 @@ static void a_key_with_nul_is_left_out_not_cut_short(void **state)
 static void the_callers_error_ends_the_page(void **state)
 {
 	static const char text[] =
-		"<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("a") ENTRY("b") ENTRY("c") "</ListBucketResult>";
+	    "<ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("a") ENTRY("b") ENTRY("c") "</ListBucketResult>";
 	struct seen s = {.keys = STRBUF_INIT, .fail_at = 2};
 	struct s3_page page;
 
@@ -396,18 +398,18 @@ static void waits_grow_are_jittered_and_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_answer_has_one_meaning),
-		cmocka_unit_test(a_missing_bucket_makes_a_listing_fail_not_empty),
-		cmocka_unit_test(only_stale_credentials_are_read_again),
-		cmocka_unit_test(headers_are_read_in_any_case_and_nonsense_is_ignored),
-		cmocka_unit_test(a_reply_must_be_the_range_that_was_asked_for),
-		cmocka_unit_test(an_error_document_gives_its_code_and_nothing_else_does),
-		cmocka_unit_test(a_page_is_read_with_entities_and_url_encoding),
-		cmocka_unit_test(a_page_that_is_cut_anywhere_reports_nothing),
-		cmocka_unit_test(pages_that_lie_are_refused),
-		cmocka_unit_test(a_key_with_nul_is_left_out_not_cut_short),
-		cmocka_unit_test(the_callers_error_ends_the_page),
-		cmocka_unit_test(waits_grow_are_jittered_and_end),
+	    cmocka_unit_test(every_answer_has_one_meaning),
+	    cmocka_unit_test(a_missing_bucket_makes_a_listing_fail_not_empty),
+	    cmocka_unit_test(only_stale_credentials_are_read_again),
+	    cmocka_unit_test(headers_are_read_in_any_case_and_nonsense_is_ignored),
+	    cmocka_unit_test(a_reply_must_be_the_range_that_was_asked_for),
+	    cmocka_unit_test(an_error_document_gives_its_code_and_nothing_else_does),
+	    cmocka_unit_test(a_page_is_read_with_entities_and_url_encoding),
+	    cmocka_unit_test(a_page_that_is_cut_anywhere_reports_nothing),
+	    cmocka_unit_test(pages_that_lie_are_refused),
+	    cmocka_unit_test(a_key_with_nul_is_left_out_not_cut_short),
+	    cmocka_unit_test(the_callers_error_ends_the_page),
+	    cmocka_unit_test(waits_grow_are_jittered_and_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

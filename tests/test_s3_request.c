@@ -73,19 +73,19 @@ static void the_region_comes_from_the_environment_only_for_aws(void **state)
 static void addresses_and_names_that_can_not_be_are_refused(void **state)
 {
 	static const struct store_config bad[] = {
-		{.bucket = NULL},
-		{.bucket = ""},
-		{.bucket = "a/b"},
-		{.bucket = "../x"},
-		{.bucket = "buck?x"},
-		{.bucket = "buck", .endpoint = "store.example"},
-		{.bucket = "buck", .endpoint = "ftp://store.example"},
-		{.bucket = "buck", .endpoint = "http://"},
-		{.bucket = "buck", .endpoint = "http://user:pw@store.example"},
-		{.bucket = "buck", .endpoint = "http://store.example/path"},
-		{.bucket = "buck", .endpoint = "http://sto\nre"},
-		{.bucket = "buck", .region = "../x"},
-		{.bucket = "buck", .region = "a.evil.example#"},
+	    {.bucket = NULL},
+	    {.bucket = ""},
+	    {.bucket = "a/b"},
+	    {.bucket = "../x"},
+	    {.bucket = "buck?x"},
+	    {.bucket = "buck", .endpoint = "store.example"},
+	    {.bucket = "buck", .endpoint = "ftp://store.example"},
+	    {.bucket = "buck", .endpoint = "http://"},
+	    {.bucket = "buck", .endpoint = "http://user:pw@store.example"},
+	    {.bucket = "buck", .endpoint = "http://store.example/path"},
+	    {.bucket = "buck", .endpoint = "http://sto\nre"},
+	    {.bucket = "buck", .region = "../x"},
+	    {.bucket = "buck", .region = "a.evil.example#"},
 	};
 
 	(void)state;
@@ -102,7 +102,7 @@ static void addresses_and_names_that_can_not_be_are_refused(void **state)
 }
 
 static const struct store_config config = {
-	.name = "s", .bucket = "buck", .endpoint = "http://127.0.0.1:9000", .prefix = "/pre fix/"};
+    .name = "s", .bucket = "buck", .endpoint = "http://127.0.0.1:9000", .prefix = "/pre fix/"};
 
 static struct s3_request build(struct s3_call *call)
 {
@@ -148,7 +148,8 @@ static void keys_are_encoded_below_the_prefix(void **state)
 	expect_header(&call, "host: 127.0.0.1:9000\n", true);
 	expect_header(&call, "x-amz-date: 20130524T000000Z\n", true);
 	expect_header(&call, "range: ", false);
-	expect_header(&call, "authorization: AWS4-HMAC-SHA256 Credential=AKID/20130524/us-east-1/s3/aws4_request, ", true);
+	expect_header(&call, "authorization: AWS4-HMAC-SHA256 Credential=AKID/20130524/us-east-1/s3/aws4_request, ",
+		      true);
 }
 
 static void ranges_are_asked_for_by_first_and_last_byte(void **state)
@@ -297,18 +298,18 @@ static void a_session_token_is_signed_along(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_bucket_stands_in_the_host_or_in_the_path),
-		cmocka_unit_test(the_region_comes_from_the_environment_only_for_aws),
-		cmocka_unit_test(addresses_and_names_that_can_not_be_are_refused),
-		cmocka_unit_test(keys_are_encoded_below_the_prefix),
-		cmocka_unit_test(ranges_are_asked_for_by_first_and_last_byte),
-		cmocka_unit_test(conditions_become_headers_and_the_quirk_takes_the_quotes_off),
-		cmocka_unit_test(conditions_on_delete_and_copy_go_only_to_stores_that_honour_them),
-		cmocka_unit_test(a_copy_names_its_source_and_replaces_the_metadata),
-		cmocka_unit_test(an_upload_in_parts_has_its_own_requests),
-		cmocka_unit_test(the_completion_lists_the_parts_in_order),
-		cmocka_unit_test(a_listing_is_asked_for_page_by_page),
-		cmocka_unit_test(a_session_token_is_signed_along),
+	    cmocka_unit_test(the_bucket_stands_in_the_host_or_in_the_path),
+	    cmocka_unit_test(the_region_comes_from_the_environment_only_for_aws),
+	    cmocka_unit_test(addresses_and_names_that_can_not_be_are_refused),
+	    cmocka_unit_test(keys_are_encoded_below_the_prefix),
+	    cmocka_unit_test(ranges_are_asked_for_by_first_and_last_byte),
+	    cmocka_unit_test(conditions_become_headers_and_the_quirk_takes_the_quotes_off),
+	    cmocka_unit_test(conditions_on_delete_and_copy_go_only_to_stores_that_honour_them),
+	    cmocka_unit_test(a_copy_names_its_source_and_replaces_the_metadata),
+	    cmocka_unit_test(an_upload_in_parts_has_its_own_requests),
+	    cmocka_unit_test(the_completion_lists_the_parts_in_order),
+	    cmocka_unit_test(a_listing_is_asked_for_page_by_page),
+	    cmocka_unit_test(a_session_token_is_signed_along),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

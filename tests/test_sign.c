@@ -113,9 +113,9 @@ static void expect_s3(const char *method, const char *path, const char *query, c
 {
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
 	struct sigv4_pair headers[8] = {
-		{"host", "examplebucket.s3.amazonaws.com"},
-		{"x-amz-date", "20130524T000000Z"},
-		{"x-amz-content-sha256", hash},
+	    {"host", "examplebucket.s3.amazonaws.com"},
+	    {"x-amz-date", "20130524T000000Z"},
+	    {"x-amz-content-sha256", hash},
 	};
 	struct sigv4 s = {.access_key_id = "AKIAIOSFODNN7EXAMPLE",
 			  .secret_access_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -149,8 +149,8 @@ static void requests_are_signed_as_in_the_examples_of_s3(void **state)
 	expect_s3("GET", "/test.txt", "", EMPTY_HASH, range, 1,
 		  "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
 	sigv4_encode(&path, "/test$file.text", true);
-	expect_s3("PUT", strbuf_str(&path), "", "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072", put, 2,
-		  "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
+	expect_s3("PUT", strbuf_str(&path), "", "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072", put,
+		  2, "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
 	expect_s3("GET", "/", "lifecycle=", EMPTY_HASH, NULL, 0,
 		  "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
 	expect_s3("GET", "/", "max-keys=2&prefix=J", EMPTY_HASH, NULL, 0,
@@ -196,14 +196,14 @@ static void requests_are_signed_as_in_the_test_suite(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sha256_gives_the_digests_of_fips_180),
-		cmocka_unit_test(a_running_hash_equals_the_one_at_once_and_starts_anew),
-		cmocka_unit_test(a_range_of_a_file_is_hashed_and_counted),
-		cmocka_unit_test(hmac_gives_the_codes_of_rfc_4231),
-		cmocka_unit_test(keys_are_percent_encoded_as_utf8_bytes),
-		cmocka_unit_test(the_query_is_sorted_and_encoded),
-		cmocka_unit_test(requests_are_signed_as_in_the_examples_of_s3),
-		cmocka_unit_test(requests_are_signed_as_in_the_test_suite),
+	    cmocka_unit_test(sha256_gives_the_digests_of_fips_180),
+	    cmocka_unit_test(a_running_hash_equals_the_one_at_once_and_starts_anew),
+	    cmocka_unit_test(a_range_of_a_file_is_hashed_and_counted),
+	    cmocka_unit_test(hmac_gives_the_codes_of_rfc_4231),
+	    cmocka_unit_test(keys_are_percent_encoded_as_utf8_bytes),
+	    cmocka_unit_test(the_query_is_sorted_and_encoded),
+	    cmocka_unit_test(requests_are_signed_as_in_the_examples_of_s3),
+	    cmocka_unit_test(requests_are_signed_as_in_the_test_suite),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

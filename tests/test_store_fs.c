@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What only the filesystem store has; the rest is tests/store_conformance.c. */
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -85,8 +85,7 @@ static enum store_result get(const char *key)
 	return op.result;
 }
 
-static enum store_result delete(const char *key)
-{
+static enum store_result delete (const char *key) {
 	struct store_op op;
 
 	store_op_init(&op, STORE_DELETE, key);
@@ -139,7 +138,7 @@ static void planted_links_and_pipes_are_no_objects_and_lead_nowhere(void **state
 	assert_int_equal(get("volumes/w/v/passwd"), STORE_ABSENT);
 	assert_int_equal(get("volumes/w/v/etc/passwd"), STORE_ABSENT);
 	assert_int_equal(get("volumes/w/v/pipe"), STORE_ABSENT);
-	assert_int_equal(delete("volumes/w/v/etc/volrun-test"), STORE_OK);
+	assert_int_equal(delete ("volumes/w/v/etc/volrun-test"), STORE_OK);
 	op = put_op("volumes/w/v/etc/volrun-test", "x");
 	assert_int_equal(store_do(store, &op), STORE_INVALID);
 	assert_int_equal(access("/etc/volrun-test", F_OK), -1);
@@ -179,14 +178,14 @@ static void directories_go_with_their_last_file_but_the_volume_stays(void **stat
 	(void)state;
 	put_text("volumes/w/v/a/b/c", "x");
 	put_text("volumes/w/v/a/d", "x");
-	assert_int_equal(delete("volumes/w/v/a/b/c"), STORE_OK);
+	assert_int_equal(delete ("volumes/w/v/a/b/c"), STORE_OK);
 	assert_false(exists("volumes/w/v/a/b"));
 	assert_true(exists("volumes/w/v/a"));
-	assert_int_equal(delete("volumes/w/v/a/d"), STORE_OK);
+	assert_int_equal(delete ("volumes/w/v/a/d"), STORE_OK);
 	assert_false(exists("volumes/w/v/a"));
 	assert_true(exists("volumes/w/v"));
 	put_text("top/file", "x");
-	assert_int_equal(delete("top/file"), STORE_OK);
+	assert_int_equal(delete ("top/file"), STORE_OK);
 	assert_false(exists("top"));
 	assert_true(exists("."));
 }
@@ -266,7 +265,7 @@ static void the_fence_stops_changes_of_plain_files_once_the_epoch_moved_on(void 
 	assert_int_equal(store_do(store, &op), STORE_OK);
 	store->fence_epoch = 3;
 	assert_int_equal(store_do(store, &op), STORE_CANCELLED);
-	assert_int_equal(delete("volumes/w/v/file"), STORE_CANCELLED);
+	assert_int_equal(delete ("volumes/w/v/file"), STORE_CANCELLED);
 	assert_int_equal(get("volumes/w/v/file"), STORE_OK);
 	/* What lies beneath .volrun is not fenced: conflicts of a holder that lost are kept there. */
 	put_text("volumes/w/.volrun/v/conflicts/3/file", "x");
@@ -348,7 +347,7 @@ static int marks_on_ramfs(void)
 	append("f", " and theirs");
 	if (head("f").got_mark[0])
 		return 4;
-	if (delete("f") != STORE_OK)
+	if (delete ("f") != STORE_OK)
 		return 5;
 	put_text("f", "ours");
 	return head("f").got_mark[0] ? 6 : 0;
@@ -378,7 +377,7 @@ static void an_empty_directory_made_by_another_tool_is_listed_as_one(void **stat
 	expect_listed("d/", "d/empty/|");
 	assert_int_equal(get("d/empty/"), STORE_OK);
 	assert_int_equal(get("d/"), STORE_ABSENT);
-	assert_int_equal(delete("d/empty/"), STORE_OK);
+	assert_int_equal(delete ("d/empty/"), STORE_OK);
 	assert_false(exists("d"));
 }
 
@@ -432,23 +431,23 @@ static void a_path_that_is_a_file_is_refused_at_opening(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(planted_links_and_pipes_are_no_objects_and_lead_nowhere),
-		TEST(the_private_directory_is_no_key_and_not_listed),
-		TEST(names_over_255_bytes_are_refused),
-		TEST(directories_go_with_their_last_file_but_the_volume_stays),
-		TEST(a_file_in_the_way_of_a_directory_is_an_error_and_stays),
-		TEST(a_mark_is_not_believed_after_another_tool_wrote),
-		TEST(the_same_bytes_written_again_have_another_tag),
-		TEST(a_tag_survives_closing_and_opening_the_store),
-		TEST(the_fence_stops_changes_of_plain_files_once_the_epoch_moved_on),
-		TEST(a_fence_that_can_not_be_read_lets_nothing_pass),
-		TEST(the_fence_is_asked_after_the_lease_and_just_before_the_change),
-		TEST(nothing_is_left_of_a_write_that_did_not_happen),
-		TEST(marks_are_kept_beside_where_there_are_no_attributes),
-		TEST(an_empty_directory_made_by_another_tool_is_listed_as_one),
-		TEST(the_order_is_that_of_the_keys_not_of_the_names),
-		TEST(errors_name_store_directory_and_key_on_one_line),
-		TEST(a_path_that_is_a_file_is_refused_at_opening),
+	    TEST(planted_links_and_pipes_are_no_objects_and_lead_nowhere),
+	    TEST(the_private_directory_is_no_key_and_not_listed),
+	    TEST(names_over_255_bytes_are_refused),
+	    TEST(directories_go_with_their_last_file_but_the_volume_stays),
+	    TEST(a_file_in_the_way_of_a_directory_is_an_error_and_stays),
+	    TEST(a_mark_is_not_believed_after_another_tool_wrote),
+	    TEST(the_same_bytes_written_again_have_another_tag),
+	    TEST(a_tag_survives_closing_and_opening_the_store),
+	    TEST(the_fence_stops_changes_of_plain_files_once_the_epoch_moved_on),
+	    TEST(a_fence_that_can_not_be_read_lets_nothing_pass),
+	    TEST(the_fence_is_asked_after_the_lease_and_just_before_the_change),
+	    TEST(nothing_is_left_of_a_write_that_did_not_happen),
+	    TEST(marks_are_kept_beside_where_there_are_no_attributes),
+	    TEST(an_empty_directory_made_by_another_tool_is_listed_as_one),
+	    TEST(the_order_is_that_of_the_keys_not_of_the_names),
+	    TEST(errors_name_store_directory_and_key_on_one_line),
+	    TEST(a_path_that_is_a_file_is_refused_at_opening),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

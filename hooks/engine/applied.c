@@ -2,7 +2,6 @@
 #include "hooks/engine/applied.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,8 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/path.h"
-#include "hooks/engine/tree.h"
+#include "hooks/engine/manifest.h"
+#include "hooks/store/store.h"
 #include "oci/json.h"
 
 #define FORMAT 1
@@ -154,88 +154,6 @@ int applied_next(struct applied_in *a, struct applied_entry *ret, struct error *
 	return 1;
 }
 
-char *applied_key(struct arena *a, const struct volume *v, uint64_t seq)
-{
-	char name[40];
-
-	snprintf(name, sizeof(name), "%" PRIu64 ".applied", seq);
-	return volume_key_meta(a, v, name);
-}
-
-/* The cache's copy, if it is of this seq. */
-static int open_kept(const struct volume *v, uint64_t seq, uint64_t *ret_size)
-{
-	_cleanup_close_ int fd = openat(v->cache.dir_fd, "applied", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	_cleanup_(applied_close) struct applied_in a = {.in = {.fd = -1}};
-	struct error ignored = ERROR_INIT;
-	struct stream_in in;
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || stream_in_open(&in, fd, 0, (uint64_t)st.st_size, false) < 0)
-		return -ENOENT;
-	if (applied_open(&a, in, &ignored) < 0 || a.seq != seq)
-		return -ENOENT;
-	*ret_size = (uint64_t)st.st_size;
-	return TAKE_FD(fd);
-}
-
-void applied_forget(const struct volume *v)
-{
-	unlinkat(v->cache.dir_fd, "applied", 0);
-}
-
-void applied_keep(const struct volume *v, int fd, uint64_t size)
-{
-	_cleanup_close_ int out = -1;
-	off_t offset = 0;
-
-	unlinkat(v->cache.dir_fd, "applied.new", 0);
-	out = openat(v->cache.dir_fd, "applied.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	while (out >= 0 && (uint64_t)offset < size) {
-		ssize_t n = copy_file_range(fd, &offset, out, NULL, size - (uint64_t)offset, 0);
-
-		if (n <= 0)
-			break;
-	}
-	if (out >= 0 && (uint64_t)offset == size && fdatasync(out) == 0)
-		renameat(v->cache.dir_fd, "applied.new", v->cache.dir_fd, "applied");
-	unlinkat(v->cache.dir_fd, "applied.new", 0);
-}
-
-int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_size)
-{
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	_cleanup_close_ int fd = -1;
-	struct store_op op;
-
-	*ret_fd = -1;
-	*ret_size = 0;
-	if (seq == 0 || x->failed < 0 || (*ret_fd = open_kept(x->v, seq, ret_size)) >= 0)
-		return x->failed;
-	*ret_fd = -1;
-	store_op_init(&op, STORE_GET, applied_key(&a, x->v, seq));
-	fd = op.out_fd = tree_tmpfile(x->v);
-	if (!op.key || fd < 0) {
-		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
-		return x->failed;
-	}
-	if (!transfer_go_on(x))
-		return x->failed;
-	x->report->data_requests++;
-	if (store_do(x->v->store, &op) == STORE_ABSENT)
-		return 0;
-	if (op.result != STORE_OK)
-		transfer_fail_op(x, &op);
-	else if (op.got_size > APPLIED_MAX_SIZE)
-		transfer_fail(x, EFBIG, "applied table: %" PRIu64 " bytes are too many", op.got_size);
-	if (x->failed < 0)
-		return x->failed;
-	applied_keep(x->v, fd, op.got_size);
-	*ret_size = op.got_size;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
 void applied_free(struct applied *a)
 {
 	free(a->entries);
@@ -260,47 +178,23 @@ static int add_entry(struct applied *a, size_t *room, const struct applied_entry
 	return a->entries[a->n].path && a->entries[a->n++].tag ? 0 : -ENOMEM;
 }
 
-static int read_table(int fd, uint64_t size, struct applied *ret, struct error *err)
+int applied_read(struct stream_in stream, struct applied *ret, struct error *err)
 {
+	_cleanup_(applied_free) struct applied a = {0};
 	_cleanup_(applied_close) struct applied_in in = {.in = {.fd = -1}};
 	struct applied_entry e;
-	struct stream_in stream;
 	size_t room = 0;
 	int r;
 
-	if (stream_in_open(&stream, fd, 0, size, false) < 0)
-		return error_set(err, ENOMEM, "out of memory");
 	r = applied_open(&in, stream, err);
 	while (r >= 0 && (r = applied_next(&in, &e, err)) > 0)
-		if (add_entry(ret, &room, &e) < 0)
+		if (add_entry(&a, &room, &e) < 0)
 			return error_set(err, ENOMEM, "out of memory");
-	return r;
-}
-
-int applied_load(struct transfer *x, uint64_t seq, struct applied *ret)
-{
-	_cleanup_(applied_free) struct applied a = {0};
-	struct error err = ERROR_INIT;
-	int r = 0;
-
-	/* The second time from the store: the cache's copy may be broken. */
-	for (int i = 0; i < 2; i++) {
-		_cleanup_close_ int fd = -1;
-		uint64_t size;
-
-		if (applied_fetch(x, seq, &fd, &size) < 0)
-			return x->failed;
-		r = fd < 0 ? 0 : read_table(fd, size, &a, &err);
-		if (r >= 0) {
-			*ret = a;
-			a = (struct applied){0};
-			return 0;
-		}
-		applied_free(&a);
-		applied_forget(x->v);
-	}
-	transfer_fail(x, -r, "%s", err.msg);
-	return x->failed;
+	if (r < 0)
+		return r;
+	*ret = a;
+	a = (struct applied){0};
+	return 0;
 }
 
 size_t applied_find(const struct applied *a, const char *path)

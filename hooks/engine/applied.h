@@ -9,15 +9,14 @@
  *     {"path":"a/f","tag":"...","sha256":"..."}             sorted by path, bytewise
  *     {"end":1}                                             the number of entries
  *
- * A copy lies in the cache ("applied").
+ * applied_store.h gets and keeps them.
  */
 #ifndef VOLRUN_HOOKS_APPLIED_H
 #define VOLRUN_HOOKS_APPLIED_H
 
+#include "base/arena.h"
+#include "base/error.h"
 #include "hooks/engine/stream.h"
-#include "hooks/engine/transfer.h"
-
-#define APPLIED_MAX_SIZE (1u << 30)
 
 struct applied_entry {
 	const char *path, *tag;
@@ -32,8 +31,8 @@ void applied_write_end(struct stream_out *out, uint64_t entries);
 /* Reading, entry by entry. Hostile input: bounded, sorted, unique, complete. */
 struct applied_in {
 	struct stream_in in;
-	struct arena line;  /* of the entry read last */
-	char *last;	    /* its path */
+	struct arena line; /* of the entry read last */
+	char *last;	   /* its path */
 	uint64_t seq, n;
 	char record_sha256[SHA256_HEX_MAX];
 };
@@ -42,27 +41,14 @@ int applied_open(struct applied_in *a, struct stream_in in, struct error *err);
 int applied_next(struct applied_in *a, struct applied_entry *ret, struct error *err);
 void applied_close(struct applied_in *a);
 
-/* The key of a table; NULL: out of memory. */
-char *applied_key(struct arena *a, const struct volume *v, uint64_t seq);
-
-/*
- * Opens the table of seq: the cache's copy, else from the store (and kept in
- * the cache). *ret_fd -1: there is none (seq 0 too). *ret_size its length.
- */
-int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_size);
-/* Makes the open file (of tmp/) the cache's copy. Failures cost a request later, nothing else. */
-void applied_keep(const struct volume *v, int fd, uint64_t size);
-/* Forgets the cache's copy. */
-void applied_forget(const struct volume *v);
-
 /* The whole table in memory. */
 struct applied {
 	struct arena arena;
 	struct applied_entry *entries;
 	size_t n;
 };
-/* By applied_fetch. Free with applied_free. */
-int applied_load(struct transfer *x, uint64_t seq, struct applied *ret);
+/* Takes the stream over. Free with applied_free. */
+int applied_read(struct stream_in in, struct applied *ret, struct error *err);
 void applied_free(struct applied *a);
 /* The index, or SIZE_MAX. */
 size_t applied_find(const struct applied *a, const char *path);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "hooks/engine/applied.h"
+#include "hooks/engine/applied_store.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/pack.h"
 #include "hooks/engine/publish.h"
@@ -99,7 +99,8 @@ static int load_base(struct commit *c)
 /* Foreign objects that the run deleted are to go from the plain copy too; notes on others are carried on. */
 static int add_gone(struct commit *c)
 {
-	size_t n = c->m.n;
+	const size_t sorted = c->m.n;
+	size_t n = sorted;
 
 	for (size_t i = 0; i < c->base.n; i++) {
 		const struct entry *b = &c->base.entries[i];
@@ -108,7 +109,7 @@ static int add_gone(struct commit *c)
 		if (!b->tag)
 			continue;
 		/* Only the sorted part is searched; what is added is of other paths. */
-		c->m.n = n;
+		c->m.n = sorted;
 		e = manifest_find(&c->m, b->path);
 		c->m.n = n;
 		if (e)
@@ -165,10 +166,15 @@ static bool count_changes(struct commit *c)
 	return changed;
 }
 
-/* The tree is the commit now; the next scan and the next start may rely on it. */
-static int note_clean(struct commit *c, const struct head_commit *commit)
+/*
+ * The tree is the commit now; the next scan and the next start may rely on it.
+ * Where that can't be noted, the commit still counts: the tree stays marked
+ * dirty, and the next start sets it aside.
+ */
+static void note_clean(struct commit *c, const struct head_commit *commit)
 {
 	struct transfer *x = &c->x;
+	struct error err = ERROR_INIT;
 	int r;
 
 	for (size_t i = 0; i < c->m.n; i++)
@@ -176,10 +182,11 @@ static int note_clean(struct commit *c, const struct head_commit *commit)
 	c->m.epoch = commit->epoch;
 	c->m.seq = commit->seq;
 	snprintf(c->m.record_sha256, sizeof(c->m.record_sha256), "%s", commit->seq > 0 ? commit->sha256 : "");
-	r = index_write(x->v, &c->m, x->err);
+	r = index_write(x->v, &c->m, &err);
 	if (r == 0)
-		r = cache_mark_clean(&x->v->cache, commit->epoch, commit->seq, c->m.record_sha256, x->err);
-	return r;
+		r = cache_mark_clean(&x->v->cache, commit->epoch, commit->seq, c->m.record_sha256, &err);
+	if (r < 0)
+		report_warning(x->report, "%.400s", err.msg);
 }
 
 static int scan_and_stage(struct commit *c)
@@ -215,12 +222,15 @@ static int commit_changes(struct commit *c)
 	r = stage_record(c->stage, &c->m, &commit);
 	if (r == 0)
 		r = lease_commit(c->lease, &commit, &stats, c->x.err);
-	return r < 0 ? r : note_clean(c, &commit);
+	if (r == 0)
+		note_clean(c, &commit);
+	return r;
 }
 
 /* What the plain copy was told needs no telling again. */
-static int forget_done(struct commit *c)
+static void forget_done(struct commit *c)
 {
+	struct error ignored = ERROR_INIT; /* the old index only costs requests */
 	bool any = false;
 
 	for (size_t i = 0; i < c->m.n; i++) {
@@ -234,9 +244,9 @@ static int forget_done(struct commit *c)
 		e->flags &= (uint8_t)~ENTRY_REPUBLISH;
 	}
 	if (!any)
-		return 0;
+		return;
 	manifest_drop(&c->m);
-	return index_write(c->x.v, &c->m, c->x.err);
+	index_write(c->x.v, &c->m, &ignored);
 }
 
 /* A failure here is the next holder's work, not this commit's failure. */
@@ -249,7 +259,6 @@ static void publish_changes(struct commit *c, uint64_t *ret_applied_seq)
 		report_warning(c->x.report, "the plain copy is not complete yet: %.400s", err.msg);
 		return;
 	}
-	c->x.err = &err;
 	forget_done(c);
 	*ret_applied_seq = c->m.seq;
 }
@@ -274,7 +283,8 @@ static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
 	*ret_applied_seq = applied;
 	if (!count_changes(c)) {
 		c->m.root.mtime_ns = c->base.root.mtime_ns;
-		return note_clean(c, &c->head.commit);
+		note_clean(c, &c->head.commit);
+		return 0;
 	}
 	r = commit_changes(c);
 	if (r == 0)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "hooks/engine/applied_store.h"
 #include "hooks/engine/scan.h"
 
 /* Something to ask about: an object listed with a tag that nothing explains, or one of ours that was not listed. */

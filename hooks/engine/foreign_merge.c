@@ -28,9 +28,9 @@ static int no_memory(struct merge *g)
 static void left_out(struct merge *g, const char *path)
 {
 	g->x->report->files_skipped++;
-	report_warning(g->x->report,
-		       "the store's file \"%.300s\" was left out: the volume has something else in its place or above it",
-		       path);
+	report_warning(
+	    g->x->report,
+	    "the store's file \"%.300s\" was left out: the volume has something else in its place or above it", path);
 }
 
 static void set_foreign(struct merge *g, struct entry *e, int type, unsigned mode, int64_t mtime)

@@ -58,10 +58,10 @@ struct entry {
 	/* Of the file on this node; not in a record. 0: not known. */
 	int64_t ctime_ns;
 	uint64_t ino;
-	uint32_t uid, gid; /* as the container sees them */
-	uint16_t mode;	   /* permission bits and sticky; no set-id */
-	uint8_t type;	   /* enum entry_type */
-	uint8_t flags;	   /* enum entry_flags */
+	uint32_t uid, gid;		  /* as the container sees them */
+	uint16_t mode;			  /* permission bits and sticky; no set-id */
+	uint8_t type;			  /* enum entry_type */
+	uint8_t flags;			  /* enum entry_flags */
 	unsigned char sha256[SHA256_LEN]; /* files */
 };
 
@@ -74,7 +74,7 @@ struct manifest {
 	uint64_t files, bytes; /* counted by manifest_sort */
 	const char *recent[8]; /* objects named last; see manifest_object */
 	/* An index: */
-	int64_t time_ns; /* when its stats were taken, of the file system's clock; 0: it has none */
+	int64_t time_ns;		    /* when its stats were taken, of the file system's clock; 0: it has none */
 	char record_sha256[SHA256_HEX_MAX]; /* the commit it is of */
 	bool differs;			    /* from the record, by foreign changes */
 };
@@ -86,7 +86,8 @@ struct entry *manifest_add(struct manifest *m);
 const char *manifest_object(struct manifest *m, const char *object);
 /* Sorts and counts. */
 void manifest_sort(struct manifest *m);
-/* Sorted, paths unique, each entry's parent there and a directory (not asked of ENTRY_GONE*). -EINVAL names the path. */
+/* Sorted, paths unique, each entry's parent there and a directory (not asked of ENTRY_GONE*). -EINVAL names the path.
+ */
 int manifest_check(const struct manifest *m, struct error *err);
 /* By binary search; NULL. */
 struct entry *manifest_find(const struct manifest *m, const char *path);

@@ -24,7 +24,7 @@ struct stage {
 	char base_name[64], attempt[9];
 	const struct manifest *base;
 	struct manifest *m;
-	size_t next;	 /* entry to look at */
+	size_t next;	  /* entry to look at */
 	struct job *redo; /* large files that changed while they were sent */
 	unsigned n_packs, n_large;
 	int pack_fd; /* of the pack being filled, -1: none */
@@ -175,7 +175,8 @@ static void read_failed(struct stage *s, int r, const struct entry *e)
 
 	if (r == -ESTALE || r == -EFBIG) {
 		transfer_fail(s->x, EBUSY,
-			      "\"%.300s\" changed each time it was read; something still writes to the volume", e->path);
+			      "\"%.300s\" changed each time it was read; something still writes to the volume",
+			      e->path);
 		return;
 	}
 	tree_error(&why, r, "\"%.300s\" can't be read", e->path);
@@ -419,7 +420,10 @@ int stage_record(struct stage *s, const struct manifest *m, struct head_commit *
 		no_memory(s);
 		return s->x->failed;
 	}
-	r = record_write(&out, m, s->x->err);
+	/* A record that no reader takes would be the end of the volume. */
+	r = manifest_check(m, s->x->err);
+	if (r == 0)
+		r = record_write(&out, m, s->x->err);
 	if (r == 0) {
 		r = stream_finish(&out, sha256);
 		if (r < 0)

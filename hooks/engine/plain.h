@@ -28,15 +28,14 @@ char *plain_key(const struct plain *p, const char *path, char buf[STORE_KEY_MAX 
 
 enum plain_kind {
 	PLAIN_FILE,
-	PLAIN_MARKER,	/* "dir/", empty: a directory */
-	PLAIN_LINKS,	/* _symlinks.json */
-	PLAIN_SELF,	/* the prefix itself: nothing */
-	PLAIN_ODD,	/* can't be a path of a volume; harmless */
-	PLAIN_HOSTILE,	/* "..", ".", an empty segment, not below the prefix: an attempt to leave the volume */
+	PLAIN_MARKER,  /* "dir/", empty: a directory */
+	PLAIN_LINKS,   /* _symlinks.json */
+	PLAIN_SELF,    /* the prefix itself: nothing */
+	PLAIN_ODD,     /* can't be a path of a volume; harmless */
+	PLAIN_HOSTILE, /* "..", ".", an empty segment, not below the prefix: an attempt to leave the volume */
 };
 /* What a listed key is. *ret_path: the path of a FILE or MARKER ("dir"), in the buffer. */
-enum plain_kind plain_classify(const struct plain *p, const char *key, uint64_t size,
-			       char ret_path[STORE_KEY_MAX + 1]);
+enum plain_kind plain_classify(const struct plain *p, const char *key, uint64_t size, char ret_path[STORE_KEY_MAX + 1]);
 
 /*
  * The mark: "<seq>/<sha256 of the bytes>/<sha256 of the key>". The key in it

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "hooks/engine/applied_store.h"
 #include "hooks/engine/foreign.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/reconcile.h"
@@ -234,7 +235,8 @@ static int set_dirty_aside(struct volume *v, struct transfer_report *report, str
 		return 0;
 	r = cache_set_aside(&v->cache, dirty.epoch, &a, &name, err);
 	if (r == 0 && name)
-		report_warning(report, "a tree with changes that were never committed was kept as %s in the cache", name);
+		report_warning(report, "a tree with changes that were never committed was kept as %s in the cache",
+			       name);
 	return r;
 }
 

@@ -26,7 +26,7 @@ struct transfer_report {
 /*
  * Brings rw/ to the commit of `head`. The cached tree is used when its `clean`
  * mark names the record and this boot (else it is compared with the manifest);
- * a dirty tree of another session is set aside first, never overwritten (its
+ * a dirty tree of another run is set aside first, never overwritten (its
  * recovery is another module's). Only what differs is fetched. Foreign files
  * are added, foreign deletions honoured (24 h rule), per §3. Symlinks last.
  * Nothing in the store is changed. Marks the cache clean.

@@ -29,7 +29,8 @@ static int read_secret(const struct store_config *config, const char *path, char
 	int r = read_file_at(AT_FDCWD, path, SECRET_MAX, &text, NULL);
 
 	if (r < 0)
-		return error_set(err, EINVAL, "store \"%s\": the credentials' file %s can't be read (%s)", config->name, path,
+		return error_set(err, EINVAL, "store \"%s\": the credentials' file %s can't be read (%s)", config->name,
+				 path,
 				 r == -ENOENT	? "it is missing"
 				 : r == -EACCES ? "this user may not"
 						: "input/output failed");
@@ -79,9 +80,10 @@ static int from_environment(const struct store_config *config, struct credential
 	if ((!id || !id[0]) && (!secret || !secret[0]))
 		return -ENOENT;
 	if (!usable(id) || !usable(secret) || (token && token[0] && !usable(token)))
-		return error_set(err, EINVAL,
-				 "store \"%s\": AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must both be set to real values",
-				 config->name);
+		return error_set(
+		    err, EINVAL,
+		    "store \"%s\": AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must both be set to real values",
+		    config->name);
 	r = copy(id, &ret->access_key_id);
 	if (r == 0)
 		r = copy(secret, &ret->secret_access_key);
@@ -92,8 +94,8 @@ static int from_environment(const struct store_config *config, struct credential
 
 /* In this order; the first that does not say -ENOENT decides. */
 static int (*const providers[])(const struct store_config *config, struct credentials *ret, struct error *err) = {
-	from_config,
-	from_environment,
+    from_config,
+    from_environment,
 };
 
 int credentials_load(const struct store_config *config, struct credentials *ret, struct error *err)
@@ -112,10 +114,11 @@ int credentials_load(const struct store_config *config, struct credentials *ret,
 		if (r != -ENOENT)
 			return r;
 	}
-	return error_set(err, ENOENT,
-			 "store \"%s\": no credentials: neither the configuration (access_key_id, secret_access_key_file) nor "
-			 "the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) has any",
-			 config->name);
+	return error_set(
+	    err, ENOENT,
+	    "store \"%s\": no credentials: neither the configuration (access_key_id, secret_access_key_file) nor "
+	    "the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) has any",
+	    config->name);
 }
 
 static void wipe(char **s)

@@ -24,6 +24,7 @@ struct http_transfer {
 	struct curl_slist *headers;
 	uint64_t sent; /* of the body, in this sending */
 	bool stopped, sink_refused, source_failed;
+	bool head_whole; /* the empty line after the headers came */
 	int64_t not_before_ns;
 	struct http_transfer *next; /* in a list of the pool */
 };
@@ -103,6 +104,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	r->status = (int)status;
+	t->head_whole = status >= 200 && len <= 2;
 	value = memchr(line, ':', len);
 	if (!value || status < 200 || !r->header)
 		return len;
@@ -277,14 +279,17 @@ static const char *words_for(CURL *e, CURLcode code)
 
 static bool is_hopeless(CURLcode code)
 {
-	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE || code == CURLE_URL_MALFORMAT ||
-	       code == CURLE_UNSUPPORTED_PROTOCOL;
+	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+	       code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
 }
 
 static void conclude(struct http_transfer *t, CURLcode code)
 {
 	struct http_request *r = t->request;
 
+	/* A connection that closes within the headers is a success for curl. */
+	if (code == CURLE_OK && !t->head_whole)
+		code = CURLE_PARTIAL_FILE;
 	r->reason = code == CURLE_OK ? "" : t->stopped ? "the connection broke" : words_for(t->easy, code);
 	if (code == CURLE_OK)
 		r->outcome = HTTP_ANSWERED;

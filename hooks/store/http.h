@@ -58,9 +58,9 @@ struct http_request {
 	/* --- the answer -------------------------------------------------------- */
 	enum http_outcome outcome;
 	int status;
-	unsigned sendings;	  /* times that before_send said yes */
-	bool hopeless;		  /* UNSENT: trying again changes nothing (certificate, malformed URL) */
-	const char *reason;	  /* not ANSWERED: a few words */
+	unsigned sendings;		/* times that before_send said yes */
+	bool hopeless;			/* UNSENT: trying again changes nothing (certificate, malformed URL) */
+	const char *reason;		/* not ANSWERED: a few words */
 	struct http_transfer *transfer; /* its own */
 };
 

@@ -22,8 +22,8 @@
 struct s3_endpoint {
 	bool tls;
 	char *bucket;
-	char *host;   /* as in the Host header, with the port where it is not the scheme's */
-	char *base;   /* path before the key: "" or "/bucket" (path style), no '/' at the end */
+	char *host; /* as in the Host header, with the port where it is not the scheme's */
+	char *base; /* path before the key: "" or "/bucket" (path style), no '/' at the end */
 	char *region;
 	char *prefix; /* "" or "some/prefix/": before every key */
 	char *url;    /* "https://host": for requests and messages */
@@ -42,12 +42,12 @@ struct s3_credentials {
 };
 
 enum s3_call_kind {
-	S3_CALL_OP,	   /* the op as one request */
-	S3_CALL_INITIATE,  /* multipart upload: begin */
-	S3_CALL_PART,	   /* one part: of a file, or (COPY) of the source */
-	S3_CALL_COMPLETE,  /* put the parts together */
-	S3_CALL_ABORT,	   /* give up */
-	S3_CALL_LIST,	   /* one page */
+	S3_CALL_OP,	  /* the op as one request */
+	S3_CALL_INITIATE, /* multipart upload: begin */
+	S3_CALL_PART,	  /* one part: of a file, or (COPY) of the source */
+	S3_CALL_COMPLETE, /* put the parts together */
+	S3_CALL_ABORT,	  /* give up */
+	S3_CALL_LIST,	  /* one page */
 };
 
 /* What a request is made of. */
@@ -72,8 +72,8 @@ struct s3_request {
 };
 
 /* Builds and signs. -ENOMEM. Free with s3_request_free. */
-int s3_request_build(const struct s3_endpoint *e, const struct s3_credentials *c, const struct s3_call *call, time_t now,
-		     struct s3_request *ret);
+int s3_request_build(const struct s3_endpoint *e, const struct s3_credentials *c, const struct s3_call *call,
+		     time_t now, struct s3_request *ret);
 void s3_request_free(struct s3_request *r);
 
 /* The body of COMPLETE: tags of the parts 1..n. */
@@ -90,12 +90,12 @@ struct s3_reply {
 	char mark[STORE_MARK_MAX];
 	int64_t content_length; /* -1: not said */
 	bool chunked;
-	bool has_range;		/* Content-Range: first-last/total */
+	bool has_range; /* Content-Range: first-last/total */
 	uint64_t range_first, range_last, range_total;
 	int64_t mtime;
-	int64_t retry_after;	/* seconds; -1: not said */
-	char region[40];	/* x-amz-bucket-region */
-	char code[64];		/* <Code> of an error; "" */
+	int64_t retry_after; /* seconds; -1: not said */
+	char region[40];     /* x-amz-bucket-region */
+	char code[64];	     /* <Code> of an error; "" */
 };
 
 void s3_reply_init(struct s3_reply *r);

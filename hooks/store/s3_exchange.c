@@ -28,12 +28,12 @@ static void say(struct s3_exchange *x, enum store_result result, bool retry, con
 
 /* --- what http calls ---------------------------------------------------------------- */
 
-/* A write with a condition leaves this machine once, whatever became of the connection. */
+/* Curl repeats a request when a kept connection closes without a word. A write with a condition it must not. */
 static bool before_send(struct http_request *r)
 {
 	struct s3_exchange *x = r->user;
 
-	if (x->sendings > 0 && s3_call_condition(&x->call) != STORE_ANY)
+	if (r->sendings > 0 && s3_call_condition(&x->call) != STORE_ANY)
 		return false;
 	if (changes(x) && !store_may_send(&x->s3->base)) {
 		x->cancelled = true;
@@ -86,7 +86,8 @@ static bool sink_memory(struct s3_exchange *x, const char *data, size_t len)
 {
 	if (len > x->max_body - x->body.len) {
 		say(x, STORE_FAILED, false, "");
-		snprintf(x->verdict.reason, sizeof(x->verdict.reason), "the object has more than %zu bytes", x->max_body);
+		snprintf(x->verdict.reason, sizeof(x->verdict.reason), "the object has more than %zu bytes",
+			 x->max_body);
 		return false;
 	}
 	strbuf_add(&x->body, data, len);
@@ -109,7 +110,8 @@ static bool sink(struct http_request *r, const char *data, size_t len)
 	}
 	/* An error's text; the beginning is enough. */
 	if (x->body.len < S3_ERROR_BODY_MAX)
-		strbuf_add(&x->body, data, len < S3_ERROR_BODY_MAX - x->body.len ? len : S3_ERROR_BODY_MAX - x->body.len);
+		strbuf_add(&x->body, data,
+			   len < S3_ERROR_BODY_MAX - x->body.len ? len : S3_ERROR_BODY_MAX - x->body.len);
 	return true;
 }
 
@@ -276,8 +278,8 @@ static void judge(struct s3_exchange *x)
 		break;
 	case HTTP_UNSENT:
 		say(x, STORE_UNREACHABLE, !x->http.hopeless, "");
-		snprintf(x->verdict.reason, sizeof(x->verdict.reason), "object store unreachable: %s at %s", x->http.reason,
-			 x->s3->endpoint.url);
+		snprintf(x->verdict.reason, sizeof(x->verdict.reason), "object store unreachable: %s at %s",
+			 x->http.reason, x->s3->endpoint.url);
 		break;
 	case HTTP_STOPPED:
 		if (!x->cancelled) {

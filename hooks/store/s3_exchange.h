@@ -14,8 +14,8 @@ struct s3_store {
 	struct s3_endpoint endpoint;
 	struct credentials credentials;
 	struct http *http;
-	uint64_t part_size; /* 0: the default */
-	unsigned under_way; /* exchanges */
+	uint64_t part_size;	   /* 0: the default */
+	unsigned under_way;	   /* exchanges */
 	struct s3_exchange *ready; /* whose verdict is known without a request, to be told by s3_step */
 	/* The run that is going on. */
 	void (*done)(void *ctx, struct store_op *op);

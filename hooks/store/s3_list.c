@@ -68,8 +68,8 @@ static int wrap(const struct s3_store *s3, const char *prefix, struct error *err
 	return error_wrap(err, "store \"%s\" (%s): listing %.300s", s->name, s->place, prefix);
 }
 
-static int list_page(struct s3_store *s3, const char *prefix, struct strbuf *token, struct filter *filter, bool *ret_more,
-		     struct error *err)
+static int list_page(struct s3_store *s3, const char *prefix, struct strbuf *token, struct filter *filter,
+		     bool *ret_more, struct error *err)
 {
 	const char *asked = token->len > 0 ? strbuf_str(token) : NULL;
 	struct fetched f;
@@ -82,7 +82,8 @@ static int list_page(struct s3_store *s3, const char *prefix, struct strbuf *tok
 		strbuf_free(&f.body);
 		return error_set(err, store_result_errno(f.verdict.result), "%s", f.verdict.reason);
 	}
-	r = s3_page_read(strbuf_str(&f.body), f.body.len, prefix, strlen(s3->endpoint.prefix), pass_on, filter, &page, err);
+	r = s3_page_read(strbuf_str(&f.body), f.body.len, prefix, strlen(s3->endpoint.prefix), pass_on, filter, &page,
+			 err);
 	strbuf_free(&f.body);
 	if (r == 0 && page.truncated && !strcmp(strbuf_str(&page.token), strbuf_str(token)))
 		r = error_set(err, EINVAL, "the listing goes in a circle");

@@ -11,7 +11,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
-#define PUT_LIMIT (32 * MIB)  /* larger bodies go up in parts */
+#define PUT_LIMIT (32 * MIB) /* larger bodies go up in parts */
 #define PUT_PART (16 * MIB)
 #define COPY_LIMIT (5 * GIB) /* CopyObject's own */
 #define COPY_PART (1 * GIB)
@@ -50,12 +50,13 @@ static void upload_end(struct upload *u, const struct s3_verdict *v)
 {
 	struct s3_store *s3 = u->s3;
 	struct store_op *op = u->op;
+	struct s3_verdict copy = *v; /* v may be the upload's own */
 
 	strbuf_free(&u->id);
 	strbuf_free(&u->body);
 	free(u->tags);
 	free(u);
-	s3_op_end(s3, op, v);
+	s3_op_end(s3, op, &copy);
 }
 
 static void note(struct upload *u, const struct s3_exchange *x)

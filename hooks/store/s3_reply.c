@@ -87,26 +87,26 @@ static const struct {
 	bool retry, refresh;
 	const char *reason;
 } codes[] = {
-	{"NoSuchBucket", STORE_FAILED, false, false, "the bucket was not found"},
-	{"NoSuchUpload", STORE_FAILED, false, false, "the upload was given up by another client"},
-	{"RequestTimeTooSkewed", STORE_REFUSED, false, false,
-	 "object store rejected the credentials: this machine's clock is wrong"},
-	{"ExpiredToken", STORE_REFUSED, false, true, "object store rejected the credentials: they have expired"},
-	{"TokenRefreshRequired", STORE_REFUSED, false, true, "object store rejected the credentials: they have expired"},
-	{"InvalidAccessKeyId", STORE_REFUSED, false, true, "object store rejected the credentials"},
-	{"SignatureDoesNotMatch", STORE_REFUSED, false, true, "object store rejected the credentials"},
-	{"InvalidToken", STORE_REFUSED, false, true, "object store rejected the credentials"},
-	{"BadDigest", STORE_CORRUPT, false, false, "the data changed while it was sent"},
-	{"XAmzContentSHA256Mismatch", STORE_CORRUPT, false, false, "the data sent does not fit its sha256"},
-	{"IncompleteBody", STORE_CORRUPT, true, false, "the data arrived incomplete"},
-	{"RequestTimeout", STORE_UNREACHABLE, true, false, "the object store waited too long for the data"},
-	{"SlowDown", STORE_THROTTLED, true, false, "object store asks to slow down"},
-	{"KeyTooLongError", STORE_INVALID, false, false, "the key is too long"},
-	{"InvalidObjectName", STORE_INVALID, false, false, "this key can't be stored"},
-	{"EntityTooLarge", STORE_INVALID, false, false, "the object is too large"},
-	{"NotImplemented", STORE_INVALID, false, false, "the object store can't do this"},
-	{"PermanentRedirect", STORE_FAILED, false, false, "the bucket is in another region"},
-	{"AuthorizationHeaderMalformed", STORE_FAILED, false, false, "the bucket is in another region"},
+    {"NoSuchBucket", STORE_FAILED, false, false, "the bucket was not found"},
+    {"NoSuchUpload", STORE_FAILED, false, false, "the upload was given up by another client"},
+    {"RequestTimeTooSkewed", STORE_REFUSED, false, false,
+     "object store rejected the credentials: this machine's clock is wrong"},
+    {"ExpiredToken", STORE_REFUSED, false, true, "object store rejected the credentials: they have expired"},
+    {"TokenRefreshRequired", STORE_REFUSED, false, true, "object store rejected the credentials: they have expired"},
+    {"InvalidAccessKeyId", STORE_REFUSED, false, true, "object store rejected the credentials"},
+    {"SignatureDoesNotMatch", STORE_REFUSED, false, true, "object store rejected the credentials"},
+    {"InvalidToken", STORE_REFUSED, false, true, "object store rejected the credentials"},
+    {"BadDigest", STORE_CORRUPT, false, false, "the data changed while it was sent"},
+    {"XAmzContentSHA256Mismatch", STORE_CORRUPT, false, false, "the data sent does not fit its sha256"},
+    {"IncompleteBody", STORE_CORRUPT, true, false, "the data arrived incomplete"},
+    {"RequestTimeout", STORE_UNREACHABLE, true, false, "the object store waited too long for the data"},
+    {"SlowDown", STORE_THROTTLED, true, false, "object store asks to slow down"},
+    {"KeyTooLongError", STORE_INVALID, false, false, "the key is too long"},
+    {"InvalidObjectName", STORE_INVALID, false, false, "this key can't be stored"},
+    {"EntityTooLarge", STORE_INVALID, false, false, "the object is too large"},
+    {"NotImplemented", STORE_INVALID, false, false, "the object store can't do this"},
+    {"PermanentRedirect", STORE_FAILED, false, false, "the bucket is in another region"},
+    {"AuthorizationHeaderMalformed", STORE_FAILED, false, false, "the bucket is in another region"},
 };
 
 static void verdict(struct s3_verdict *v, enum store_result result, bool retry, const char *reason)
@@ -178,7 +178,7 @@ void s3_judge(const struct s3_call *call, const struct s3_reply *r, struct s3_ve
 	memset(ret, 0, sizeof(*ret));
 	judge_status(call, r, ret);
 	/* An <Error> under status 200: CopyObject and CompleteMultipartUpload answer before they are done. */
-	if (ret->result == STORE_OK && r->code[0])
+	if (ret->result == STORE_OK && r->status < 300 && r->code[0])
 		verdict(ret, STORE_UNREACHABLE, true, "object store failed");
 	for (size_t i = 0; i < ARRAY_SIZE(codes) && r->code[0]; i++)
 		if (!strcmp(codes[i].code, r->code)) {

@@ -20,8 +20,8 @@ static bool bucket_valid(const char *b)
 	size_t len = b ? strlen(b) : 0;
 
 	return len >= 3 && len <= 255 &&
-	       strspn(b, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == len && !strstr(b, "..") &&
-	       b[0] != '.';
+	       strspn(b, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == len &&
+	       !strstr(b, "..") && b[0] != '.';
 }
 
 static bool host_is_address(const char *host)
@@ -222,8 +222,8 @@ static void draft_condition(struct draft *d, const struct s3_call *call)
 static void draft_op(struct draft *d, const struct s3_endpoint *e, const struct s3_call *call)
 {
 	static const char *const methods[] = {
-		[STORE_GET] = "GET",	   [STORE_PUT] = "PUT",	 [STORE_HEAD] = "HEAD",
-		[STORE_DELETE] = "DELETE", [STORE_COPY] = "PUT",
+	    [STORE_GET] = "GET",       [STORE_PUT] = "PUT",  [STORE_HEAD] = "HEAD",
+	    [STORE_DELETE] = "DELETE", [STORE_COPY] = "PUT",
 	};
 	const struct store_op *op = call->op;
 
@@ -339,8 +339,8 @@ static void draft_write(struct draft *d, const struct s3_endpoint *e, const stru
 		ret->url.failed = true;
 }
 
-int s3_request_build(const struct s3_endpoint *e, const struct s3_credentials *c, const struct s3_call *call, time_t now,
-		     struct s3_request *ret)
+int s3_request_build(const struct s3_endpoint *e, const struct s3_credentials *c, const struct s3_call *call,
+		     time_t now, struct s3_request *ret)
 {
 	struct draft d = {.n_headers = 0};
 	bool failed;

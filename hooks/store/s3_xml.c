@@ -190,7 +190,9 @@ static uint32_t character_reference(const char *s, size_t len)
 		len--;
 	}
 	for (; len > 0; len--, s++) {
-		int digit = *s >= '0' && *s <= '9' ? *s - '0' : (*s | 32) >= 'a' && (*s | 32) <= 'f' ? (*s | 32) - 'a' + 10 : 99;
+		int digit = *s >= '0' && *s <= '9'		   ? *s - '0'
+			    : (*s | 32) >= 'a' && (*s | 32) <= 'f' ? (*s | 32) - 'a' + 10
+								   : 99;
 
 		if ((unsigned)digit >= base)
 			return 0;

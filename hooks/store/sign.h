@@ -21,8 +21,8 @@ void sha256_final_hex(struct sha256 *h, char out[SHA256_HEX_MAX]); /* and starts
 void sha256_free(struct sha256 *h);
 
 void sha256_hex(const void *data, size_t len, char out[SHA256_HEX_MAX]);
-/* Of [offset, offset+len) of a file (len UINT64_MAX: to the end); *ret_len (may be NULL) gets the bytes hashed. 0 or a negative
- * errno. */
+/* Of [offset, offset+len) of a file (len UINT64_MAX: to the end); *ret_len (may be NULL) gets the bytes hashed. 0 or a
+ * negative errno. */
 int sha256_fd(int fd, off_t offset, uint64_t len, char out[SHA256_HEX_MAX], uint64_t *ret_len);
 
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[SHA256_LEN]);

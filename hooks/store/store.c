@@ -14,17 +14,17 @@ static const struct {
 	const char *name;
 	int code;
 } results[] = {
-	[STORE_OK] = {"ok", 0},
-	[STORE_ABSENT] = {"absent", ENOENT},
-	[STORE_FALSE] = {"condition false", EEXIST},
-	[STORE_THROTTLED] = {"throttled", EAGAIN},
-	[STORE_REFUSED] = {"refused", EACCES},
-	[STORE_UNREACHABLE] = {"unreachable", EHOSTUNREACH},
-	[STORE_UNKNOWN] = {"outcome unknown", EIO},
-	[STORE_CORRUPT] = {"corrupt", EBADMSG},
-	[STORE_INVALID] = {"invalid", EINVAL},
-	[STORE_CANCELLED] = {"cancelled", ECANCELED},
-	[STORE_FAILED] = {"failed", EIO},
+    [STORE_OK] = {"ok", 0},
+    [STORE_ABSENT] = {"absent", ENOENT},
+    [STORE_FALSE] = {"condition false", EEXIST},
+    [STORE_THROTTLED] = {"throttled", EAGAIN},
+    [STORE_REFUSED] = {"refused", EACCES},
+    [STORE_UNREACHABLE] = {"unreachable", EHOSTUNREACH},
+    [STORE_UNKNOWN] = {"outcome unknown", EIO},
+    [STORE_CORRUPT] = {"corrupt", EBADMSG},
+    [STORE_INVALID] = {"invalid", EINVAL},
+    [STORE_CANCELLED] = {"cancelled", ECANCELED},
+    [STORE_FAILED] = {"failed", EIO},
 };
 
 const char *store_result_name(enum store_result r)
@@ -40,8 +40,8 @@ int store_result_errno(enum store_result r)
 const char *store_kind_name(enum store_op_kind kind)
 {
 	static const char *const names[] = {
-		[STORE_GET] = "GET",	   [STORE_PUT] = "PUT",	  [STORE_HEAD] = "HEAD",
-		[STORE_DELETE] = "DELETE", [STORE_COPY] = "COPY",
+	    [STORE_GET] = "GET",       [STORE_PUT] = "PUT",   [STORE_HEAD] = "HEAD",
+	    [STORE_DELETE] = "DELETE", [STORE_COPY] = "COPY",
 	};
 
 	return (size_t)kind < ARRAY_SIZE(names) ? names[kind] : "?";
@@ -157,8 +157,8 @@ static const struct {
 	const char *type;
 	int (*open)(const struct store_config *config, struct store **ret, struct error *err);
 } types[] = {
-	{"filesystem", store_fs_open},
-	{"s3", store_s3_open},
+    {"filesystem", store_fs_open},
+    {"s3", store_s3_open},
 };
 
 int store_open(const struct store_config *config, struct store **ret, struct error *err)

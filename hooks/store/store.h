@@ -25,10 +25,10 @@
 
 enum store_result {
 	STORE_OK = 0,
-	STORE_ABSENT,	   /* no such object. A missing bucket is STORE_FAILED: it must never look like an empty volume */
-	STORE_FALSE,	   /* the condition did not hold (412, 409 BlobAlreadyExists; IF_TAG on an absent object) */
-	STORE_THROTTLED,   /* still, after the retries */
-	STORE_REFUSED,	   /* credentials or permissions */
+	STORE_ABSENT,	 /* no such object. A missing bucket is STORE_FAILED: it must never look like an empty volume */
+	STORE_FALSE,	 /* the condition did not hold (412, 409 BlobAlreadyExists; IF_TAG on an absent object) */
+	STORE_THROTTLED, /* still, after the retries */
+	STORE_REFUSED,	 /* credentials or permissions */
 	STORE_UNREACHABLE, /* no connection, time-out before anything was sent, 5xx on a read */
 	STORE_UNKNOWN,	   /* a write that may or may not have happened */
 	STORE_CORRUPT,	   /* length or checksum does not fit what was sent or asked for */
@@ -67,7 +67,8 @@ struct store_op {
 	const char *mark;   /* value of the metadata "volrun"; NULL: none */
 	const char *content_type; /* NULL: application/octet-stream */
 
-	/* COPY: from another key of this store. `size` is the source's, where the caller knows it: above 5 GiB S3 must. */
+	/* COPY: from another key of this store. `size` is the source's, where the caller knows it: above 5 GiB S3 must.
+	 */
 	const char *source;
 
 	/* PUT, DELETE, COPY. A store that can't honour one on DELETE/COPY ignores it (store_caps). */

@@ -391,7 +391,8 @@ static enum store_result delete_locked(struct store_fs *fs, struct store_op *op)
 		if (parent < 0 || unlinkat(parent, name, 0) < 0)
 			return fail(fs, op, parent < 0 ? parent : errno);
 		if (fsync(parent) < 0)
-			return store_end(&fs->base, op, STORE_UNKNOWN, "removed, but the directory could not be synced");
+			return store_end(&fs->base, op, STORE_UNKNOWN,
+					 "removed, but the directory could not be synced");
 	}
 	/* Not before: a file that lost its mark, but not yet itself, would count as another tool's. */
 	fs_meta_drop(fs, now.fd, op->key);
@@ -430,8 +431,8 @@ static enum store_result do_change(struct store_fs *fs, struct store_op *op)
 	return op->kind == STORE_PUT && is_marker(op->key) ? put_marker(fs, op) : put_locked(fs, op, &in);
 }
 
-static void fs_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *), void *ctx,
-		   unsigned parallel)
+static void fs_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *),
+		   void *ctx, unsigned parallel)
 {
 	struct store_fs *fs = (struct store_fs *)s;
 	struct store_op *op;
@@ -473,8 +474,8 @@ static int open_root(const struct store_config *config, struct error *err)
 	if (fd >= 0)
 		return fd;
 	if (fd == -EACCES || fd == -EPERM || fd == -EROFS)
-		return error_set(err, fd, "store \"%s\": its directory %s can't be made or opened by this user", config->name,
-				 config->path);
+		return error_set(err, fd, "store \"%s\": its directory %s can't be made or opened by this user",
+				 config->name, config->path);
 	if (fd == -ENOTDIR || fd == -EEXIST || fd == -ELOOP)
 		return error_set(err, EINVAL, "store \"%s\": its path %s is no directory", config->name, config->path);
 	return error_set(err, fd, "store \"%s\": its directory %s can't be opened (errno %d)", config->name,

@@ -41,7 +41,8 @@ struct fs_meta {
 	bool stamped;
 };
 
-/* --- store_fs_path.c: keys to files. Never through a symbolic link, never out of the root. 0/fd or a negative errno. */
+/* --- store_fs_path.c: keys to files. Never through a symbolic link, never out of the root. 0/fd or a negative errno.
+ */
 int fs_open_at(int dir_fd, const char *path, int flags, mode_t mode);
 /* No segment over 255 bytes, nothing of FS_PRIVATE. */
 bool fs_key_fits(const char *key);
@@ -71,11 +72,13 @@ struct fs_locks {
 /* 0; -ETIMEDOUT after 30 s. Free with fs_unlock. */
 int fs_lock(struct store_fs *fs, const char *key, struct fs_locks *ret);
 void fs_unlock(struct fs_locks *l);
-/* Under the locks: may the key be changed? 0; -ESTALE when the register's epoch has moved on; else why it can't be read. */
+/* Under the locks: may the key be changed? 0; -ESTALE when the register's epoch has moved on; else why it can't be
+ * read. */
 int fs_fence_check(struct store_fs *fs, const char *key);
 
 /* --- store_fs_data.c ---------------------------------------------------------------------------------------------- */
-/* len bytes; shares blocks (FICLONE, copy_file_range) where it can. Returns the bytes copied: fewer at the end of in. */
+/* len bytes; shares blocks (FICLONE, copy_file_range) where it can. Returns the bytes copied: fewer at the end of in.
+ */
 int64_t fs_copy_range(int in, off_t in_offset, int out, off_t out_offset, uint64_t len);
 
 /* --- store_fs_list.c ---------------------------------------------------------------------------------------------- */

@@ -220,8 +220,8 @@ int fs_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, st
 	/* Start at the deepest directory that holds all of them. */
 	strbuf_add(&l.path, prefix, slash ? (size_t)(slash - prefix) + 1 : 0);
 	if (slash && (l.path.failed || !store_key_valid(l.path.data)))
-		r = error_set(err, EINVAL, "store \"%s\" (%s): a prefix that can't be listed: %.400s", s->name, s->place,
-			      prefix);
+		r = error_set(err, EINVAL, "store \"%s\" (%s): a prefix that can't be listed: %.400s", s->name,
+			      s->place, prefix);
 	else
 		r = list_directory(&l);
 	strbuf_free(&l.path);

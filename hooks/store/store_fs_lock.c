@@ -92,8 +92,8 @@ struct register_epoch {
 };
 
 static const struct json_field register_fields[] = {
-	JSON_FIELD(struct register_epoch, epoch, "epoch", JSON_U64, .required = true),
-	{NULL},
+    JSON_FIELD(struct register_epoch, epoch, "epoch", JSON_U64, .required = true),
+    {NULL},
 };
 static const struct json_table register_table = {"register", sizeof(struct register_epoch), register_fields, 0};
 

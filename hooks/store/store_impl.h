@@ -23,7 +23,7 @@ bool store_begin(struct store *s, struct store_op *op);
  *     store "NAME" (PLACE): REASON for PUT KEY
  */
 enum store_result store_end(struct store *s, struct store_op *op, enum store_result r, const char *reason, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 
 /* The errno that fits a result; 0 for STORE_OK. */
 int store_result_errno(enum store_result r);

@@ -38,9 +38,10 @@ static int unexpected(struct probe *p, const struct store_op *op)
 
 static int not_enforced(struct probe *p, const char *what)
 {
-	return error_set(p->err, ENOTSUP,
-			 "store \"%s\" (%s) accepts conditional writes without enforcing them (%s): it can't hold leases",
-			 p->store->name, p->store->place, what);
+	return error_set(
+	    p->err, ENOTSUP,
+	    "store \"%s\" (%s) accepts conditional writes without enforcing them (%s): it can't hold leases",
+	    p->store->name, p->store->place, what);
 }
 
 /* Absent: created; there: refused. */

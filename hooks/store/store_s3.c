@@ -44,7 +44,8 @@ static void op_finished(struct s3_exchange *x)
 	if (op->kind == STORE_HEAD && v.result == STORE_OK) {
 		op->got_size = x->reply.content_length > 0 ? (uint64_t)x->reply.content_length : 0;
 		if (x->reply.content_length < 0)
-			v = (struct s3_verdict){.result = STORE_CORRUPT, .reason = "the reply does not say how long it is"};
+			v = (struct s3_verdict){.result = STORE_CORRUPT,
+						.reason = "the reply does not say how long it is"};
 	}
 	s3_exchange_free(x);
 	s3_op_end(s3, op, &v);
@@ -81,8 +82,8 @@ static void begin(struct s3_store *s3, struct store_op *op)
 	s3_exchange_start(x);
 }
 
-static void s3_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *), void *ctx,
-		   unsigned parallel)
+static void s3_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *),
+		   void *ctx, unsigned parallel)
 {
 	struct s3_store *s3 = (struct s3_store *)s;
 	bool more = true;
@@ -152,7 +153,9 @@ int store_s3_open(const struct store_config *config, struct store **ret, struct 
 	s3->base.ops = &s3_vtable;
 	s3->base.name = config->name;
 	s3->base.caps = STORE_CAP_COPY;
-	s3->base.parallel = config->parallel == 0 ? PARALLEL : config->parallel < PARALLEL_MAX ? config->parallel : PARALLEL_MAX;
+	s3->base.parallel = config->parallel == 0	      ? PARALLEL
+			    : config->parallel < PARALLEL_MAX ? config->parallel
+							      : PARALLEL_MAX;
 	s3->config = config;
 	r = open_parts(s3, config, err);
 	if (r < 0) {

@@ -13,7 +13,19 @@ like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1" "stderr:
 engine() { timeout 120 "$ENGINE" "$@" 3>&-; }
 
 # erun ARG...: ENGINE run with volrun, no network (the machine has none).
-erun() { run --separate-stderr engine run "${RT[@]}" --network none "$@"; }
+erun() {
+	status=0
+	engine run "${RT[@]}" --network none "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || status=$?
+	output=$(<"$BATS_TEST_TMPDIR/out") stderr=$(<"$BATS_TEST_TMPDIR/err")
+}
+
+# The start failed, and the engine does not take it for the command's fault
+# ("permission denied", 126; "not found", 127). Podman ends with 126 for every
+# error of a runtime, and says in words which it is.
+not_the_command() {
+	((status != 0 && status != 127)) || fail "status $status"
+	if [[ $ENGINE == podman ]]; then like "$stderr" "OCI runtime error"; else ((status != 126)) || fail "status $status"; fi
+}
 
 until_true() {
 	local end=$((SECONDS + $1))

@@ -107,6 +107,8 @@ left_processes() {
 		find /proc -maxdepth 2 -path "/proc/[0-9]*/exe" \( -lname "$BIN/*" -o -lname "$T/*" \) 2>/dev/null
 		grep -lsF "/$CG/" /proc/[0-9]*/cgroup
 	} | cut -d / -f 3 | sort -un | while read -r pid; do
+		# A zombie is gone; only its parent (pid 1) has not asked yet.
+		readlink -q "/proc/$pid/exe" >/dev/null || continue
 		printf '%s %s\n' "$pid" "$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null)"
 	done
 }

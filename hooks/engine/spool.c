@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/engine/spool.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,7 +8,6 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "hooks/engine/publish.h"
 #include "hooks/engine/tree.h"
 
 #define COPY_BUFFER 65536

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/mount_trees.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "runtime/mount_fs.h"
+#include "runtime/mount_options.h"
+#include "runtime/namespaces.h"
+
+static int open_user_namespace(pid_t pid, int *ret, struct error *err)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	*ret = open(path, O_RDONLY | O_CLOEXEC);
+	return *ret < 0 ? error_errno(err, errno, "open the user namespace of the id mapping") : 0;
+}
+
+/* A user namespace that nobody lives in, for its mapping alone: a process holds it until it is opened. */
+static int make_user_namespace(const struct spec_mount *m, int *ret, struct error *err)
+{
+	const struct spec_linux mapping = {
+	    .uid_mappings = m->uid_mappings,
+	    .n_uid_mappings = m->n_uid_mappings,
+	    .gid_mappings = m->gid_mappings,
+	    .n_gid_mappings = m->n_gid_mappings,
+	};
+	const struct spec spec = {.linux_ = (struct spec_linux *)&mapping};
+	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	_cleanup_close_ int fd = -1, hold = -1, wait = -1;
+	int pair[2], r;
+	pid_t pid;
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return error_errno(err, errno, "pipe");
+	wait = pair[0];
+	hold = pair[1];
+	pid = sys_clone3(&args);
+	if (pid < 0)
+		return error_errno(err, errno, "make a user namespace for the id mapping");
+	if (pid == 0) {
+		char byte;
+
+		close(hold);
+		_exit(read(wait, &byte, 1) != 0);
+	}
+	r = namespaces_write_maps(pid, &spec, err);
+	if (r == 0)
+		r = open_user_namespace(pid, &fd, err);
+	close(TAKE_FD(hold));
+	waitpid(pid, NULL, 0);
+	if (r == 0)
+		*ret = TAKE_FD(fd);
+	return r;
+}
+
+static int map_ids(const struct mount_trees *t, const struct spec_mount *m, bool recursive, int tree, struct error *err)
+{
+	_cleanup_close_ int user = -1;
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
+	bool own = m->n_uid_mappings || m->n_gid_mappings;
+	int r = own ? make_user_namespace(m, &user, err) : open_user_namespace(t->pid, &user, err);
+
+	if (r < 0)
+		return r;
+	attr.userns_fd = (uint64_t)user;
+	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr) == 0)
+		return 0;
+	if (errno == EINVAL)
+		return error_set(err, EINVAL,
+				 "its file system can't have mapped ids (or the kernel is older than 5.12)");
+	return error_errno(err, errno, "map its ids");
+}
+
+static int make(const struct mount_trees *t, const struct spec_mount *m, const struct mount_options *o, bool mapped,
+		int *ret_fd, struct error *err)
+{
+	_cleanup_close_ int bundle = open(t->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int tree = -1;
+	int r;
+
+	if (bundle < 0)
+		return error_errno(err, errno, "the bundle %s", t->bundle);
+	tree = mount_clone(bundle, m->source, o->recursive, o->src_nofollow);
+	if (tree < 0)
+		return error_errno(err, tree, "source");
+	r = mapped ? map_ids(t, m, o->recursive, tree, err) : 0;
+	if (r == 0)
+		*ret_fd = TAKE_FD(tree);
+	return r;
+}
+
+int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err)
+{
+	const struct spec_mount *m = &t->spec->mounts[index];
+	bool mapped = m->n_uid_mappings || m->n_gid_mappings;
+	struct mount_options o;
+	int r;
+
+	*ret_fd = -1;
+	if (!mapped && !spec_find_namespace(t->spec, SPEC_NS_USER))
+		for (size_t i = 0;; i++) {
+			if (i == m->n_options)
+				return 0;
+			if (strcmp(m->options[i], "idmap") == 0 || strcmp(m->options[i], "ridmap") == 0)
+				break;
+		}
+	r = mount_options_parse(m->options, m->n_options, arena, &o, err);
+	if (r == 0 && (o.bind || (m->type && strcmp(m->type, "bind") == 0)) && m->source && !o.copy_symlink &&
+	    !o.remount)
+		r = make(t, m, &o, mapped || o.idmap, ret_fd, err);
+	return r < 0 ? error_wrap(err, "mount \"%s\" on \"%s\"", m->source ? m->source : "", m->destination) : 0;
+}

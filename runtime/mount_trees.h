@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mount_trees.h - sources of bind mounts that the parent clones for init.
+ *
+ * In a user namespace init is another user than the caller and may not reach a
+ * source below a private directory; and a mount's ids can be mapped only by
+ * whom the file system's user namespace obeys (mount_setattr(2), Linux 5.12).
+ */
+#ifndef VOLRUN_RUNTIME_MOUNT_TREES_H
+#define VOLRUN_RUNTIME_MOUNT_TREES_H
+
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "oci/spec.h"
+
+struct mount_trees {
+	const struct spec *spec;
+	const char *bundle; /* relative sources count from it */
+	pid_t pid;	    /* init: its user namespace is the mapping of an "idmap" mount that has none of its own */
+};
+
+/*
+ * The detached mount for mounts[index], a descriptor of the caller's; -1 when
+ * init can do without: no bind mount, or no user namespace and no mapping.
+ */
+int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err);
+
+#endif

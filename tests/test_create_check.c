@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "runtime/create_check.h"
+
+static struct error err;
+
+/* A spec that create can do: the tests break one thing each. */
+static struct spec_process process;
+static struct spec_root root;
+static struct spec_linux linux_;
+static struct spec_namespace namespaces[2];
+static struct spec spec;
+static struct create_request request;
+
+static int set_up(void **state)
+{
+	(void)state;
+	err = (struct error)ERROR_INIT;
+	process = (struct spec_process){.cwd = "/"};
+	root = (struct spec_root){.path = "rootfs"};
+	namespaces[0] = (struct spec_namespace){.type = SPEC_NS_MOUNT};
+	namespaces[1] = (struct spec_namespace){.type = SPEC_NS_UTS};
+	linux_ = (struct spec_linux){.namespaces = namespaces, .n_namespaces = 2};
+	spec = (struct spec){.root = &root, .process = &process, .linux_ = &linux_, .hostname = "h"};
+	request = (struct create_request){.id = "c1"};
+	return 0;
+}
+
+static int check(void)
+{
+	return create_check(&spec, &request, &err);
+}
+
+static void an_ordinary_spec_is_accepted(void **state)
+{
+	(void)state;
+	assert_int_equal(check(), 0);
+}
+
+static void a_hostname_needs_a_uts_namespace(void **state)
+{
+	(void)state;
+	linux_.n_namespaces = 1;
+	assert_int_equal(check(), -EINVAL);
+	spec.hostname = NULL;
+	assert_int_equal(check(), 0);
+	spec.domainname = "d";
+	assert_int_equal(check(), -EINVAL);
+}
+
+static void id_mappings_need_a_user_namespace(void **state)
+{
+	struct spec_id_mapping m = {0, 1000, 1};
+
+	(void)state;
+	linux_.uid_mappings = &m;
+	linux_.n_uid_mappings = 1;
+	assert_int_equal(check(), -EINVAL);
+	namespaces[1].type = SPEC_NS_USER;
+	spec.hostname = NULL;
+	assert_int_equal(check(), 0);
+}
+
+static void a_terminal_needs_somebody_who_holds_it(void **state)
+{
+	(void)state;
+	process.terminal = true;
+	assert_int_equal(check(), -EINVAL);
+	request.foreground = true;
+	assert_int_equal(check(), 0);
+	request.foreground = false;
+	request.console_socket = "/run/s";
+	assert_int_equal(check(), 0);
+	process.terminal = false;
+	assert_int_equal(check(), -EINVAL);
+}
+
+static void what_is_not_supported_is_refused_and_not_ignored(void **state)
+{
+	struct spec_intel_rdt rdt = {.clos_id = "x"};
+	struct spec_memory_policy policy = {.mode = "MPOL_BIND"};
+
+	(void)state;
+	linux_.intel_rdt = &rdt;
+	assert_int_equal(check(), -ENOTSUP);
+	linux_.intel_rdt = NULL;
+	linux_.memory_policy = &policy;
+	assert_int_equal(check(), -ENOTSUP);
+	linux_.memory_policy = NULL;
+	linux_.n_net_devices = 1;
+	assert_int_equal(check(), -ENOTSUP);
+}
+
+static void what_create_needs_must_be_there(void **state)
+{
+	(void)state;
+	spec.process = NULL;
+	assert_int_equal(check(), -EINVAL);
+	spec.process = &process;
+	spec.root = NULL;
+	assert_int_equal(check(), -EINVAL);
+}
+
+static void systemd_paths_are_where_systemd_would_put_them(void **state)
+{
+	static const struct {
+		const char *text, *path;
+	} cases[] = {
+	    {"system.slice:docker:abc", "/system.slice/docker-abc.scope"},
+	    {"a-b-c.slice:cri:x", "/a.slice/a-b.slice/a-b-c.slice/cri-x.scope"},
+	    {":docker:abc", "/system.slice/docker-abc.scope"},
+	    {"-.slice:p:n", "/p-n.scope"},
+	    {"user.slice::n", "/user.slice/n.scope"},
+	    {"user.slice::n.slice", "/user.slice/n.slice"},
+	};
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char *path;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(cgroup_systemd_path(cases[i].text, &arena, &path, &err), 0);
+		assert_string_equal(path, cases[i].path);
+	}
+}
+
+static void systemd_paths_of_another_form_are_refused(void **state)
+{
+	static const char *const bad[] = {"",		"/docker/abc",	 "a:b",		  "a.slice:b:",	      "a:b:c",
+					  ".slice:b:c", "a.slice:b:c:d", "x/y.slice:b:c", "a.slice:../../b:c"};
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char *path;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(cgroup_systemd_path(bad[i], &arena, &path, &err), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(an_ordinary_spec_is_accepted, set_up),
+	    cmocka_unit_test_setup(a_hostname_needs_a_uts_namespace, set_up),
+	    cmocka_unit_test_setup(id_mappings_need_a_user_namespace, set_up),
+	    cmocka_unit_test_setup(a_terminal_needs_somebody_who_holds_it, set_up),
+	    cmocka_unit_test_setup(what_is_not_supported_is_refused_and_not_ignored, set_up),
+	    cmocka_unit_test_setup(what_create_needs_must_be_there, set_up),
+	    cmocka_unit_test_setup(systemd_paths_are_where_systemd_would_put_them, set_up),
+	    cmocka_unit_test_setup(systemd_paths_of_another_form_are_refused, set_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What other tools do to the plain copy between runs (volumes.md §3, "Foreign files"), and what hostile ones try. */
+#include "tests/engine_box.h"
+
+#include <stdio.h>
+
+#include "base/cleanup.h"
+
+static void assert_file(struct node *n, const char *path, const char *text)
+{
+	_cleanup_free_ char *got = file_text(n, path);
+
+	if (!text != !got || (text && strcmp(text, got) != 0))
+		fail_msg("file %s is \"%s\", not \"%s\"", path, got ? got : "(none)", text ? text : "(none)");
+}
+
+/* A volume with a committed file, a directory and a link. */
+static struct node *begun(struct box *b)
+{
+	struct node *a = node_open(b, "a");
+
+	a->v.owner_uid = 1234;
+	a->v.owner_gid = 5678;
+	node_begin(a);
+	put_file(a, "f", "ours", 0600, 1);
+	put_dir(a, "dir", 0700);
+	put_file(a, "dir/g", "ours too", 0600, 1);
+	put_link(a, "link", "f");
+	assert_int_equal(node_end(a), 0);
+	return a;
+}
+
+static void foreign_files_join_the_tree_and_the_next_commit(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b), *c = node_open(b, "c");
+	_cleanup_free_ char *tree = NULL;
+	struct stat st;
+	int root;
+
+	plain_put(b, "f", "theirs");
+	plain_put(b, "new/deep/file", "added");
+	plain_put(b, "nothing", "");
+	plain_put(b, "marker/", "");
+	node_begin(a);
+	assert_file(a, "f", "theirs");
+	assert_file(a, "new/deep/file", "added");
+	assert_file(a, "nothing", "");
+	assert_file(a, "dir/g", "ours too");
+	root = node_root(a);
+	assert_int_equal(fstatat(root, "f", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(st.st_uid, 1234);
+	assert_int_equal(st.st_gid, 5678);
+	assert_int_equal(fstatat(root, "marker", &st, 0), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	close(root);
+	tree = dump_tree(a, "rw");
+	assert_int_equal(node_end(a), 0);
+	assert_string_equal(a->report.warning, "");
+	/* They are of the commit now: a store whose plain copy is not looked at gives them as well. */
+	c->config.foreign_ignore = true;
+	node_begin(c);
+	assert_same_tree(tree, c);
+	node_close(a);
+	node_close(c);
+}
+
+static void foreign_files_that_were_seen_need_no_request_again(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+
+	plain_put(b, "f", "theirs");
+	assert_int_equal(node_start(a), 0);
+	assert_false(a->report.warm);
+	node_kill(a);
+	a = node_open(b, "a");
+	assert_int_equal(node_start(a), 0);
+	assert_true(a->report.warm);
+	assert_int_equal(a->data_requests, 0);
+	assert_file(a, "f", "theirs");
+	/* And when it is taken back, the tree follows. */
+	node_kill(a);
+	plain_put(b, "f", "theirs again");
+	a = node_open(b, "a");
+	assert_int_equal(node_start(a), 0);
+	assert_file(a, "f", "theirs again");
+	node_close(a);
+}
+
+static void what_a_run_made_of_a_foreign_file_replaces_it(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b), *c = node_open(b, "c");
+	_cleanup_free_ char *one = NULL, *two = NULL;
+
+	plain_put(b, "one", "theirs");
+	plain_put(b, "two", "theirs");
+	node_begin(a);
+	put_file(a, "one", "ours now", 0644, 3);
+	drop(a, "two");
+	assert_int_equal(node_end(a), 0);
+	assert_int_equal(a->report.conflicts, 0);
+	one = plain_text(b, "one");
+	assert_string_equal(one, "ours now");
+	two = plain_text(b, "two");
+	assert_null(two);
+	node_begin(c);
+	assert_file(c, "one", "ours now");
+	assert_file(c, "two", NULL);
+	node_close(a);
+	node_close(c);
+}
+
+static void a_foreign_file_does_not_come_back_over_a_commit_that_is_not_published(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b), *c = node_open(b, "c");
+	_cleanup_free_ char *text = NULL;
+
+	plain_put(b, "one", "theirs");
+	plain_put(b, "two", "theirs");
+	plain_put(b, "_symlinks.json", "{\"theirs\":\"f\"}");
+	node_begin(a);
+	put_file(a, "one", "ours now", 0644, 3);
+	drop(a, "two");
+	drop(a, "theirs");
+	fake_store_fault(b->fake, (struct fake_fault){STORE_PUT, "vol/one", STORE_UNREACHABLE, FAKE_NOTHING, 0, -1});
+	assert_int_equal(node_end(a), 0);
+	fake_store_fault(b->fake, (struct fake_fault){0});
+	for (int i = 0; i < 2; i++) {
+		/* By a node that knows nothing, then by the one that committed. */
+		struct node *n = i ? a : c;
+
+		if (node_start(n) < 0)
+			fail_msg("%s", n->err.msg);
+		assert_file(n, "one", "ours now");
+		assert_file(n, "two", NULL);
+		assert_file(n, "theirs", NULL);
+		lease_free(n->lease);
+		n->lease = NULL;
+	}
+	node_acquire(a);
+	assert_int_equal(publish_redo(&a->v, a->lease, &(uint64_t){0}, &a->err), 0);
+	text = plain_text(b, "one");
+	assert_string_equal(text, "ours now");
+	assert_null(plain_text(b, "two"));
+	assert_null(plain_text(b, "_symlinks.json"));
+	node_close(a);
+	node_close(c);
+}
+
+static void a_foreign_deletion_counts_after_a_day_and_is_undone_before(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+	_cleanup_free_ char *text = NULL;
+
+	plain_put(b, "f", NULL);
+	node_begin(a);
+	assert_file(a, "f", "ours");
+	put_file(a, "h", "a change", 0644, 1);
+	assert_int_equal(node_end(a), 0);
+	text = plain_text(b, "f");
+	assert_non_null(text);
+	plain_put(b, "f", NULL);
+	b->applied_age = 25 * 3600;
+	node_begin(a);
+	assert_file(a, "f", NULL);
+	assert_file(a, "dir/g", "ours too");
+	assert_int_equal(node_end(a), 0);
+	assert_int_equal(a->report.conflicts, 0);
+	node_begin(a);
+	assert_file(a, "f", NULL);
+	node_close(a);
+}
+
+static void a_failed_listing_is_no_empty_volume(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+
+	b->applied_age = 25 * 3600;
+	node_acquire(a);
+	a->cut_off_at = 0;
+	assert_true(restore_run(&a->v, &a->head, NULL, NULL, &a->report, &a->err) < 0);
+	a->cut_off_at = -1;
+	assert_file(a, "f", "ours");
+	node_close(a);
+}
+
+static void foreign_links_replace_ours(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+	_cleanup_free_ char *text = NULL;
+	char target[64];
+	int root;
+
+	plain_put(b, "_symlinks.json", "{\"a/b/link\":\"../../../etc\",\"abs\":\"/etc/passwd\",\"f\":\"not this\"}");
+	node_begin(a);
+	root = node_root(a);
+	assert_int_equal(readlinkat(root, "link", target, sizeof(target)), -1);
+	assert_int_equal(readlinkat(root, "a/b/link", target, sizeof(target)), 12);
+	assert_int_equal(readlinkat(root, "abs", target, sizeof(target)), 11);
+	close(root);
+	assert_file(a, "f", "ours");
+	assert_non_null(strstr(a->report.warning, "\"f\" was left out"));
+	assert_int_equal(node_end(a), 0);
+	/* The run's document replaces theirs. */
+	text = plain_text(b, "_symlinks.json");
+	assert_non_null(strstr(text, "\"abs\":\"/etc/passwd\""));
+	assert_null(strstr(text, "not this"));
+	node_begin(a);
+	assert_true(a->report.warm);
+	node_close(a);
+}
+
+static void plain_files_without_a_register_make_a_volume(void **state)
+{
+	struct box *b = *state;
+	struct node *a = node_open(b, "a");
+
+	plain_put(b, "seed/file", "put there first");
+	plain_put(b, "_symlinks.json", "{\"l\":\"seed\"}");
+	node_begin(a);
+	assert_file(a, "seed/file", "put there first");
+	assert_int_equal(node_end(a), 0);
+	node_begin(a);
+	assert_true(a->report.warm);
+	assert_int_equal(node_end(a), 0);
+	node_close(a);
+}
+
+static void a_key_that_is_only_odd_is_left_out_with_a_warning(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+	char name[400];
+
+	memset(name, 'x', sizeof(name));
+	name[300] = '\0';
+	plain_put(b, name, "a segment of 300 bytes");
+	plain_put(b, "line\nbreak", "x");
+	plain_put(b, "f/below", "below a file");
+	plain_put(b, "dir", "where a directory is");
+	plain_put(b, "link/below", "below a link of the commit");
+	plain_put(b, "ok", "fine");
+	node_begin(a);
+	assert_int_equal(a->report.n_warnings, 5);
+	assert_null(strchr(a->report.warning, '\n'));
+	assert_file(a, "ok", "fine");
+	assert_file(a, "f", "ours");
+	assert_file(a, "dir/g", "ours too");
+	node_close(a);
+}
+
+/* Each is one clear line, and nothing is written outside of the volume. */
+static void hostile_store(void **state)
+{
+	static const struct {
+		const char *key, *text, *links, *message;
+	} attempts[] = {
+	    {"../outside", "x", NULL, "leads out of the volume"},
+	    {"a/../../outside", "x", NULL, "leads out of the volume"},
+	    {"/etc/outside", "x", NULL, "leads out of the volume"},
+	    {"a//outside", "x", NULL, "leads out of the volume"},
+	    {"./outside", "x", NULL, "leads out of the volume"},
+	    {"x/..", "x", NULL, "leads out of the volume"},
+	    {"sub/../", "", NULL, "leads out of the volume"},
+	    {"evil/outside", "x", "{\"evil\":\"/tmp\"}", "makes a link"},
+	    {"evil/deep/outside", "x", "{\"evil\":\"..\"}", "makes a link"},
+	    {"ok", "x", "{\"../../outside\":\"x\"}", "no path within the volume"},
+	    {"ok", "x", "{\"/tmp/outside\":\"x\"}", "no path within the volume"},
+	    {"ok", "x", "{\"a//outside\":\"x\"}", "no path within the volume"},
+	    {"ok", "x", "{\"\":\"x\"}", "no path within the volume"},
+	    {"ok", "x", "{\"evil\":\"/tmp\",\"evil/outside\":\"x\"}", "makes a link"},
+	    {"ok", "x", "{\"twice\":\"a\",\"twice\":\"b\"}", "_symlinks.json"},
+	    {"ok", "x", "{\"cut", "_symlinks.json"},
+	    {"ok", "x", "[]", "_symlinks.json"},
+	    {"ok", "x", "{}},{\"a\":1", "_symlinks.json"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {
+		_cleanup_free_ char *before = NULL;
+		struct node *a;
+		struct box *b;
+
+		box_setup((void **)&b);
+		a = begun(b);
+		before = dump_tree(a, "rw");
+		plain_put(b, attempts[i].key, attempts[i].text);
+		if (attempts[i].links)
+			plain_put(b, "_symlinks.json", attempts[i].links);
+		if (node_start(a) >= 0)
+			fail_msg("%s was let in", attempts[i].key);
+		if (!strstr(a->err.msg, attempts[i].message) || strchr(a->err.msg, '\n'))
+			fail_msg("%s: %s", attempts[i].key, a->err.msg);
+		assert_same_tree(before, a);
+		assert_int_equal(access("/tmp/outside", F_OK), -1);
+		assert_int_equal(access("/etc/outside", F_OK), -1);
+		/* The way out that the message names. */
+		a->config.foreign_ignore = true;
+		lease_free(a->lease);
+		a->lease = NULL;
+		node_begin(a);
+		assert_file(a, "f", "ours");
+		node_close(a);
+		box_teardown((void **)&b);
+	}
+}
+
+static void our_object_copied_to_another_place_is_a_foreign_file(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+	struct store *s = fake_store_open(b->fake);
+	struct store_op op;
+
+	/* As a browser does, with its metadata. */
+	store_op_init(&op, STORE_HEAD, "volumes/ws/vol/f");
+	assert_int_equal(store_do(s, &op), STORE_OK);
+	store_op_init(&op, STORE_COPY, "volumes/ws/vol/copy");
+	op.source = "volumes/ws/vol/f";
+	op.mark = op.got_mark;
+	assert_int_equal(store_do(s, &op), STORE_OK);
+	store_close(s);
+	node_begin(a);
+	assert_file(a, "copy", "ours");
+	node_close(a);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(foreign_files_join_the_tree_and_the_next_commit),
+	    TEST(foreign_files_that_were_seen_need_no_request_again),
+	    TEST(what_a_run_made_of_a_foreign_file_replaces_it),
+	    TEST(a_foreign_file_does_not_come_back_over_a_commit_that_is_not_published),
+	    TEST(a_foreign_deletion_counts_after_a_day_and_is_undone_before),
+	    TEST(a_failed_listing_is_no_empty_volume),
+	    TEST(foreign_links_replace_ours),
+	    TEST(plain_files_without_a_register_make_a_volume),
+	    TEST(a_key_that_is_only_odd_is_left_out_with_a_warning),
+	    cmocka_unit_test(hostile_store),
+	    TEST(our_object_copied_to_another_place_is_a_foreign_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

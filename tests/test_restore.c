@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the store into the cache (volumes.md §3, §6): warm, cold, broken off, and from a store that lies. */
+#include "tests/engine_box.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+static char *committed(struct box *b, int files)
+{
+	struct node *a = node_open(b, "a");
+	char *tree;
+
+	node_begin(a);
+	put_dir(a, "d", 0755);
+	put_link(a, "l", "d");
+	for (int i = 0; i < files; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "%sfile%d", i % 2 ? "d/" : "", i);
+		put_file(a, name, name, 0644, i);
+	}
+	put_big(a, "big", 9u << 20, 7);
+	tree = dump_tree(a, "rw");
+	assert_int_equal(node_end(a), 0);
+	node_close(a);
+	return tree;
+}
+
+static void one_file(struct box *b)
+{
+	struct node *a = node_open(b, "a");
+
+	node_begin(a);
+	put_file(a, "name", "content", 0644, 1);
+	assert_int_equal(node_end(a), 0);
+	node_close(a);
+}
+
+static void a_warm_start_reads_the_register_and_the_listing_alone(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 20);
+	struct node *a = node_open(b, "a");
+
+	node_begin(a);
+	assert_true(a->report.warm);
+	assert_int_equal(a->data_requests, 0);
+	assert_int_equal(a->requests, 1);
+	assert_same_tree(tree, a);
+	assert_int_equal(node_end(a), 0);
+	a->config.foreign_ignore = true;
+	node_begin(a);
+	assert_true(a->report.warm);
+	assert_int_equal(a->requests, 0);
+	node_close(a);
+}
+
+static void neighbours_in_a_pack_are_one_request(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 300);
+	struct node *c = node_open(b, "c");
+
+	node_begin(c);
+	assert_same_tree(tree, c);
+	/* the applied table, the record, the pack, the large file */
+	assert_int_equal(c->data_requests, 4);
+	assert_int_equal(c->report.files_added, 301);
+	node_close(c);
+}
+
+static void a_clean_tree_of_another_boot_is_compared_and_not_fetched(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 20), *mark = NULL;
+	struct node *a = node_open(b, "a");
+	char *boot;
+	size_t len;
+
+	assert_int_equal(read_file_at(a->v.cache.dir_fd, "clean", 4096, &mark, &len), 0);
+	boot = strstr(mark, "\"boot_id\":\"");
+	assert_non_null(boot);
+	boot[11] = boot[11] == '0' ? '1' : '0';
+	assert_int_equal(write_file_atomic_at(a->v.cache.dir_fd, "clean", mark, len, 0600, false), 0);
+	/* What the power failure spoiled without a trace in its times is found by the index's inode and ctime. */
+	put_file(a, "file0", "FILE0", 0644, 0);
+	node_begin(a);
+	assert_false(a->report.warm);
+	assert_same_tree(tree, a);
+	assert_int_equal(a->report.files_changed, 1);
+	assert_true(a->report.bytes_in < (1 << 20));
+	node_close(a);
+}
+
+static void a_dirty_tree_is_set_aside_and_not_overwritten(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 4), *text = NULL;
+	struct node *a = node_open(b, "a");
+	uint64_t epoch;
+	char path[64];
+
+	node_begin(a);
+	epoch = a->head.epoch;
+	put_file(a, "file0", "not committed", 0644, 1);
+	node_kill(a);
+	a = node_open(b, "a");
+	node_begin(a);
+	assert_same_tree(tree, a);
+	snprintf(path, sizeof(path), "conflict-%llu/file0", (unsigned long long)epoch);
+	assert_int_equal(read_file_at(a->v.cache.dir_fd, path, 100, &text, NULL), 0);
+	assert_string_equal(text, "not committed");
+	assert_non_null(strstr(a->report.warning, "conflict-"));
+	node_close(a);
+}
+
+static void a_restore_that_was_killed_goes_on(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 30);
+	bool ended = false;
+
+	for (int i = 0; i < 20 && !ended; i++) {
+		char name[8];
+		struct node *c;
+
+		snprintf(name, sizeof(name), "c%d", i);
+		c = node_open(b, name);
+		node_acquire(c);
+		c->cut_off_at = i;
+		ended = restore_run(&c->v, &c->head, NULL, NULL, &c->report, &c->err) == 0;
+		node_kill(c);
+		c = node_open(b, name);
+		if (node_start(c) < 0)
+			fail_msg("%s", c->err.msg);
+		assert_same_tree(tree, c);
+		if (!ended && i == 4)
+			/* What was there already is not fetched again. */
+			assert_true(c->report.bytes_in < (10u << 20));
+		node_kill(c);
+	}
+	assert_true(ended);
+}
+
+static bool never(void *ctx)
+{
+	(void)ctx;
+	return false;
+}
+
+static void a_restore_stops_when_the_lease_is_gone(void **state)
+{
+	struct box *b = *state;
+	struct node *c = node_open(b, "c");
+
+	one_file(b);
+	node_acquire(c);
+	assert_int_equal(restore_run(&c->v, &c->head, never, NULL, &c->report, &c->err), -ESTALE);
+	assert_int_equal(c->requests, 0);
+	node_close(c);
+}
+
+static void things_that_no_commit_has_are_removed_from_the_tree(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 6);
+	struct node *a = node_open(b, "a");
+
+	/* As if somebody had worked in the cache. */
+	assert_int_equal(unlinkat(a->v.cache.dir_fd, "clean", 0), 0);
+	put_file(a, "surplus", "x", 0644, 1);
+	drop(a, "file0");
+	put_dir(a, "file0", 0755);
+	put_file(a, "file0/in", "x", 0644, 1);
+	drop(a, "d");
+	put_link(a, "d", "/tmp");
+	drop(a, "l");
+	put_file(a, "l", "was a link", 0644, 1);
+	put_file(a, "big", "shrunk", 0644, 1);
+	node_begin(a);
+	assert_same_tree(tree, a);
+	node_close(a);
+}
+
+static void readers_get_the_commit_beside_the_holder(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 10), *got = NULL;
+	struct node *a = node_open(b, "a"), *r = node_open(b, "a");
+	struct transfer_report report = {0};
+	struct head head;
+	const char *name;
+
+	node_begin(a);
+	put_file(a, "file0", "being written", 0644, 3);
+	assert_int_equal(lease_peek(&r->v, &r->arena, &head, NULL, &r->err), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(restore_read_only(&r->v, &head, &r->arena, &name, &report, &r->err), 0);
+		assert_string_equal(name, "ro-1");
+		assert_int_equal(report.warm, i == 1);
+		free(got);
+		got = dump_tree(r, name);
+		assert_string_equal(got, tree);
+	}
+	node_close(a);
+	node_close(r);
+}
+
+/* --- a store that lies ------------------------------------------------------------- */
+
+static void spoil(struct box *b, const char *key, const char *from, const char *to)
+{
+	_cleanup_free_ char *text = fake_store_text(b->fake, key), *copy = NULL;
+	char *at;
+
+	assert_non_null(text);
+	at = strstr(text, from);
+	assert_non_null(at);
+	*at = '\0';
+	assert_true(asprintf(&copy, "%s%s%s", text, to, at + strlen(from)) > 0);
+	fake_store_put(b->fake, key, copy);
+}
+
+static char *commit_key(struct box *b)
+{
+	_cleanup_free_ char *head = fake_store_text(b->fake, "volumes/ws/.volrun/vol/head");
+	char *object = strstr(head, "\"object\":\""), *key = NULL;
+
+	assert_non_null(object);
+	object += 10;
+	object[strcspn(object, "\"")] = '\0';
+	assert_true(asprintf(&key, "volumes/ws/.volrun/vol/commits/%s", object) > 0);
+	return key;
+}
+
+static void assert_refused(struct box *b, const char *message)
+{
+	struct node *c = node_open(b, "c");
+
+	if (node_start(c) >= 0)
+		fail_msg("it was believed");
+	if (!strstr(c->err.msg, message))
+		fail_msg("%s", c->err.msg);
+	assert_null(strchr(c->err.msg, '\n'));
+	assert_int_equal(access("/tmp/volrun-outside", F_OK), -1);
+	node_close(c);
+}
+
+static void a_record_that_is_not_the_registers_is_refused(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *key = NULL;
+
+	one_file(b);
+	key = commit_key(b);
+	spoil(b, key, "\"path\":\"name\"", "\"path\":\"../x\"");
+	assert_refused(b, "sha256 differs");
+}
+
+static void bytes_that_are_not_the_commits_are_refused(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *key = NULL;
+
+	one_file(b);
+	key = commit_key(b);
+	spoil(b, key, "content", "CONTENT");
+	assert_refused(b, "has other bytes for \"name\"");
+}
+
+static void a_commit_that_is_gone_is_an_error_and_no_empty_volume(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *key = NULL;
+
+	one_file(b);
+	key = commit_key(b);
+	fake_store_put(b->fake, key, NULL);
+	assert_refused(b, "absent");
+}
+
+static void a_broken_applied_table_is_an_error(void **state)
+{
+	struct box *b = *state;
+
+	one_file(b);
+	spoil(b, "volumes/ws/.volrun/vol/1.applied", "\"path\":\"name\"", "\"path\":\"../volrun-outside\"");
+	assert_refused(b, "applied table: line 2");
+}
+
+static void an_applied_table_cut_short_is_an_error(void **state)
+{
+	struct box *b = *state;
+
+	one_file(b);
+	spoil(b, "volumes/ws/.volrun/vol/1.applied", "{\"end\":1}\n", "");
+	assert_refused(b, "applied table: line 3: it ends in the middle");
+}
+
+static void without_the_applied_table_the_marks_tell_what_is_ours(void **state)
+{
+	struct box *b = *state;
+	struct node *c = node_open(b, "c");
+	_cleanup_free_ char *text = NULL;
+
+	one_file(b);
+	fake_store_put(b->fake, "volumes/ws/.volrun/vol/1.applied", NULL);
+	node_begin(c);
+	text = file_text(c, "name");
+	assert_string_equal(text, "content");
+	assert_int_equal(c->report.n_warnings, 0);
+	node_close(c);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(a_warm_start_reads_the_register_and_the_listing_alone),
+	    TEST(neighbours_in_a_pack_are_one_request),
+	    TEST(a_clean_tree_of_another_boot_is_compared_and_not_fetched),
+	    TEST(a_dirty_tree_is_set_aside_and_not_overwritten),
+	    TEST(a_restore_that_was_killed_goes_on),
+	    TEST(a_restore_stops_when_the_lease_is_gone),
+	    TEST(things_that_no_commit_has_are_removed_from_the_tree),
+	    TEST(readers_get_the_commit_beside_the_holder),
+	    TEST(a_record_that_is_not_the_registers_is_refused),
+	    TEST(bytes_that_are_not_the_commits_are_refused),
+	    TEST(a_commit_that_is_gone_is_an_error_and_no_empty_volume),
+	    TEST(a_broken_applied_table_is_an_error),
+	    TEST(an_applied_table_cut_short_is_an_error),
+	    TEST(without_the_applied_table_the_marks_tell_what_is_ours),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
