@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -92,7 +93,7 @@ static pid_t start_in(const char *group)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		char procs[160];
+		char procs[PATH_MAX];
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		snprintf(procs, sizeof(procs), "%s/cgroup.procs", group);
