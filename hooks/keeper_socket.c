@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
@@ -102,6 +103,21 @@ static int wait_end(int dir_fd, const char *key, int64_t timeout_ns)
 	}
 }
 
+/* A keeper that was killed leaves its socket: whose end refuses to be called is removed, a later keeper's is not. */
+static void remove_dead(int dir_fd, const char *key)
+{
+	struct sockaddr_un a = address(dir_fd, key);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat before, after;
+
+	if (fd < 0 || stat(a.sun_path, &before) < 0)
+		return;
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno != ECONNREFUSED)
+		return;
+	if (stat(a.sun_path, &after) == 0 && after.st_ino == before.st_ino)
+		unlink(a.sun_path);
+}
+
 int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, char **ret_log)
 {
 	_cleanup_close_ int dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -114,6 +130,8 @@ int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, 
 		return 0;
 	keeper_key(id, bundle, key);
 	r = wait_end(dir_fd, key, timeout_ns);
+	if (r == 0)
+		remove_dead(dir_fd, key);
 	snprintf(name, sizeof(name), "%s.log", key);
 	if (read_file_at(dir_fd, name, LOG_MAX_SIZE, &log, NULL) == 0) {
 		unlinkat(dir_fd, name, 0);

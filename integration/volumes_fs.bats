@@ -372,7 +372,7 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 
 @test "everything works with an empty environment" {
 	vbundle c1 "$V" 'echo x >/data/f'
-	try env -i VOLRUN_CONFIG="$T/A.json" timeout 60 "$BIN/volrun" --root "$T/state-A" run --bundle "$T/c1" c1
+	try env -i ${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} VOLRUN_CONFIG="$T/A.json" timeout 60 "$BIN/volrun" --root "$T/state-A" run --bundle "$T/c1" c1
 	ok
 	until_true 10 eval '[[ -z $(keepers) ]]'
 	is "$(cat "$T/store/volumes/default/state/f")" x

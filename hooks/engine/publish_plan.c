@@ -68,12 +68,12 @@ static bool is_kept(const struct publish_plan *p, const struct entry *e, const s
 }
 
 /* One path, in the manifest (e), in the applied table (a), or both. */
-static void plan_path(struct publish_plan *p, const struct entry *e, const struct applied_entry *a)
+static void plan_path(struct publish_plan *p, const char *path, const struct entry *e, const struct applied_entry *a)
 {
 	const char *tag = e && e->tag && e->type != ENTRY_DIR ? e->tag : a ? a->tag : NULL;
 	struct item *i;
 
-	if (!strcmp(e ? e->path : a->path, PLAIN_SYMLINKS))
+	if (!strcmp(path, PLAIN_SYMLINKS))
 		return;
 	if (e && e->type == ENTRY_GONE_DIR) {
 		add_item(p, ITEM_DELETE_MARKER, e->path, e, e->tag);
@@ -91,7 +91,7 @@ static void plan_path(struct publish_plan *p, const struct entry *e, const struc
 		return;
 	}
 	if (tag)
-		add_item(p, ITEM_DELETE, e ? e->path : a->path, NULL, tag);
+		add_item(p, ITEM_DELETE, path, NULL, tag);
 }
 
 /* The document of links; a: its line in the applied table, or NULL. */
@@ -169,7 +169,7 @@ static int fill(struct publish_plan *p)
 			if (!links.tag)
 				no_memory(p);
 		}
-		plan_path(p, cmp <= 0 ? e : NULL, cmp >= 0 ? &w.a : NULL);
+		plan_path(p, cmp <= 0 ? e->path : w.a.path, cmp <= 0 ? e : NULL, cmp >= 0 ? &w.a : NULL);
 		n += cmp <= 0;
 		if (cmp >= 0)
 			walk_next(p, &w);

@@ -3,6 +3,7 @@
 # "busybox" is in both already.
 
 bats_require_minimum_version 1.5.0
+# shellcheck disable=SC2034 # used by the tests
 IMAGE=busybox
 RT=(--runtime volrun)
 
@@ -13,6 +14,7 @@ like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1" "stderr:
 engine() { timeout 120 "$ENGINE" "$@" 3>&-; }
 
 # erun ARG...: ENGINE run with volrun, no network (the machine has none).
+# shellcheck disable=SC2034
 erun() {
 	status=0
 	engine run "${RT[@]}" --network none "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || status=$?

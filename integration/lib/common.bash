@@ -27,6 +27,7 @@ ended() { status=0; wait "$1" || status=$?; }
 
 # try COMMAND...: as bats' `run --separate-stderr`, but by files: a container
 # that stays would hold a pipe open, and the test would wait for it.
+# shellcheck disable=SC2034 # for the tests
 try() {
 	status=0
 	"$@" >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
@@ -128,7 +129,7 @@ left_all() {
 }
 
 nothing_left() {
-	local end=$((SECONDS + ${1:-10})) list
+	local end=$((SECONDS + 10)) list
 	while list=$(left_all) && [[ -n $list ]]; do
 		((SECONDS < end)) || { fail "$list"; return 1; }
 		sleep 0.2

@@ -28,6 +28,7 @@ node() {
 }
 
 # on NODE COMMAND...: the command with that node's configuration and state.
+# shellcheck disable=SC2034 # ROOT is for volrun()
 on() {
 	local VOLRUN_CONFIG=$T/$1.json ROOT=$T/state-$1
 	export VOLRUN_CONFIG
