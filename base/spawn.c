@@ -6,13 +6,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/sys.h"
 
 extern char **environ;
@@ -81,9 +82,24 @@ static __attribute__((noreturn)) void run_child(const struct spawn *s, int in, i
 /* What the parent holds while the program runs. */
 struct running {
 	pid_t pid;
-	int pidfd, in, err_fd;
-	size_t in_done, err_len;
+	int pidfd, err_fd;
+	size_t err_len;
 };
+
+/* A file in memory: nobody has to feed it, and a program may open /dev/stdin by its path, as it can't a socket. */
+static int make_input(const struct spawn *s, int *ret_fd)
+{
+	_cleanup_close_ int fd = memfd_create("stdin", MFD_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = pwrite_all(fd, s->input, s->input_len, 0);
+	if (r < 0)
+		return r;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
 
 static int start(const struct spawn *s, struct running *run, struct error *err)
 {
@@ -91,12 +107,9 @@ static int start(const struct spawn *s, struct running *run, struct error *err)
 	int pair[2], code;
 
 	if (s->input) {
-		/* A socket, so that a program that doesn't read gives EPIPE without a signal. */
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-			return error_errno(err, errno, "run %s: socketpair", s->path);
-		run->in = pair[0];
-		in_child = pair[1];
-		shutdown(in_child, SHUT_WR);
+		code = make_input(s, &in_child);
+		if (code < 0)
+			return error_errno(err, code, "run %s: input", s->path);
 	}
 	if (s->stderr_buf) {
 		if (pipe2(pair, O_CLOEXEC) < 0)
@@ -126,16 +139,6 @@ static int start(const struct spawn *s, struct running *run, struct error *err)
 		return error_errno(err, code, "run %s: pidfd_open", s->path);
 	}
 	return 0;
-}
-
-static void feed(const struct spawn *s, struct running *run)
-{
-	ssize_t n = send(run->in, s->input + run->in_done, s->input_len - run->in_done, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	if (n > 0)
-		run->in_done += (size_t)n;
-	if (run->in_done == s->input_len || (n < 0 && errno != EAGAIN && errno != EINTR))
-		close(TAKE_FD(run->in));
 }
 
 static void drain(const struct spawn *s, struct running *run)
@@ -177,10 +180,9 @@ static int serve(const struct spawn *s, struct running *run, int64_t deadline)
 	for (;;) {
 		struct pollfd fds[] = {
 		    {.fd = run->pidfd, .events = POLLIN},
-		    {.fd = run->in, .events = POLLOUT},
 		    {.fd = run->err_fd, .events = POLLIN},
 		};
-		int r = poll(fds, 3, poll_time(deadline));
+		int r = poll(fds, 2, poll_time(deadline));
 
 		if (r < 0 && errno != EINTR)
 			return -errno;
@@ -189,8 +191,6 @@ static int serve(const struct spawn *s, struct running *run, int64_t deadline)
 		if (r < 0)
 			continue;
 		if (fds[1].revents)
-			feed(s, run);
-		if (fds[2].revents)
 			drain(s, run);
 		else if (fds[0].revents)
 			return 0;
@@ -200,13 +200,12 @@ static int serve(const struct spawn *s, struct running *run, int64_t deadline)
 static void running_close(struct running *run)
 {
 	cleanup_close(&run->pidfd);
-	cleanup_close(&run->in);
 	cleanup_close(&run->err_fd);
 }
 
 int spawn_run(const struct spawn *s, struct error *err)
 {
-	__attribute__((cleanup(running_close))) struct running run = {.pid = -1, .pidfd = -1, .in = -1, .err_fd = -1};
+	__attribute__((cleanup(running_close))) struct running run = {.pid = -1, .pidfd = -1, .err_fd = -1};
 	int64_t deadline = s->timeout_ns ? clock_boottime_ns() + s->timeout_ns : 0;
 	int status, r;
 

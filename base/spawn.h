@@ -14,7 +14,7 @@ struct spawn {
 	const char *path;	 /* executable, absolute; no $PATH look-up */
 	const char *const *argv; /* NULL-terminated */
 	const char *const *envp; /* NULL-terminated; NULL: the caller's */
-	const char *input;	 /* written to its stdin; NULL: /dev/null */
+	const char *input;	 /* what its stdin holds; NULL: /dev/null */
 	size_t input_len;
 	const int *keep_fds; /* passed under the same numbers, the rest (>= 3) is closed */
 	size_t n_keep_fds;

@@ -456,3 +456,14 @@ teardown() { common_teardown; }
 	find /sys/fs/cgroup -type d -name "*$CG-own*" | grep . && fail "a cgroup is left"
 	:
 }
+
+@test "features tells on stdout alone what create takes" {
+	"$BIN/volrun" features >"$BATS_TEST_TMPDIR/features" 2>"$BATS_TEST_TMPDIR/err"
+	[ ! -s "$BATS_TEST_TMPDIR/err" ]
+	jq -e '.linux.namespaces | index("user")' "$BATS_TEST_TMPDIR/features"
+	jq -e '.linux.mountExtensions.idmap.enabled' "$BATS_TEST_TMPDIR/features"
+	jq -e '.mountOptions | index("rro")' "$BATS_TEST_TMPDIR/features"
+	jq -e '.potentiallyUnsafeConfigAnnotations | index("dev.volrun.")' "$BATS_TEST_TMPDIR/features"
+	# What create refuses is not announced.
+	jq -e '.linux.seccomp.actions | index("SCMP_ACT_NOTIFY") | not' "$BATS_TEST_TMPDIR/features"
+}

@@ -74,7 +74,7 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 	add_seccomp(&out);
 	strbuf_adds(&out, "\"apparmor\":{\"enabled\":true},\"selinux\":{\"enabled\":true},"
 			  "\"intelRdt\":{\"enabled\":false},\"memoryPolicy\":{},\"netDevices\":{\"enabled\":false},"
-			  "\"mountExtensions\":{\"idmap\":{\"enabled\":false}}},");
+			  "\"mountExtensions\":{\"idmap\":{\"enabled\":true}}},");
 	strbuf_adds(&out, "\"annotations\":{\"dev.volrun.version\":\"" PACKAGE_VERSION
 			  "\",\"dev.volrun.commit\":\"" VOLRUN_COMMIT
 			  "\",\"org.opencontainers.runc.checkpoint.enabled\":\"false\"},");

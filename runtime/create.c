@@ -19,6 +19,7 @@
 #include "runtime/create_check.h"
 #include "runtime/handshake.h"
 #include "runtime/init.h"
+#include "runtime/mount_trees.h"
 #include "runtime/namespaces.h"
 #include "runtime/oci_hooks.h"
 #include "runtime/process.h"
@@ -290,6 +291,23 @@ static int release_init(struct create *c, struct error *err)
 	return tell(c, HS_GO, c->state.pid, NULL, -1, err);
 }
 
+/* Sources that init could not reach or clone itself. */
+static int send_trees(struct create *c, struct error *err)
+{
+	const struct mount_trees t = {.spec = &c->spec, .bundle = c->state.bundle, .pid = c->state.pid};
+
+	for (size_t i = 0; i < c->spec.n_mounts; i++) {
+		_cleanup_close_ int fd = -1;
+		int r = mount_tree_make(&t, i, c->arena, &fd, err);
+
+		if (r == 0 && fd >= 0)
+			r = tell(c, HS_MOUNT, (int)i, NULL, fd, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* While init makes its mounts. */
 static int limit_cgroup(struct create *c, struct error *err)
 {
@@ -405,6 +423,7 @@ static const struct step steps[] = {
     {clone_init, undo_clone}, /* init waits for HS_GO */
     {prepare_init, NULL},     /* id maps, cgroup, limits; the state has its pid */
     {fetch_volumes, undo_volumes},
+    {send_trees, NULL},
     {release_init, NULL}, /* HS_GO: init makes its mounts */
     {limit_cgroup, NULL},
     {run_hooks, NULL}, /* prestart, createRuntime */

@@ -20,10 +20,6 @@ static int check_unsupported(const struct spec *spec, struct error *err)
 		return error_set(err, ENOTSUP, "linux.intelRdt: is not supported");
 	if (l->memory_policy)
 		return error_set(err, ENOTSUP, "linux.memoryPolicy: is not supported");
-	for (size_t i = 0; i < spec->n_mounts; i++)
-		if (spec->mounts[i].n_uid_mappings || spec->mounts[i].n_gid_mappings)
-			return error_set(err, ENOTSUP, "mounts[%zu]: a mount with its own id mappings is not supported",
-					 i);
 	return 0;
 }
 

@@ -6,7 +6,7 @@
  * waits for the start it means that execve succeeded (close-on-exec).
  *
  *     parent                         init
- *     HS_VOLUME (each)           ->
+ *     HS_VOLUME, HS_MOUNT (each) ->
  *     HS_GO                      ->  ids are mapped, the cgroup is entered
  *                                <-  HS_ROOTFS     mounts are made (only when the parent has hooks to run)
  *     HS_HOOKS_DONE              ->
@@ -27,6 +27,7 @@
 
 enum handshake_type {
 	HS_VOLUME = 1, /* text: destination; with a detached mount */
+	HS_MOUNT,      /* value: index in the spec's mounts; with a detached mount of its source */
 	HS_GO,	       /* value: init's pid as the runtime sees it */
 	HS_ROOTFS,
 	HS_HOOKS_DONE,

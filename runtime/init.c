@@ -45,6 +45,24 @@ static int take_volume(struct init *in, const char *destination, int fd, struct 
 	return 0;
 }
 
+static int take_tree(struct init *in, int index, int fd, struct error *err)
+{
+	size_t n = in->spec->n_mounts;
+
+	if (index < 0 || (size_t)index >= n)
+		return error_set(err, EPROTO, "handshake: there is no mount %d", index);
+	if (!in->trees) {
+		in->trees = arena_calloc(in->arena, n, sizeof(*in->trees));
+		if (!in->trees)
+			return error_set(err, ENOMEM, "out of memory");
+		for (size_t i = 0; i < n; i++)
+			in->trees[i] = -1;
+		in->rootfs.mount_tree_fds = in->trees;
+	}
+	in->trees[index] = fd;
+	return 0;
+}
+
 static int wait_go(struct init *in, struct error *err)
 {
 	for (;;) {
@@ -58,9 +76,9 @@ static int wait_go(struct init *in, struct error *err)
 			in->state.pid = m.value;
 			return 0;
 		}
-		if (m.type != HS_VOLUME || fd < 0)
-			return error_set(err, EPROTO, "handshake: message %d where the volumes were due", m.type);
-		r = take_volume(in, m.text, fd, err);
+		if ((m.type != HS_VOLUME && m.type != HS_MOUNT) || fd < 0)
+			return error_set(err, EPROTO, "handshake: message %d where the mounts were due", m.type);
+		r = m.type == HS_VOLUME ? take_volume(in, m.text, fd, err) : take_tree(in, m.value, fd, err);
 		if (r < 0)
 			return r;
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "oci/spec.h"
@@ -94,12 +95,21 @@ static bool in_user_namespace(void)
 	return inside != 0 || outside != 0 || count != UINT32_MAX;
 }
 
+/* As runc: who is root in a user namespace and is called so, has a system of his own (a container), with a /run. */
+static bool is_called_root(void)
+{
+	const char *user = getenv("USER");
+
+	return geteuid() == 0 && user && strcmp(user, "root") == 0;
+}
+
 static int settle_globals(struct globals *g, struct arena *arena, struct error *err)
 {
 	const char *rootless = g->rootless ? g->rootless : "auto", *dir = getenv("XDG_RUNTIME_DIR");
+	bool unprivileged = geteuid() != 0 || in_user_namespace();
 
 	if (strcmp(rootless, "auto") == 0)
-		g->is_rootless = geteuid() != 0 || in_user_namespace();
+		g->is_rootless = unprivileged;
 	else if (strcmp(rootless, "true") == 0)
 		g->is_rootless = true;
 	else if (strcmp(rootless, "false") != 0)
@@ -109,7 +119,8 @@ static int settle_globals(struct globals *g, struct arena *arena, struct error *
 		return error_set(err, EINVAL, "--cgroup-manager: \"%s\" is none of cgroupfs, systemd, disabled",
 				 g->cgroup_manager);
 	if (!g->root)
-		g->root = geteuid() != 0 && dir && *dir ? arena_printf(arena, "%s/volrun", dir) : "/run/volrun";
+		g->root = dir && *dir && unprivileged && !is_called_root() ? arena_printf(arena, "%s/volrun", dir)
+									   : "/run/volrun";
 	if (!g->root || strcmp(g->root, "/") == 0 || !*g->root)
 		return error_set(err, EINVAL, "--root: the state directory can't be \"/\" or empty");
 	return 0;
@@ -126,7 +137,7 @@ static const struct command *find_command(const char *name)
 /* Runs the command; returns the exit status or a negative errno. *ret_failure: the status for an error. */
 static int run(int argc, char **argv, int *ret_failure, struct error *err)
 {
-	struct arena arena = ARENA_INIT;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct globals g = {.root = NULL};
 	struct arg_list rest;
 	const struct command *c;

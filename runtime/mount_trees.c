@@ -25,13 +25,13 @@ static int open_user_namespace(pid_t pid, int *ret, struct error *err)
 /* A user namespace that nobody lives in, for its mapping alone: a process holds it until it is opened. */
 static int make_user_namespace(const struct spec_mount *m, int *ret, struct error *err)
 {
-	const struct spec_linux mapping = {
+	struct spec_linux mapping = {
 	    .uid_mappings = m->uid_mappings,
 	    .n_uid_mappings = m->n_uid_mappings,
 	    .gid_mappings = m->gid_mappings,
 	    .n_gid_mappings = m->n_gid_mappings,
 	};
-	const struct spec spec = {.linux_ = (struct spec_linux *)&mapping};
+	const struct spec spec = {.linux_ = &mapping};
 	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
 	_cleanup_close_ int fd = -1, hold = -1, wait = -1;
 	int pair[2], r;
@@ -96,24 +96,43 @@ static int make(const struct mount_trees *t, const struct spec_mount *m, const s
 	return r;
 }
 
+/* "idmap" and "ridmap"; crun's form with a value ("idmap=uids=...") is refused: mounts[].uidMappings says the same. */
+static int wants_idmap(const struct spec_mount *m, bool *ret, struct error *err)
+{
+	*ret = m->n_uid_mappings || m->n_gid_mappings;
+	for (size_t i = 0; i < m->n_options; i++) {
+		const char *o = m->options[i];
+
+		if (strcmp(o, "idmap") == 0 || strcmp(o, "ridmap") == 0)
+			*ret = true;
+		else if (strncmp(o, "idmap=", 6) == 0 || strncmp(o, "ridmap=", 7) == 0)
+			return error_set(err, ENOTSUP, "option \"%s\": use uidMappings and gidMappings", o);
+	}
+	return 0;
+}
+
+static int tree_make(const struct mount_trees *t, const struct spec_mount *m, struct arena *arena, int *ret_fd,
+		     struct error *err)
+{
+	bool user = spec_find_namespace(t->spec, SPEC_NS_USER), mapped;
+	struct mount_options o;
+	int r = wants_idmap(m, &mapped, err);
+
+	if (r < 0 || (!user && !mapped))
+		return r;
+	r = mount_options_parse(m->options, m->n_options, arena, &o, err);
+	if (r < 0 || !m->source || o.copy_symlink || o.remount ||
+	    !(o.bind || (m->type && strcmp(m->type, "bind") == 0)))
+		return r;
+	return make(t, m, &o, mapped, ret_fd, err);
+}
+
 int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err)
 {
 	const struct spec_mount *m = &t->spec->mounts[index];
-	bool mapped = m->n_uid_mappings || m->n_gid_mappings;
-	struct mount_options o;
 	int r;
 
 	*ret_fd = -1;
-	if (!mapped && !spec_find_namespace(t->spec, SPEC_NS_USER))
-		for (size_t i = 0;; i++) {
-			if (i == m->n_options)
-				return 0;
-			if (strcmp(m->options[i], "idmap") == 0 || strcmp(m->options[i], "ridmap") == 0)
-				break;
-		}
-	r = mount_options_parse(m->options, m->n_options, arena, &o, err);
-	if (r == 0 && (o.bind || (m->type && strcmp(m->type, "bind") == 0)) && m->source && !o.copy_symlink &&
-	    !o.remount)
-		r = make(t, m, &o, mapped || o.idmap, ret_fd, err);
+	r = tree_make(t, m, arena, ret_fd, err);
 	return r < 0 ? error_wrap(err, "mount \"%s\" on \"%s\"", m->source ? m->source : "", m->destination) : 0;
 }

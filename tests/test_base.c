@@ -296,6 +296,9 @@ static void a_spawned_program_gets_its_input_and_gives_its_status_and_stderr(voi
 	(void)state;
 	assert_int_equal(spawn_run(&s, &err), 7);
 	assert_string_equal(out, "got text\n");
+	s.argv = (const char *const[]){"sh", "-c", "cat /dev/stdin >&2", NULL};
+	assert_int_equal(spawn_run(&s, &err), 0);
+	assert_string_equal(out, "text\n");
 	s.path = "/nonexistent";
 	assert_int_equal(spawn_run(&s, &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "/nonexistent"));
