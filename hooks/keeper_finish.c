@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "hooks/engine/commit.h"
 #include "hooks/keeper_hold.h"
+#include "hooks/keeper_mounts.h"
 
 /* A store that is down may come back: so long a commit is tried, with pauses that double. */
 #define COMMIT_PATIENCE_NS (300 * NSEC_PER_SEC)
@@ -69,6 +70,17 @@ void hold_check_lost(struct hold *h)
 		if (hv->lease && hv->dirty && !hv->aside && lease_lost(hv->lease))
 			set_aside(h, hv, "the lease was lost to another holder during the run");
 	}
+}
+
+bool hold_is_mounted(const struct hold *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->n; i++)
+		if (h->volumes[i].lease && h->volumes[i].tree_fd >= 0 &&
+		    tree_is_mounted_elsewhere(h->volumes[i].tree_fd))
+			return true;
+	return false;
 }
 
 void hold_redo(struct hold *h)

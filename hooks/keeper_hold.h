@@ -56,6 +56,9 @@ void hold_redo(struct hold *h);
 /* Sets aside the trees of the leases that were lost, and notes it. */
 void hold_check_lost(struct hold *h);
 
+/* Does a mount namespace still hold one of the rw trees? */
+bool hold_is_mounted(const struct hold *h);
+
 /* Commits what is dirty, releases, unlocks. What can't be committed stays on this node, and is noted. */
 void hold_finish(struct hold *h);
 

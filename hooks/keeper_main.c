@@ -29,6 +29,7 @@
 /* After init's end: how long the rest of the container may take before it is killed; how often to look. */
 #define END_PATIENCE_NS (10 * NSEC_PER_SEC)
 #define END_TICK_MS 10
+#define MOUNTS_TICK_NS (500 * NSEC_PER_MSEC)
 
 enum state {
 	READY,	 /* the hook has the trees; the runtime may not have them yet */
@@ -48,7 +49,7 @@ struct keeper {
 	struct keeper_socket socket;
 	int hook_fd, pidfd, signal_fd, epoll_fd;
 	enum state state;
-	int64_t kill_at_ns;
+	int64_t kill_at_ns, look_at_ns;
 };
 
 /* --- actions ---------------------------------------------------------------------- */
@@ -77,8 +78,21 @@ static enum state settle(struct keeper *k)
 	return RUNNING;
 }
 
+/* Without a cgroup nobody can be counted or killed: the container lasts while a mount namespace has a tree of ours. */
+static enum state look_at_mounts(struct keeper *k)
+{
+	int64_t now = clock_boottime_ns();
+
+	if (now < k->look_at_ns)
+		return ENDING;
+	k->look_at_ns = now + MOUNTS_TICK_NS;
+	return hold_is_mounted(&k->hold) ? ENDING : FINISHED;
+}
+
 static enum state look_for_end(struct keeper *k)
 {
+	if (k->cgroup.fd < 0)
+		return look_at_mounts(k);
 	if (container_cgroup_empty(&k->cgroup))
 		return FINISHED;
 	if (clock_boottime_ns() >= k->kill_at_ns)

@@ -391,3 +391,12 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 	ok
 	unlike "$output" "VOLRUN_CONFIG"
 }
+
+@test "a container without a cgroup has ended when its last process has: what that one wrote is committed" {
+	vbundle c1 "$V" '(sleep 2; echo late >/data/late) >/dev/null 2>&1 </dev/null & echo early >/data/early' \
+		'.linux.namespaces |= map(select(.type != "pid" and .type != "cgroup")) | del(.linux.cgroupsPath, .linux.resources)'
+	try on A volrun --cgroup-manager disabled run --bundle "$T/c1" c1
+	ok
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	is "$(plain | tr '\n' ' ')" "early late "
+}

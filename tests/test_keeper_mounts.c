@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether a volume's tree is still mounted in another mount namespace. */
+#include "hooks/keeper_mounts.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/io.h"
+
+struct box {
+	char dir[32];
+	int fd; /* of dir/tree */
+};
+
+static int setup(void **state)
+{
+	static struct box b;
+	char path[64];
+
+	strcpy(b.dir, "/tmp/volrun-mounts.XXXXXX");
+	if (!mkdtemp(b.dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/tree", b.dir);
+	mkdir(path, 0700);
+	b.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/other", b.dir);
+	mkdir(path, 0700);
+	*state = &b;
+	return b.fd < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	struct box *b = *state;
+
+	close(b->fd);
+	return remove_tree_at(AT_FDCWD, b->dir);
+}
+
+/* A process whose mount namespace has dir/name mounted on itself. Returns when it is. */
+static pid_t mount_elsewhere(const struct box *b, const char *name)
+{
+	int ready[2];
+	char c = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		char path[64];
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		snprintf(path, sizeof(path), "%s/%s", b->dir, name);
+		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    mount(path, path, NULL, MS_BIND, NULL) < 0)
+			_exit(1);
+		(void)!write(ready[1], &c, 1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void a_tree_is_held_as_long_as_a_namespace_has_it_mounted(void **state)
+{
+	struct box *b = *state;
+	pid_t pid;
+
+	assert_false(tree_is_mounted_elsewhere(b->fd));
+	pid = mount_elsewhere(b, "tree");
+	assert_true(tree_is_mounted_elsewhere(b->fd));
+	end(pid);
+	assert_false(tree_is_mounted_elsewhere(b->fd));
+}
+
+static void a_mount_of_another_directory_is_not_the_tree(void **state)
+{
+	struct box *b = *state;
+	pid_t pid = mount_elsewhere(b, "other");
+
+	assert_false(tree_is_mounted_elsewhere(b->fd));
+	end(pid);
+}
+
+static void a_tree_that_was_renamed_is_still_found(void **state)
+{
+	struct box *b = *state;
+	pid_t pid = mount_elsewhere(b, "tree");
+	int dir = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(renameat(dir, "tree", dir, "with space"), 0);
+	assert_true(tree_is_mounted_elsewhere(b->fd));
+	end(pid);
+	close(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(a_tree_is_held_as_long_as_a_namespace_has_it_mounted, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_mount_of_another_directory_is_not_the_tree, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_tree_that_was_renamed_is_still_found, setup, teardown),
+	};
+
+	if (geteuid() != 0)
+		return 77; /* mounts need root */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
