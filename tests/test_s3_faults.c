@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The S3 store against a server that misbehaves: a thread of this program
- * answers each request of a test with the next line of its script.
+ * The S3 store against a server that misbehaves.
  */
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,23 +21,7 @@
 #include "base/io.h"
 #include "hooks/store/store.h"
 #include "hooks/store/store_s3.h"
-
-#define SCRIPT_MAX 16
-
-/* What the server does with one request. */
-struct step {
-	const char *reply; /* sent as it is; NULL: nothing */
-	bool close;	   /* then closes the connection */
-	bool unread;	   /* closes before it has read the request */
-	int delay_ms;	   /* before the reply */
-};
-
-static struct step script[SCRIPT_MAX];
-static int listener = -1;
-static unsigned short port;
-static atomic_int served, stop;
-static pthread_t thread;
-static char last_request[65536];
+#include "tests/fault_server.h"
 
 static struct store *store;
 static struct store_config config = {.name = "faulty",
@@ -57,88 +36,12 @@ static struct store_config config = {.name = "faulty",
 #define OK_PUT "HTTP/1.1 200 OK\r\nETag: \"t1\"\r\nContent-Length: 0\r\n\r\n"
 #define ERROR(status, code) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n<Error><Code>" code "</Code></Error>"
 
-/* Reads one request: its head, then as much body as it announces. False: the client closed. */
-static bool read_request(int fd)
-{
-	size_t len = 0, body;
-	char *end = NULL, *length;
-
-	while (!end) {
-		ssize_t n = read(fd, last_request + len, sizeof(last_request) - 1 - len);
-
-		if (n <= 0)
-			return false;
-		len += (size_t)n;
-		last_request[len] = '\0';
-		end = strstr(last_request, "\r\n\r\n");
-	}
-	length = strcasestr(last_request, "\r\nContent-Length: ");
-	body = length ? strtoul(length + 18, NULL, 10) : 0;
-	len -= (size_t)(end + 4 - last_request);
-	while (len < body) {
-		char buf[4096];
-		ssize_t n = read(fd, buf, sizeof(buf));
-
-		if (n <= 0)
-			return false;
-		len += (size_t)n;
-	}
-	return true;
-}
-
-static void serve(int fd)
-{
-	for (;;) {
-		const struct step *s = &script[served % SCRIPT_MAX];
-
-		if (s->unread) {
-			served++;
-			return;
-		}
-		if (!read_request(fd))
-			return;
-		served++;
-		if (s->delay_ms > 0)
-			clock_sleep_ns(s->delay_ms * NSEC_PER_MSEC);
-		if (s->reply && write_all(fd, s->reply, strlen(s->reply)) < 0)
-			return;
-		if (s->close || !s->reply)
-			return;
-	}
-}
-
-static void *server(void *arg)
-{
-	while (!stop) {
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-
-		if (fd < 0)
-			break;
-		serve(fd);
-		close(fd);
-	}
-	return arg;
-}
-
 static int set_up(void **state)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	static char endpoint[64];
-	socklen_t len = sizeof(a);
 	struct error err = ERROR_INIT;
 
 	(void)state;
-	memset(script, 0, sizeof(script));
-	served = stop = 0;
-	last_request[0] = '\0';
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(listener, 16), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
-	port = ntohs(a.sin_port);
-	snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", port);
-	config.endpoint = endpoint;
-	assert_int_equal(pthread_create(&thread, NULL, server, NULL), 0);
+	config.endpoint = fault_server_start();
 	if (store_open(&config, &store, &err) < 0)
 		fail_msg("%s", err.msg);
 	return 0;
@@ -147,11 +50,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	store_close(store); /* closes the connections, so the thread is in accept or on its way there */
-	stop = 1;
-	shutdown(listener, SHUT_RDWR);
-	pthread_join(thread, NULL);
-	close(listener);
+	store_close(store); /* and its connections: the server waits for that */
+	fault_server_stop();
 	return 0;
 }
 

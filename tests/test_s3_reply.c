@@ -330,8 +330,7 @@ static void pages_that_lie_are_refused(void **state)
 		"p/%2") "</ListBucketResult>",
 	    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key></Contents></ListBucketResult>",
 	    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Size>1</Size></Contents></ListBucketResult>",
-	    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key><Size>-1</Size></Contents>"
-	    "</ListBucketResult>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key><Size>x</Size></Contents></ListBucketResult>",
 	    "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>",
 	};
 
