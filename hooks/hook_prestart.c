@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -13,6 +14,7 @@
 #include "hooks/hook.h"
 #include "hooks/identity.h"
 #include "hooks/keeper_proto.h"
+#include "hooks/keeper_socket.h"
 #include "oci/volume.h"
 
 /* What the runtime gets of each volume, with the mount. */
@@ -189,6 +191,17 @@ static int hand_over(int keeper, int runtime, const struct keeper_request *reque
 	return r;
 }
 
+/* A keeper that was killed can't remove its socket, and for a create that failed nobody calls poststop. */
+static void clear_up(const char *config, const struct oci_state *state, struct arena *a)
+{
+	_cleanup_free_ char *log = NULL;
+	struct error ignored = ERROR_INIT;
+	struct config c;
+
+	if (config_load(config, a, &c, &ignored) == 0)
+		keeper_socket_wait(c.run_dir, state->id, state->bundle, NSEC_PER_SEC, &log);
+}
+
 int hook_prestart(const char *config, const struct oci_state *state, int sock, struct error *err)
 {
 	static const struct keeper_answer done;
@@ -210,6 +223,8 @@ int hook_prestart(const char *config, const struct oci_state *state, int sock, s
 		r = hand_over(keeper, sock, &request, &arena, &answer, err);
 	if (r == 0)
 		r = keeper_send(keeper, &keeper_answer_table, &done, NULL, 0, err);
+	if (r < 0)
+		clear_up(config, state, &arena);
 	for (i = 0; r == 0 && i < answer.n_warnings; i++)
 		fprintf(stderr, "warning: %s\n", answer.warnings[i]);
 	return r;

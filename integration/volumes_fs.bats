@@ -400,3 +400,17 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 	until_true 30 eval '[[ -z $(keepers) ]]'
 	is "$(plain | tr '\n' ' ')" "early late "
 }
+
+@test "with no room in the cache the commit fails with one line, the tree is kept, and the volume is free" {
+	mkdir "$T/small"
+	mount -t tmpfs -o size=3m small "$T/small"
+	node A ".cache.path = \"$T/small/cache\""
+	vrun A c1 "$V" 'dd if=/dev/zero of=/data/big bs=64k count=100 2>/dev/null; true'
+	ok
+	is "$(grep -c . <<<"$stderr")" 1 "lines"
+	like "$stderr" '^volrun: warning: volume state: no room in the cache to stage "big"'
+	unlike "$stderr" 'warning:.*warning:'
+	is "$(jq -r .state "$T/store/volumes/default/.volrun/state/head")" free
+	[ -n "$(find "$T/small/cache" -path '*/conflict-*/big')" ]
+	umount "$T/small"
+}

@@ -48,13 +48,23 @@ int own_program(const char *name, struct arena *arena, const char **ret, struct 
 	return 0;
 }
 
-/* Runs the hook; its line on stderr becomes the error, or, when it succeeded, a note. */
+/* Each line "warning: ..." of a hook that succeeded becomes a note, without that word: who prints it adds it. */
+static void add_notes(struct strbuf *notes, char *text)
+{
+	static const char prefix[] = "warning: ";
+	char *line, *rest;
+
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		strbuf_addf(notes, "%s\n", line + (strncmp(line, prefix, strlen(prefix)) ? 0 : strlen(prefix)));
+}
+
+/* Runs the hook; its line on stderr becomes the error. */
 static int run_hook(const char *config, const char *command, int socket, const struct oci_state *state,
 		    struct strbuf *notes, struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf input = STRBUF_INIT;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	char line[ERROR_MSG_MAX] = "";
+	char text[4 * ERROR_MSG_MAX] = ""; /* of several volumes, each with a warning */
 	const char *argv[5], *path;
 	size_t n = 0;
 	int r = own_program("volrun-hook", &arena, &path, err);
@@ -76,17 +86,17 @@ static int run_hook(const char *config, const char *command, int socket, const s
 				      .input_len = input.len,
 				      .keep_fds = &socket,
 				      .n_keep_fds = socket >= 0 ? 1 : 0,
-				      .stderr_buf = line,
-				      .stderr_size = sizeof(line)},
+				      .stderr_buf = text,
+				      .stderr_size = sizeof(text)},
 		      err);
-	line[strcspn(line, "\n")] = '\0';
 	if (r < 0)
 		return r;
-	if (r > 0)
-		return error_set(err, EIO, "%s", *line ? line : "volrun-hook failed without saying why");
-	if (*line)
-		strbuf_addf(notes, "%s\n", line);
-	return 0;
+	if (r == 0) {
+		add_notes(notes, text);
+		return 0;
+	}
+	text[strcspn(text, "\n")] = '\0';
+	return error_set(err, EIO, "%s", *text ? text : "volrun-hook failed without saying why");
 }
 
 static int receive(int sock, struct arena *arena, struct rootfs_volume *ret, size_t *ret_n, struct error *err)

@@ -179,6 +179,10 @@ static void read_failed(struct stage *s, int r, const struct entry *e)
 			      e->path);
 		return;
 	}
+	if (r == -ENOSPC) {
+		transfer_fail(s->x, ENOSPC, "no room in the cache to stage \"%.300s\"; make room on its disk", e->path);
+		return;
+	}
 	tree_error(&why, r, "\"%.300s\" can't be read", e->path);
 	transfer_fail(s->x, -r, "%s", why.msg);
 }
