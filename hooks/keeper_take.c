@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "hooks/engine/keeper_name.h"
 #include "hooks/engine/restore.h"
 #include "hooks/keeper_hold.h"
 
@@ -51,24 +52,6 @@ static int open_volumes(struct hold *h, struct error *err)
 	return 0;
 }
 
-/* "pid start-time": tells a process from a later one of the same pid. */
-static const char *keeper_name(struct arena *a)
-{
-	_cleanup_free_ char *stat = NULL;
-	const char *p;
-	int field;
-
-	if (read_file_at(AT_FDCWD, "/proc/self/stat", 4096, &stat, NULL) < 0)
-		return arena_printf(a, "%d", (int)getpid());
-	p = strrchr(stat, ')');
-	/* After the name come the fields 3 and on; 22 is the start time (proc(5)). */
-	for (field = 2; p && field < 22; field++) {
-		p = strchr(p, ' ');
-		p = p ? p + 1 : NULL;
-	}
-	return arena_printf(a, "%d %.*s", (int)getpid(), p ? (int)strcspn(p, " ") : 0, p ? p : "");
-}
-
 static int set_identity(struct hold *h, struct error *err)
 {
 	struct lease_identity *id = &h->lease_id;
@@ -83,7 +66,7 @@ static int set_identity(struct hold *h, struct error *err)
 		return error_set(err, EIO, "can't read the boot's id");
 	id->boot_id = arena_strdup(&h->arena, boot_id);
 	id->node_name = arena_strdup(&h->arena, h->config->node_name ? h->config->node_name : u.nodename);
-	id->keeper = keeper_name(&h->arena);
+	id->keeper = keeper_name(getpid(), &h->arena);
 	id->container = h->request->id;
 	if (!id->boot_id || !id->node_name || !id->keeper)
 		return error_set(err, ENOMEM, "out of memory");

@@ -223,7 +223,7 @@ fast() { node "$1" '.lease += {ttl: "3s", renew: "500ms", poll: "1s"}'; }
 # Nothing that is called evil is outside the volume's own tree, in the cache or elsewhere.
 nothing_outside() {
 	[[ ! -e /tmp/volrun-evil && ! -e /etc/evil && ! -e /evil && -z $(ls -A "$T/outside") ]] || fail "written outside"
-	! find "$T/cache-B" -name '*evil*' | grep -v '/state/\(rw\|ro-[0-9]*\|conflict-[0-9]*\|tmp\)/' || fail "outside the tree"
+	! find "$T/cache-B" -name '*evil*' | grep -v '/state/\(rw\|ro-[0-9a-f-]*\|conflict-[0-9]*\|tmp\)/' || fail "outside the tree"
 	! find "$T" -maxdepth 1 -name '*evil*' -not -path "$T/evil" | grep . || fail "outside the cache"
 }
 

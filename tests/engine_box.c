@@ -43,6 +43,8 @@ static void spy_run(struct store *store, struct store_op *(*next)(void *), void 
 		s->inner->valid_ctx = store->valid_ctx;
 		if (!off)
 			store_do(s->inner, op);
+		if (op->kind == STORE_COPY)
+			s->node->copied = op->size;
 		if ((op->kind == STORE_GET || op->kind == STORE_HEAD) && !strstr(op->key, "/head"))
 			s->node->data_requests++;
 		if (op->kind == STORE_HEAD && strstr(op->key, ".applied"))

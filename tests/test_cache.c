@@ -198,6 +198,19 @@ static void a_probe_counts_for_its_endpoint_only(void **state)
 	assert_int_equal(cache_read_probe(x->cache, "st", "s3 http://b", &quirks), -ENOENT);
 }
 
+static void a_workspace_of_any_name_leaves_room_for_the_probe(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct cache_volume v;
+	unsigned quirks;
+
+	assert_int_equal(cache_volume_open(x->cache, "st", "probe", "vol", &v, &err), 0);
+	cache_volume_close(&v);
+	assert_int_equal(cache_write_probe(x->cache, "st", "s3 http://a", 0, &err), 0);
+	assert_int_equal(cache_read_probe(x->cache, "st", "s3 http://a", &quirks), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -212,6 +225,7 @@ int main(void)
 	    TEST(a_dirty_mark_that_can_not_be_read_still_counts),
 	    TEST(what_is_set_aside_is_never_overwritten),
 	    TEST(a_probe_counts_for_its_endpoint_only),
+	    TEST(a_workspace_of_any_name_leaves_room_for_the_probe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

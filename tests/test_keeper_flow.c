@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
 
@@ -127,6 +128,32 @@ static void wait_names_the_holder_and_leaves_nothing(void **state)
 	}
 	assert_int_equal(count_entries(x->b.run_dir), 0);
 	assert_int_equal(count_entries(x->a.run_dir), 1);
+	run_end(&first);
+}
+
+/* Each name has a lock of its own in the cache: that one is free proves nothing about the other's holder. */
+static void a_second_name_of_the_store_takes_no_lease_from_a_living_holder(void **state)
+{
+	struct nodes *x = *state;
+	struct run first, second;
+	struct box alias;
+	char text[4096] = "";
+	_cleanup_free_ char *config = NULL;
+	char *at;
+
+	must_create(&first, &x->a, "c1", RW);
+	alias = x->a;
+	snprintf(alias.config, sizeof(alias.config), "%s/alias.json", x->root);
+	assert_int_equal(read_file_at(AT_FDCWD, x->a.config, 4000, &config, NULL), 0);
+	at = strstr(config, "\"default\"");
+	assert_non_null(at);
+	snprintf(text, sizeof(text), "%.*s\"alias\"%s", (int)(at - config), config, at + strlen("\"default\""));
+	at = strrchr(text, '}');
+	strcpy(at, ",\"default_store\":\"alias\"}");
+	assert_int_equal(write_file_atomic_at(AT_FDCWD, alias.config, text, strlen(text), 0600, false), 0);
+	assert_false(run_create(&second, &alias, "c2", "\"dev.volrun.volume\":\"state /data wait=1s\""));
+	assert_non_null(strstr(second.output, "lease held by node-a (container c1"));
+	run_close(&second);
 	run_end(&first);
 }
 
@@ -289,6 +316,7 @@ int main(void)
 	    TEST(a_waiter_on_this_node_starts_within_a_second_of_the_release),
 	    TEST(a_waiter_on_another_node_polls),
 	    TEST(wait_names_the_holder_and_leaves_nothing),
+	    TEST(a_second_name_of_the_store_takes_no_lease_from_a_living_holder),
 	    TEST(ro_needs_an_existing_volume_and_is_read_only),
 	    TEST(the_keeper_is_out_of_everybodys_way),
 	    TEST(several_volumes_come_in_the_order_of_their_paths),

@@ -270,6 +270,45 @@ static void publishing_goes_on_from_the_store_where_the_tree_is_another(void **s
 	node_close(c);
 }
 
+/* S3 copies more than 5 GiB in parts alone, and only when it is told the size. */
+static void a_copy_within_the_store_names_its_size(void **state)
+{
+	struct node *a = node_open(*state, "a");
+
+	node_begin(a);
+	put_big(a, "large", (8u << 20) + 1, 1);
+	assert_int_equal(node_end(a), 0);
+	assert_int_equal(a->copied, (8u << 20) + 1);
+	node_close(a);
+}
+
+/* Without a listing nobody else reads the cache's copy; the volume must not be stuck on it. */
+static void a_broken_copy_of_the_applied_table_is_fetched_again(void **state)
+{
+	struct node *a = node_open(*state, "a");
+	struct stat st;
+	int fd, r = 0;
+
+	a->config.foreign_ignore = true;
+	node_begin(a);
+	first_tree(a);
+	assert_int_equal(node_end(a), 0);
+	fd = openat(a->v.cache.dir_fd, "applied", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(ftruncate(fd, st.st_size - 4), 0);
+	close(fd);
+	node_begin(a);
+	put_file(a, "new", "text", 0644, 1);
+	for (int i = 0; i < 2; i++) {
+		uint64_t applied = 0;
+
+		r = commit_run(&a->v, a->lease, &a->report, &applied, &a->err);
+	}
+	assert_int_equal(r, 0);
+	assert_plain(*state, "new", "text");
+	node_close(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +321,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_another_tool_wrote_during_the_run_is_not_overwritten, box_setup,
 					    box_teardown),
 	    cmocka_unit_test_setup_teardown(publishing_goes_on_from_the_store_where_the_tree_is_another, box_setup,
+					    box_teardown),
+	    cmocka_unit_test_setup_teardown(a_copy_within_the_store_names_its_size, box_setup, box_teardown),
+	    cmocka_unit_test_setup_teardown(a_broken_copy_of_the_applied_table_is_fetched_again, box_setup,
 					    box_teardown),
 	};
 

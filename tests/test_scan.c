@@ -4,12 +4,15 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/scan.h"
+#include "hooks/engine/tree.h"
 
 static int scan(struct node *n, const struct manifest *base, struct manifest *ret)
 {
@@ -183,6 +186,44 @@ static void a_broken_index_is_none(void **state)
 	node_close(a);
 }
 
+/* Opening alone does something to a device: a watchdog's starts it. */
+static void what_is_no_file_is_not_even_opened(void **state)
+{
+	struct node *a = node_open(*state, "a");
+	_cleanup_close_ int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char path[FD_PATH_MAX + 16], events[256], dir[FD_PATH_MAX];
+	struct stat st;
+	int root;
+
+	node_begin(a);
+	root = node_root(a);
+	assert_int_equal(mkfifoat(root, "fifo", 0644), 0);
+	snprintf(path, sizeof(path), "%s/fifo", fd_path(root, dir));
+	assert_true(inotify_add_watch(watch, path, IN_OPEN) >= 0);
+	assert_int_equal(tree_open_file(root, "fifo", &st), -ESTALE);
+	assert_int_equal(read(watch, events, sizeof(events)), -1);
+	close(root);
+	node_close(a);
+}
+
+static void a_link_takes_the_place_of_a_directory(void **state)
+{
+	struct node *a = node_open(*state, "a");
+	struct entry link = {.path = "d", .target = "elsewhere", .type = ENTRY_SYMLINK, .mode = 0777};
+	struct tree t;
+	struct stat st;
+
+	link.uid = geteuid();
+	link.gid = getegid();
+	assert_int_equal(tree_begin(&t, &a->v, "rw", "rw-", &a->err), 0);
+	assert_int_equal(tree_mkdir(&t, "d"), 0);
+	assert_int_equal(tree_symlink(&t, &link), 0);
+	assert_int_equal(tree_stat(&t, "d", &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	tree_end(&t);
+	node_close(a);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
@@ -194,6 +235,8 @@ int main(void)
 	    TEST(a_tree_as_deep_as_paths_go_is_scanned_and_a_deeper_one_refused),
 	    TEST(a_broken_index_is_none),
 	    TEST(another_mount_is_not_entered),
+	    TEST(what_is_no_file_is_not_even_opened),
+	    TEST(a_link_takes_the_place_of_a_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

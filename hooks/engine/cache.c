@@ -318,7 +318,7 @@ int cache_read_probe(int cache_fd, const char *store, const char *fingerprint, u
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_free_ char *text = NULL;
-	const char *path = arena_printf(&a, "%s/probe", store);
+	const char *path = arena_printf(&a, "%s/.probe", store);
 	struct error ignored = ERROR_INIT;
 	struct probe_file p;
 	size_t len;
@@ -335,7 +335,7 @@ int cache_write_probe(int cache_fd, const char *store, const char *fingerprint, 
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
-	const char *path = arena_printf(&a, "%s/probe", store);
+	const char *path = arena_printf(&a, "%s/.probe", store);
 	struct probe_file p = {.fingerprint = fingerprint, .quirks = quirks};
 	int r;
 

@@ -8,7 +8,7 @@
  *         lock       flock'ed by the keeper from before acquire until after release
  *         lock-ro    flock'ed while a tree for readers is made or removed
  *         rw/        the tree that is bind-mounted read-write
- *         ro-<seq>/  trees for readers
+ *         ro-<seq>-<record>/  trees for readers; the record's sha256, its first 16 digits
  *         index      what the tree looked like when it was clean (engine/index.h)
  *         dirty      fsynced before a container may write; holds epoch and seq it began with
  *         clean      after syncfs: commit seq, record sha256, boot id
@@ -16,7 +16,7 @@
  *         conflict-<epoch>/  what was set aside
  *         keeper     JSON: pid, container; while a keeper holds the lease; for people
  *         last-error one line: why the last run was not committed; for people
- *     <cache>/<store>/probe            what store_probe found, and of which endpoint
+ *     <cache>/<store>/.probe           what store_probe found, and of which endpoint
  */
 #ifndef VOLRUN_HOOKS_CACHE_H
 #define VOLRUN_HOOKS_CACHE_H

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "hooks/engine/keeper_name.h"
 #include "hooks/engine/register.h"
 
 /* A holder of this node but another boot is dead, unless the node's id was copied: its tag must stand this long. */
@@ -224,9 +225,9 @@ static int64_t patience_ns(const struct head *h, const struct lease_identity *id
 		return 0;
 	if (strcmp(h->holder.node, id->node) != 0)
 		return expiry;
-	/* The caller has the node's lock of this volume: the holder's keeper is dead. */
+	/* The caller has the node's lock of this volume: the holder is dead, or reached the store by another name. */
 	if (strcmp(h->holder.boot_id, id->boot_id) == 0)
-		return 0;
+		return keeper_alive(h->holder.keeper) ? expiry : 0;
 	return expiry < OTHER_BOOT_NS ? expiry : OTHER_BOOT_NS;
 }
 

@@ -37,7 +37,8 @@ struct lease;
  * wait for release or expiry (tag unchanged for 1.25 x its own ttl), then
  * epoch+1. deadline_ns is CLOCK_BOOTTIME (INT64_MAX: none); cancel_fd as in
  * cache_lock. The caller holds the cache's lock of the volume, so a holder with
- * this node's id and this boot id is a dead keeper of ours: taken at once.
+ * this node's id and this boot id is a dead keeper of ours, unless its process
+ * lives (it knows the store by another name): taken at once.
  * Errors: -ETIMEDOUT "lease held by NODE (container ID, since TIME), waited 2s";
  * the store's ("object store unreachable", ...). *ret is freed by lease_free.
  */

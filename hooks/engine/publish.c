@@ -178,6 +178,7 @@ static void set_write(struct publish *p, struct job *j)
 	if (j->op.kind == STORE_COPY) {
 		set_object_key(p, i, j->source);
 		j->op.source = j->source;
+		j->op.size = i->e->size;
 		return;
 	}
 	hex_encode(i->sha256, SHA256_LEN, j->sha256);

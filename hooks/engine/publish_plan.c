@@ -124,19 +124,25 @@ struct walk {
 	struct applied_entry a;
 };
 
+/* The copy in the cache may be broken: the next try takes the store's. */
+static int broken_table(struct publish_plan *p, int r)
+{
+	applied_forget(p->x->v);
+	return p->x->failed = r;
+}
+
 static int walk_next(struct publish_plan *p, struct walk *w)
 {
 	int r = w->has_table ? applied_next(&w->table, &w->a, p->x->err) : 0;
 
 	w->has_entry = r > 0;
-	if (r < 0)
-		p->x->failed = r;
-	return r < 0 ? r : 0;
+	return r < 0 ? broken_table(p, r) : 0;
 }
 
 static int walk_begin(struct publish_plan *p, struct walk *w)
 {
 	struct stream_in in;
+	int r;
 
 	*w = (struct walk){.table = {.in = {.fd = -1}}};
 	if (p->applied_fd < 0)
@@ -145,9 +151,11 @@ static int walk_begin(struct publish_plan *p, struct walk *w)
 		no_memory(p);
 		return p->x->failed;
 	}
-	p->x->failed = applied_open(&w->table, in, p->x->err);
-	w->has_table = p->x->failed == 0;
-	return w->has_table ? walk_next(p, w) : p->x->failed;
+	r = applied_open(&w->table, in, p->x->err);
+	if (r < 0)
+		return broken_table(p, r);
+	w->has_table = true;
+	return walk_next(p, w);
 }
 
 static int fill(struct publish_plan *p)

@@ -20,6 +20,8 @@
 #include "hooks/engine/scan.h"
 
 #define ROOT_MODE 0755
+/* What a tree for readers is called until it is complete. */
+#define BUILDING "new-ro-"
 /* Another tool changed a file between the listing and the reading: look again. */
 #define ATTEMPTS 3
 
@@ -113,14 +115,22 @@ static const char *record_name(const struct head_commit *commit)
 }
 
 /* Does the clean mark say that the tree is this commit's, since this boot? */
-static bool is_warm(const struct volume *v, const struct head_commit *commit)
+static bool is_warm(const struct cache_mark *clean, const struct head_commit *commit)
 {
 	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
-	struct cache_mark clean;
 
-	return cache_read_clean(&v->cache, &clean) == 0 && clean.seq == commit->seq &&
-	       !strcmp(clean.record_sha256, record_name(commit)) && cache_boot_id(boot_id) == 0 &&
-	       !strcmp(clean.boot_id, boot_id);
+	return clean->seq == commit->seq && !strcmp(clean->record_sha256, record_name(commit)) &&
+	       cache_boot_id(boot_id) == 0 && !strcmp(clean->boot_id, boot_id);
+}
+
+static bool load_index(const struct volume *v, const struct cache_mark *clean, struct manifest *ret)
+{
+	if (index_load(v, ret) < 0)
+		return false;
+	if (strcmp(ret->record_sha256, clean->record_sha256) == 0)
+		return true;
+	manifest_free(ret);
+	return false;
 }
 
 /* A restore in progress. */
@@ -191,7 +201,8 @@ static int restore_cold(struct restore *r)
 static int restore_steps(struct restore *r)
 {
 	struct volume *v = r->x.v;
-	bool look = !v->config || !v->config->foreign_ignore;
+	bool look = !v->config || !v->config->foreign_ignore, marked;
+	struct cache_mark clean;
 	int rc;
 
 	rc = plain_init(&r->plain, v, r->x.err);
@@ -199,9 +210,14 @@ static int restore_steps(struct restore *r)
 		rc = tree_begin(&r->tree, v, "rw", "rw-", r->x.err);
 	if (rc < 0)
 		return rc;
-	r->warm = is_warm(v, &r->head->commit);
-	if (!r->warm || look)
-		r->has_index = index_load(v, &r->index) == 0;
+	/* What the mark tells is of a tree that somebody has removed. */
+	if (r->tree.made)
+		unlinkat(v->cache.dir_fd, "clean", 0);
+	marked = cache_read_clean(&v->cache, &clean) == 0;
+	r->warm = marked && is_warm(&clean, &r->head->commit);
+	/* An index that no mark vouches for may be on the disk without the bytes that it tells of. */
+	if (marked && (!r->warm || look))
+		r->has_index = load_index(v, &clean, &r->index);
 	if (look && applied_load(&r->x, r->head->applied_seq, &r->applied) < 0)
 		return r->x.failed;
 	if (look && foreign_look(&r->x, &r->plain, r->head, &r->applied, r->warm && r->has_index ? &r->index : NULL,
@@ -258,6 +274,21 @@ int restore_run(struct volume *v, const struct head *head, bool (*still_valid)(v
 	return r;
 }
 
+/* What a killed reader left; only one at a time makes a tree (lock-ro). */
+static void remove_half_made(const struct volume *v)
+{
+	_cleanup_close_ int fd = openat(v->cache.dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	TAKE_FD(fd);
+	while ((e = readdir(d)))
+		if (strncmp(e->d_name, BUILDING, strlen(BUILDING)) == 0)
+			remove_tree_at(v->cache.dir_fd, e->d_name);
+}
+
 /* Fills a new directory of the cache with the commit. */
 static int make_read_only(struct restore *s, const char *building)
 {
@@ -266,7 +297,7 @@ static int make_read_only(struct restore *s, const char *building)
 
 	r = plain_init(&s->plain, s->x.v, s->x.err);
 	if (r == 0)
-		r = tree_begin(&s->tree, s->x.v, building, building, s->x.err);
+		r = tree_begin(&s->tree, s->x.v, building, BUILDING, s->x.err);
 	if (r == 0)
 		r = load_manifest(&s->x, &s->head->commit, &want);
 	if (r == 0) {
@@ -284,7 +315,8 @@ int restore_read_only(struct volume *v, const struct head *head, struct arena *a
 	struct restore s = {.x = {v, NULL, NULL, report, err, 0}, .head = head};
 	char building[64], suffix[17];
 	unsigned char random[8];
-	const char *name = arena_printf(a, "ro-%" PRIu64, head->commit.seq);
+	/* The number alone could be a commit of an earlier volume of this name. */
+	const char *name = arena_printf(a, "ro-%" PRIu64 "-%.16s", head->commit.seq, record_name(&head->commit));
 	struct stat st;
 	int r;
 
@@ -295,9 +327,10 @@ int restore_read_only(struct volume *v, const struct head *head, struct arena *a
 		*ret_name = name;
 		return 0;
 	}
+	remove_half_made(v);
 	random_bytes(random, sizeof(random));
 	hex_encode(random, sizeof(random), suffix);
-	snprintf(building, sizeof(building), "new-%s-%s", name, suffix);
+	snprintf(building, sizeof(building), BUILDING "%s", suffix);
 	s.tree.root_fd = s.tree.tmp_fd = s.tree.parent_fd = -1;
 	r = make_read_only(&s, building);
 	restore_end(&s);

@@ -38,8 +38,8 @@ int restore_run(struct volume *v, const struct head *head, bool (*still_valid)(v
 		struct transfer_report *report, struct error *err);
 
 /*
- * For ro: a tree ro-<seq> of the register's commit, made of the truth and
- * complete; an existing one is used as it is. *ret_name (arena): "ro-7".
+ * For ro: a tree ro-<seq>-<record> of the register's commit, made of the truth and
+ * complete; an existing one is used as it is. The caller has lock-ro. *ret_name (arena): "ro-7-0f3a...".
  */
 int restore_read_only(struct volume *v, const struct head *head, struct arena *a, const char **ret_name,
 		      struct transfer_report *report, struct error *err);

@@ -65,13 +65,20 @@ int tree_open(int root_fd, const char *path, int flags)
 
 int tree_open_file(int root_fd, const char *path, struct stat *ret_st)
 {
-	_cleanup_close_ int fd = tree_open(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	/* First what it is: opening alone does something to a device. */
+	_cleanup_close_ int place = tree_open(root_fd, path, O_PATH | O_NOFOLLOW);
+	char name[FD_PATH_MAX];
+	int fd;
 
-	if (fd < 0)
-		return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR || fd == -ENXIO ? -ESTALE : fd;
-	if (fstat(fd, ret_st) < 0)
+	if (place < 0)
+		return place == -ENOENT || place == -ELOOP || place == -ENOTDIR ? -ESTALE : place;
+	if (fstat(place, ret_st) < 0)
 		return -errno;
-	return S_ISREG(ret_st->st_mode) ? TAKE_FD(fd) : -ESTALE;
+	if (!S_ISREG(ret_st->st_mode))
+		return -ESTALE;
+	/* The magic link leads to this very file, whatever has its name now. */
+	fd = open(fd_path(place, name), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /* What a killed process left. */
@@ -90,18 +97,21 @@ static void sweep(const struct tree *t)
 			unlinkat(t->tmp_fd, e->d_name, 0);
 }
 
-static int open_directory(int dir_fd, const char *name)
+static int open_directory(int dir_fd, const char *name, bool *ret_made)
 {
-	if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST)
+	*ret_made = mkdirat(dir_fd, name, 0700) == 0;
+	if (!*ret_made && errno != EEXIST)
 		return -errno;
 	return open_beneath(dir_fd, name, O_RDONLY | O_DIRECTORY);
 }
 
 int tree_begin(struct tree *t, const struct volume *v, const char *name, const char *tmp_prefix, struct error *err)
 {
+	bool made_tmp;
+
 	*t = (struct tree){.tmp_prefix = tmp_prefix, .parent_fd = -1};
-	t->root_fd = open_directory(v->cache.dir_fd, name);
-	t->tmp_fd = t->root_fd < 0 ? -1 : open_directory(v->cache.dir_fd, "tmp");
+	t->root_fd = open_directory(v->cache.dir_fd, name, &t->made);
+	t->tmp_fd = t->root_fd < 0 ? -1 : open_directory(v->cache.dir_fd, "tmp", &made_tmp);
 	if (t->tmp_fd < 0) {
 		int code = t->root_fd < 0 ? t->root_fd : t->tmp_fd;
 
@@ -122,7 +132,8 @@ void tree_end(struct tree *t)
 
 int tree_tmpfile(const struct volume *v)
 {
-	_cleanup_close_ int dir = open_directory(v->cache.dir_fd, "tmp");
+	bool made;
+	_cleanup_close_ int dir = open_directory(v->cache.dir_fd, "tmp", &made);
 	int fd;
 
 	if (dir < 0)
@@ -220,13 +231,14 @@ int tree_symlink(struct tree *t, const struct entry *e)
 {
 	struct timespec times[2];
 	const char *name;
-	int fd = parent(t, e->path, &name), r;
+	int fd, r = tree_remove(t, e->path);
 
-	if (fd < 0)
-		return fd;
-	r = tree_remove(t, e->path);
 	if (r < 0)
 		return r;
+	/* Not before: removing a directory may close the one that is kept open. */
+	fd = parent(t, e->path, &name);
+	if (fd < 0)
+		return fd;
 	if (symlinkat(e->target, fd, name) < 0)
 		return -errno;
 	r = chown_result(fchownat(fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW));

@@ -26,6 +26,7 @@ struct tree {
 	int root_fd, tmp_fd;
 	const char *tmp_prefix; /* of names in tmp/ */
 	unsigned n_tmp;
+	bool made; /* by tree_begin: it was not there */
 	/* The directory that was used last. */
 	int parent_fd;
 	char parent[MANIFEST_PATH_MAX + 1];
