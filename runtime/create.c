@@ -37,6 +37,7 @@ struct create {
 	struct container_state state;
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
+	bool released; /* HS_GO was said */
 	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master;
 };
 
@@ -171,6 +172,7 @@ static void run_init(struct create *c, int sock)
 	    .arena = c->arena,
 	    .sock = sock,
 	    .start_sock = c->start_sock,
+	    .start_at_once = c->request->start,
 	    .parent_hooks = h->n_prestart + h->n_create_runtime > 0,
 	    .new_keyring = c->state.new_keyring,
 	};
@@ -278,19 +280,6 @@ static int tell(struct create *c, enum handshake_type type, int value, const cha
 	return r < 0 ? r : init_gone(c, err);
 }
 
-static int release_init(struct create *c, struct error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < c->n_volumes && r == 0; i++)
-		r = tell(c, HS_VOLUME, 0, c->volumes[i].destination, c->volumes[i].tree_fd, err);
-	if (r < 0)
-		return r;
-	while (c->n_volumes)
-		close(c->volumes[--c->n_volumes].tree_fd);
-	return tell(c, HS_GO, c->state.pid, NULL, -1, err);
-}
-
 /* Sources that init could not reach or clone itself. */
 static int send_trees(struct create *c, struct error *err)
 {
@@ -306,6 +295,38 @@ static int send_trees(struct create *c, struct error *err)
 			return r;
 	}
 	return 0;
+}
+
+static int release_init(struct create *c, struct error *err)
+{
+	int r = 0;
+
+	if (c->released)
+		return 0;
+	for (size_t i = 0; i < c->n_volumes && r == 0; i++)
+		r = tell(c, HS_VOLUME, 0, c->volumes[i].destination, c->volumes[i].tree_fd, err);
+	if (r == 0)
+		r = send_trees(c, err);
+	if (r < 0)
+		return r;
+	while (c->n_volumes)
+		close(c->volumes[--c->n_volumes].tree_fd);
+	c->released = true;
+	return tell(c, HS_GO, c->state.pid, NULL, -1, err);
+}
+
+/*
+ * Most containers have nothing that init must wait for before it makes its mounts: it finds the
+ * message in its place and never sleeps. What the other steps do to it is done before it is started.
+ */
+static int release_at_once(struct create *c, struct error *err)
+{
+	bool mapped = spec_find_namespace(&c->spec, SPEC_NS_USER);
+	bool in_cgroup = !c->state.cgroup_path || c->cgroup.dir_fd >= 0;
+
+	if (mapped || !in_cgroup || c->state.has_volumes || c->spec.hooks->n_create_container > 0)
+		return 0;
+	return release_init(c, err);
 }
 
 /* While init makes its mounts. */
@@ -353,9 +374,10 @@ static int receive_console(struct create *c, struct error *err)
 	return 0;
 }
 
+/* `run` need not know: it says HS_START, and init goes on when it gets there. */
 static int wait_ready(struct create *c, struct error *err)
 {
-	return expect(c, HS_READY, err);
+	return c->request->start ? 0 : expect(c, HS_READY, err);
 }
 
 static int write_pid(struct create *c, struct error *err)
@@ -420,10 +442,10 @@ static const struct step steps[] = {
     {plan_cgroup, NULL},
     {save_plan, NULL},
     {make_cgroup, undo_cgroup},
-    {clone_init, undo_clone}, /* init waits for HS_GO */
-    {prepare_init, NULL},     /* id maps, cgroup, limits; the state has its pid */
+    {clone_init, undo_clone},
+    {release_at_once, NULL}, /* HS_GO, if there is nothing to wait for */
+    {prepare_init, NULL},    /* id maps, cgroup, limits; the state has its pid */
     {fetch_volumes, undo_volumes},
-    {send_trees, NULL},
     {release_init, NULL}, /* HS_GO: init makes its mounts */
     {limit_cgroup, NULL},
     {run_hooks, NULL}, /* prestart, createRuntime */

@@ -11,9 +11,10 @@
  *                                <-  HS_ROOTFS     mounts are made (only when the parent has hooks to run)
  *     HS_HOOKS_DONE              ->
  *                                <-  HS_CONSOLE    the pty's master (only with a terminal)
- *                                <-  HS_READY      all is done but the last steps
+ *                                <-  HS_READY      all is done but the last steps (create only)
  *     HS_CREATED                 ->  wait on the start socket
- *     or HS_START                ->  go on at once (run); also sent by `start` over the start socket
+ *     or HS_START                ->  go on (run: said as soon as nothing is left to do); also sent by `start`
+ *                                    over the start socket
  *                                <-  HS_ERROR      at any time; init ends after it
  *     end of stream              <-  execve
  */

@@ -217,7 +217,7 @@ static int accept_start(struct init *in, struct error *err)
 static int wait_start(struct init *in, struct error *err)
 {
 	struct handshake_message m;
-	int fd, r = handshake_send(in->sock, HS_READY, 0, NULL, -1, err);
+	int fd, r = in->start_at_once ? 0 : handshake_send(in->sock, HS_READY, 0, NULL, -1, err);
 
 	if (r == 0)
 		r = handshake_recv(in->sock, &m, &fd, err);

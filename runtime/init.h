@@ -26,6 +26,7 @@ struct init {
 	int start_sock;	   /* listening once the creator has said HS_CREATED */
 	bool parent_hooks; /* the creator has hooks to run between mounts and pivot_root */
 	bool new_keyring;
+	bool start_at_once; /* run: nobody waits for HS_READY */
 	/* Made here. */
 	int report; /* where an error goes: sock, then the connection of `start` */
 	int master; /* of the terminal, until it is handed over */
