@@ -128,8 +128,6 @@ static int save_plan(struct create *c, struct error *err)
 	r = create_rootfs_path(c->state.bundle, c->spec.root->path, c->arena, &s->rootfs, err);
 	if (r == 0 && s->has_volumes && config && *config)
 		r = create_absolute_path(config, c->arena, &s->volume_config, err);
-	if (r == 0)
-		r = create_copy_config(s->bundle, c->dir_fd, err);
 	return r == 0 ? state_save(c->dir_fd, s, err) : r;
 }
 
@@ -218,6 +216,8 @@ static int prepare_init(struct create *c, struct error *err)
 		r = limits_apply(pid, c->spec.process, c->notes, err);
 	if (r == 0 && process_start_time(pid, &c->state.pid_start, NULL) < 0)
 		r = error_set(err, ESRCH, "the container's init ended early");
+	if (r == 0)
+		r = create_copy_config(c->state.bundle, c->dir_fd, err);
 	return r == 0 ? state_save(c->dir_fd, &c->state, err) : r;
 }
 
@@ -444,7 +444,7 @@ static const struct step steps[] = {
     {make_cgroup, undo_cgroup},
     {clone_init, undo_clone},
     {release_at_once, NULL}, /* HS_GO, if there is nothing to wait for */
-    {prepare_init, NULL},    /* id maps, cgroup, limits; the state has its pid */
+    {prepare_init, NULL},    /* id maps, cgroup, limits; the state has its pid, and the config its copy */
     {fetch_volumes, undo_volumes},
     {release_init, NULL}, /* HS_GO: init makes its mounts */
     {limit_cgroup, NULL},
