@@ -41,6 +41,18 @@ int spec_load(const char *bundle, struct arena *arena, struct spec *ret, struct 
 	return r;
 }
 
+int spec_load_file(const char *path, struct arena *arena, struct spec *ret, struct error *err)
+{
+	struct spec spec;
+	int r = json_parse_file(AT_FDCWD, path, path, &spec_table, arena, &spec, err);
+
+	if (r == 0)
+		r = finish(&spec, path, arena, err);
+	if (r == 0)
+		*ret = spec;
+	return r;
+}
+
 int spec_parse(const char *text, size_t len, const char *source, struct arena *arena, struct spec *ret,
 	       struct error *err)
 {

@@ -327,6 +327,8 @@ extern const struct json_table spec_table, spec_process_table, spec_resources_ta
  */
 int spec_load(const char *bundle, struct arena *arena, struct spec *ret, struct error *err);
 
+/* The same from a file of any name. */
+int spec_load_file(const char *path, struct arena *arena, struct spec *ret, struct error *err);
 /* The same from text; source names it in messages. */
 int spec_parse(const char *text, size_t len, const char *source, struct arena *arena, struct spec *ret,
 	       struct error *err);

@@ -13,12 +13,15 @@
 #include "runtime/oci_hooks.h"
 
 struct options {
-	const char *bundle, *console_socket, *pid_file, *pidfd_socket, *preserve_fds;
+	const char *bundle, *config, *console_socket, *pid_file, *pidfd_socket, *preserve_fds;
 	bool no_pivot, no_new_keyring, detach, keep;
 };
 
 #define CREATE_OPTIONS                                                                                                 \
 	{"bundle", 'b', ARG_STR, offsetof(struct options, bundle), "DIR", "the bundle's directory (.)"},               \
+	    {"config", 'f',                                                                                            \
+	     ARG_STR,  offsetof(struct options, config),                                                               \
+	     "FILE",   "this file instead of the bundle's config.json"},                                               \
 	    {"console-socket", 0,                                                                                      \
 	     ARG_STR,	       offsetof(struct options, console_socket),                                               \
 	     "PATH",	       "unix socket that receives the terminal"},                                              \
@@ -60,6 +63,7 @@ static int make_request(const struct globals *g, const struct options *o, const 
 	    .globals = g,
 	    .id = id,
 	    .bundle = o->bundle ? o->bundle : ".",
+	    .config = o->config,
 	    .console_socket = o->console_socket,
 	    .pid_file = o->pid_file,
 	    .pidfd_socket = o->pidfd_socket,

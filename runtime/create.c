@@ -48,7 +48,8 @@ static int load_spec(struct create *c, struct error *err)
 	int r = create_bundle_path(c->request->bundle, c->arena, &c->state.bundle, err);
 
 	if (r == 0)
-		r = spec_load(c->state.bundle, c->arena, &c->spec, err);
+		r = c->request->config ? spec_load_file(c->request->config, c->arena, &c->spec, err)
+				       : spec_load(c->state.bundle, c->arena, &c->spec, err);
 	if (r == 0)
 		r = create_check(&c->spec, c->request, err);
 	return r;
@@ -217,7 +218,7 @@ static int prepare_init(struct create *c, struct error *err)
 	if (r == 0 && process_start_time(pid, &c->state.pid_start, NULL) < 0)
 		r = error_set(err, ESRCH, "the container's init ended early");
 	if (r == 0)
-		r = create_copy_config(c->state.bundle, c->dir_fd, err);
+		r = create_copy_config(c->state.bundle, c->request->config, c->dir_fd, err);
 	return r == 0 ? state_save(c->dir_fd, &c->state, err) : r;
 }
 

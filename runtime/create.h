@@ -19,6 +19,7 @@ struct create_request {
 	const struct globals *globals;
 	const char *id;
 	const char *bundle;				      /* directory with config.json */
+	const char *config;				      /* another file in its stead; NULL: none */
 	const char *console_socket, *pid_file, *pidfd_socket; /* NULL: none */
 	unsigned preserve_fds;
 	bool no_pivot, no_new_keyring;

@@ -100,10 +100,12 @@ int create_absolute_path(const char *path, struct arena *arena, const char **ret
 	return *ret ? 0 : error_set(err, ENOMEM, "out of memory");
 }
 
-int create_copy_config(const char *bundle, int dir_fd, struct error *err)
+int create_copy_config(const char *bundle, const char *config, int dir_fd, struct error *err)
 {
 	_cleanup_close_ int bundle_fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int from = bundle_fd < 0 ? -1 : openat(bundle_fd, "config.json", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int from = config	   ? open(config, O_RDONLY | O_CLOEXEC)
+				   : bundle_fd < 0 ? -1
+						   : openat(bundle_fd, "config.json", O_RDONLY | O_CLOEXEC);
 	_cleanup_close_ int to = openat(dir_fd, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	ssize_t n = 1;
 

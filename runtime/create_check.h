@@ -15,6 +15,6 @@ int create_rootfs_path(const char *bundle, const char *path, struct arena *arena
 /* Against the working directory. */
 int create_absolute_path(const char *path, struct arena *arena, const char **ret, struct error *err);
 /* Copies <bundle>/config.json into the container's directory. */
-int create_copy_config(const char *bundle, int dir_fd, struct error *err);
+int create_copy_config(const char *bundle, const char *config, int dir_fd, struct error *err);
 
 #endif
