@@ -79,7 +79,8 @@ static int check_unified(const struct spec_resources *r, struct error *err)
 
 		if (strchr(key, '/') || !strchr(key, '.') || key[0] == '.')
 			return error_set(err, EINVAL,
-					 "$.linux.resources.unified: \"%s\" is no name of a cgroup file (memory.max)",
+					 "$.linux.resources.unified: the specified key has not the form "
+					 "CONTROLLER.VALUE `%s`",
 					 key);
 	}
 	return 0;

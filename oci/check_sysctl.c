@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which sysctls a container may set: only what a namespace of its own holds,
- * else the container would change the host. The list is runc's.
+ * else the container would change the host. The list is runc's and crun's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -43,7 +43,12 @@ static bool has_prefix(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-static int check_key(const struct spec *spec, const char *key, struct error *err)
+static bool conflicts(const char *key, const char *value, const char *name, const char *field)
+{
+	return strcmp(key, name) == 0 && field && *field && strcmp(value, field) != 0;
+}
+
+static int check_key(const struct spec *spec, const char *key, const char *value, struct error *err)
 {
 	static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb",	     "kernel.msgmni",
 					  "kernel.sem",	   "kernel.shmall",	     "kernel.shmmax",
@@ -52,15 +57,16 @@ static int check_key(const struct spec *spec, const char *key, struct error *err
 		const char *prefix;
 		enum spec_ns ns;
 	} rules[] = {
-	    {"fs.mqueue.", SPEC_NS_IPC},
-	    {"net.", SPEC_NS_NETWORK},
-	    {"user.", SPEC_NS_USER},
-	    {"kernel.domainname", SPEC_NS_UTS},
+	    {"fs.mqueue.", SPEC_NS_IPC},      {"net.", SPEC_NS_NETWORK},	  {"user.", SPEC_NS_USER},
+	    {"kernel.hostname", SPEC_NS_UTS}, {"kernel.domainname", SPEC_NS_UTS},
 	};
 	int ns = check_one_of(key, ipc) ? (int)SPEC_NS_IPC : -1;
 
-	if (strcmp(key, "kernel.hostname") == 0)
-		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is set by $.hostname", key);
+	/* Two different values for one thing. */
+	if (conflicts(key, value, "kernel.hostname", spec->hostname) ||
+	    conflicts(key, value, "kernel.domainname", spec->domainname))
+		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is not what $.%s says", key,
+				 strchr(key, '.') + 1);
 	for (size_t i = 0; ns < 0 && i < ARRAY_SIZE(rules); i++) {
 		const char *p = rules[i].prefix;
 
@@ -88,7 +94,7 @@ int check_sysctl(const struct spec *spec, struct error *err)
 		to_dots(key, dots);
 		if (!names_a_file(dots))
 			return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is no name of a setting", key);
-		r = check_key(spec, dots, err);
+		r = check_key(spec, dots, spec->linux_->sysctl[i].value, err);
 		if (r < 0)
 			return r;
 	}

@@ -74,6 +74,8 @@ int oci_id_check(const char *id, struct error *err)
 		return error_set(err, EINVAL, "invalid container id \"%s\": starts with a dot", id);
 	if (strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-") != len)
 		return error_set(err, EINVAL,
-				 "invalid container id \"%s\": only letters, digits and _ + . - are allowed", id);
+				 "invalid character in the container ID \"%s\": only letters, digits and _ + . - are "
+				 "allowed",
+				 id);
 	return 0;
 }

@@ -26,11 +26,15 @@ static int write_failed(const struct cgroup *cg, const struct cgroup_write *w, i
 	const struct cgroup_hierarchy *h = hierarchy_for(cg, w->controller);
 
 	if (!h)
-		return error_set(err, EINVAL, "%s asked but the %s controller is not mounted in " CGROUP_ROOT,
-				 w->resource, w->controller);
+		return error_set(
+		    err, EINVAL,
+		    "%s: the requested cgroup controller `%s` is not available (not mounted in " CGROUP_ROOT ")",
+		    w->resource, w->controller);
 	if (r == -ENOENT)
-		return error_set(err, EINVAL, "%s asked but the %s controller is not available in %s%s (no file %s)",
-				 w->resource, w->controller, h->mount, cg->path, w->file);
+		return error_set(err, EINVAL,
+				 "%s: the requested cgroup controller `%s` is not available (controller `%s` is not "
+				 "available under %s%s: %s: No such file or directory)",
+				 w->resource, w->controller, w->controller, h->mount, cg->path, w->file);
 	return error_errno(err, r, "%s: cannot write \"%s\" to %s%s/%s", w->resource, w->value, h->mount, cg->path,
 			   w->file);
 }

@@ -374,8 +374,7 @@ static int unified_check(const char *key, struct error *err)
 	if (strchr(key, '/'))
 		return error_set(err, EINVAL, "unified: \"%s\": must be a file's name, without a slash", key);
 	if (!dot || dot == key)
-		return error_set(err, EINVAL,
-				 "unified: \"%s\": must begin with a controller and a dot, such as memory.max", key);
+		return error_set(err, EINVAL, "unified: the specified key has not the form CONTROLLER.VALUE `%s`", key);
 	if (unified_is_control(key))
 		return error_set(err, EINVAL, "unified: \"%s\" is no limit", key);
 	return 0;

@@ -93,6 +93,37 @@ static int join_lists(const char **a, size_t n_a, const struct arg_list *b, stru
 	return 0;
 }
 
+static bool same_variable(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "=");
+
+	return strncmp(a, b, n) == 0 && (b[n] == '=' || b[n] == '\0');
+}
+
+/* The later one of a name counts, and the earlier one goes: programs read the first. */
+static int merge_env(const struct spec_process *base, const struct arg_list *more, struct arena *arena,
+		     struct spec_process *ret, struct error *err)
+{
+	const char **all;
+	size_t n_all, n = 0;
+	int r = join_lists(base->env, base->n_env, more, arena, &all, &n_all, err);
+
+	for (size_t i = 0; r == 0 && i < n_all; i++) {
+		bool again = false;
+
+		for (size_t k = i < base->n_env ? base->n_env : i + 1; k < n_all && !again; k++)
+			again = same_variable(all[k], all[i]);
+		if (!again)
+			all[n++] = all[i];
+	}
+	if (r < 0)
+		return r;
+	all[n] = NULL;
+	ret->env = all;
+	ret->n_env = n;
+	return 0;
+}
+
 static int add_caps(const struct arg_list *caps, struct spec_process *p, struct arena *arena, struct error *err)
 {
 	struct spec_caps *c = arena_alloc(arena, sizeof(*c));
@@ -140,7 +171,7 @@ static int process_from_flags(const struct options *o, const struct arg_list *ar
 	if (r == 0)
 		r = parse_gids(&o->gids, &ret->user, arena, err);
 	if (r == 0)
-		r = join_lists(base->env, base->n_env, &o->env, arena, &ret->env, &ret->n_env, err);
+		r = merge_env(base, &o->env, arena, ret, err);
 	return r == 0 ? add_caps(&o->caps, ret, arena, err) : r;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -21,6 +22,10 @@ static int run_state(const struct globals *g, int argc, char **argv, struct erro
 	r = container_open(g->root, args.items[0], &arena, &c, err);
 	if (r < 0)
 		return r;
+	/* Callers know but four states (podman fails with "unrecognized status"); runc, too, tells of it when it is
+	 * made. */
+	if (c.status == OCI_CREATING)
+		return error_set(err, ENOENT, "container does not exist: its creation is not finished");
 	state = container_oci_state(&c.state, (enum oci_status)c.status);
 	json_write(&text, &oci_state_table, &state, 2);
 	puts(strbuf_str(&text));

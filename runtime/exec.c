@@ -89,7 +89,7 @@ static int prepare(struct exec *e, struct error *err)
 	if (r < 0 || !s->cgroup_path)
 		return r;
 	if (sub && path_has_dotdot(sub))
-		return error_set(err, EINVAL, "--cgroup: \"%s\" is not beneath the container's cgroup", sub);
+		return error_set(err, EINVAL, "--cgroup: `..` components are not allowed in \"%s\"", sub);
 	if (sub) {
 		sub = arena_printf(e->arena, "%s/%s", s->cgroup_path, sub);
 		if (!sub)

@@ -22,7 +22,7 @@ static int fs_error(int fs_fd, int code, const char *what, struct error *err)
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
 	text[n] = '\0';
-	return error_set(err, code, "%s", text + 2);
+	return error_errno(err, code, "%s", text + 2);
 }
 
 static int configure(int fs_fd, const struct mount_fs *f, const char *option, struct error *err)

@@ -10,13 +10,12 @@
 static int run_one(const char *kind, size_t index, const struct spec_hook *hook, const struct strbuf *input,
 		   struct error *err)
 {
-	static const char *const no_env[] = {NULL};
 	const char *const fallback_argv[] = {hook->path, NULL};
 	char output[700] = "";
 	struct spawn s = {
 	    .path = hook->path,
 	    .argv = hook->n_args ? hook->args : fallback_argv,
-	    .envp = hook->n_env ? hook->env : no_env,
+	    .envp = hook->n_env ? hook->env : NULL /* as runc and crun: the runtime's */,
 	    .input = strbuf_str(input),
 	    .input_len = input->len,
 	    .stderr_buf = output,

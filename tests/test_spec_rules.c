@@ -288,9 +288,9 @@ static void rules_of_resources(void **state)
 	     "$.linux.resources.network.priorities[0].name: \"a b\" is no name of a device"},
 	    {R("\"rdma\":{\"a=b\":{}}"), "$.linux.resources.rdma: \"a=b\" is no name of a device"},
 	    {R("\"unified\":{\"../memory.max\":\"1\"}"),
-	     "$.linux.resources.unified: \"../memory.max\" is no name of a cgroup file (memory.max)"},
+	     "$.linux.resources.unified: the specified key has not the form CONTROLLER.VALUE `../memory.max`"},
 	    {R("\"unified\":{\"tasks\":\"1\"}"),
-	     "$.linux.resources.unified: \"tasks\" is no name of a cgroup file (memory.max)"},
+	     "$.linux.resources.unified: the specified key has not the form CONTROLLER.VALUE `tasks`"},
 	};
 
 	(void)state;
@@ -310,7 +310,11 @@ static void rules_of_sysctl(void **state)
 	    {SYSCTL("network", "net.ipv4.conf.eno2/100.rp_filter"), NULL},
 	    {SYSCTL("network", "net/ipv4/conf/eno2.100/rp_filter"), NULL},
 	    {SYSCTL("uts", "kernel.domainname"), NULL},
-	    {SYSCTL("uts", "kernel.hostname"), REFUSED("kernel.hostname", "is set by $.hostname")},
+	    {SYSCTL("uts", "kernel.hostname"), NULL},
+	    {SYSCTL("ipc", "kernel.hostname"), REFUSED("kernel.hostname", "needs a namespace of type uts")},
+	    {"\"domainname\":\"a\"," SYSCTL("uts", "kernel.domainname"),
+	     REFUSED("kernel.domainname", "is not what $.domainname says")},
+	    {"\"domainname\":\"1\"," SYSCTL("uts", "kernel.domainname"), NULL},
 	    {SYSCTL("uts", "kernel.shmmax"), REFUSED("kernel.shmmax", "needs a namespace of type ipc")},
 	    {SYSCTL("uts", "net.core.somaxconn"), REFUSED("net.core.somaxconn", "needs a namespace of type network")},
 	    {SYSCTL("ipc", "kernel.domainname"), REFUSED("kernel.domainname", "needs a namespace of type uts")},

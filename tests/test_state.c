@@ -117,7 +117,7 @@ static void bad_states_are_refused(void **state)
 	    {"{\"ociVersion\":\"1.0.0\",\"id\":\"a\",\"status\":\"created\",\"bundle\":\"b\"}",
 	     "state: $.bundle: must be an absolute path"},
 	    {"{\"ociVersion\":\"1.0.0\",\"id\":\"a/b\",\"status\":\"created\",\"bundle\":\"/b\"}",
-	     "state: $.id: invalid container id \"a/b\": only letters, digits and _ + . - are allowed"},
+	     "state: $.id: invalid character in the container ID \"a/b\": only letters, digits and _ + . - are allowed"},
 	    {"{\"ociVersion\":\"1.0.0\",\"id\":\"a\",\"status\":\"created\",\"bundle\":\"/b\",\"pid\":-1}",
 	     "state: $.pid: -1 is no process id"},
 	};
