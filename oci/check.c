@@ -157,7 +157,7 @@ static int check_mount(const char *place, const struct spec_mount *m, struct err
 	return 0;
 }
 
-static int check_mounts(const struct spec *spec, struct error *err)
+int check_mounts(const struct spec *spec, struct error *err)
 {
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		char place[40];

@@ -20,6 +20,8 @@ bool check_number_list(const char *s);
 
 /* check_linux.c */
 int check_linux(const struct spec *spec, struct error *err);
+/* mounts: sources, destinations, mappings. */
+int check_mounts(const struct spec *spec, struct error *err);
 /* check_resources.c */
 int check_resources(const struct spec_resources *r, struct error *err);
 /* check_sysctl.c */

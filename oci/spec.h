@@ -336,6 +336,12 @@ int spec_parse(const char *text, size_t len, const char *source, struct arena *a
 /* process.json, for exec. */
 int spec_load_process(const char *path, struct arena *arena, struct spec_process *ret, struct error *err);
 
+/* oci/spec_mounts.c: mounts alone, as an array or as {"mounts": [...]}; checked. */
+int spec_load_mounts(const char *path, struct arena *arena, struct spec_mount **ret, size_t *ret_n, struct error *err);
+/* text is NUL-terminated. */
+int spec_parse_mounts(const char *text, size_t len, const char *source, struct arena *arena, struct spec_mount **ret,
+		      size_t *ret_n, struct error *err);
+
 /* oci/check.c: what the tables can't say: ociVersion, required members, duplicates, ranges, combinations. */
 int spec_check(const struct spec *spec, struct error *err);
 /* The part about a process; place is where it stands ("$.process"). */

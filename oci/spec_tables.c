@@ -121,7 +121,7 @@ static const struct json_field mount_fields[] = {
 	      .max_count = SPEC_MAX_ID_MAPPINGS),
     {NULL},
 };
-static const struct json_table mount_table = {"mount", sizeof(struct spec_mount), mount_fields, JSON_EMPTY_ABSENT};
+const struct json_table spec_mount_table = {"mount", sizeof(struct spec_mount), mount_fields, JSON_EMPTY_ABSENT};
 
 static const struct json_field hook_fields[] = {
     JSON_FIELD(struct spec_hook, path, "path", JSON_STR, .required = true),
@@ -152,7 +152,7 @@ static const struct json_field spec_fields[] = {
     JSON_FIELD(struct spec, root, "root", JSON_OBJ_PTR, .table = &root_table, .required = true),
     JSON_FIELD(struct spec, hostname, "hostname", JSON_STR),
     JSON_FIELD(struct spec, domainname, "domainname", JSON_STR),
-    JSON_LIST(struct spec, mounts, "mounts", JSON_ARR_OBJ, .table = &mount_table),
+    JSON_LIST(struct spec, mounts, "mounts", JSON_ARR_OBJ, .table = &spec_mount_table),
     JSON_FIELD(struct spec, hooks, "hooks", JSON_OBJ_PTR, .table = &hooks_table),
     JSON_LIST(struct spec, annotations, "annotations", JSON_MAP_STR),
     JSON_FIELD(struct spec, linux_, "linux", JSON_OBJ_PTR, .table = &spec_linux_table),

@@ -8,6 +8,6 @@
 /* The kernel takes at most 340 lines in uid_map (4.15). */
 #define SPEC_MAX_ID_MAPPINGS 340
 
-extern const struct json_table spec_linux_table, spec_id_mapping_table;
+extern const struct json_table spec_linux_table, spec_id_mapping_table, spec_mount_table;
 
 #endif

@@ -12,12 +12,13 @@
 #include "runtime/state_dir.h"
 
 struct options {
-	bool all;
+	bool all, regex;
 };
 
 static const struct arg_option kill_options[] = {
     {"all", 'a', ARG_BOOL, offsetof(struct options, all), NULL,
      "signal every process of the container; one that has stopped is no error"},
+    {"regex", 'r', ARG_BOOL, offsetof(struct options, regex), NULL, "ID is a regular expression: all that match it"},
     {NULL},
 };
 
@@ -83,10 +84,41 @@ static int signal_container(const struct container *c, int sig, bool all, struct
 	return r;
 }
 
-static int run_kill(const struct globals *g, int argc, char **argv, struct error *err)
+static int kill_one(const struct globals *g, const char *id, int sig, bool all, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_container_ struct container c = CONTAINER_INIT;
+	int r = container_open(g->root, id, &arena, &c, err);
+
+	if (r < 0)
+		return r;
+	if (c.status == OCI_STOPPED && !all)
+		return error_set(err, ESRCH, "container not running: no such process");
+	return signal_container(&c, sig, all, err);
+}
+
+/* All are tried; the first failure is told. */
+static int kill_matching(const struct globals *g, const char *pattern, int sig, bool all, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char **ids;
+	size_t n;
+	int r = container_ids_matching(g->root, pattern, &arena, &ids, &n, err), first = r;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct error e = ERROR_INIT;
+
+		if (kill_one(g, ids[i], sig, all, &e) < 0 && first == 0) {
+			*err = e;
+			first = error_wrap(err, "kill %s", ids[i]);
+		}
+	}
+	return first;
+}
+
+static int run_kill(const struct globals *g, int argc, char **argv, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct options o = {.all = false};
 	struct arg_list args;
 	int sig = SIGTERM, r = command_parse(&command_kill, argc, argv, 1, 3, &o, &arena, &args, err);
@@ -99,17 +131,12 @@ static int run_kill(const struct globals *g, int argc, char **argv, struct error
 	if (args.n > 1 && (r = parse_signal(args.items[1], &sig, err)) < 0)
 		return r;
 	o.all = o.all || args.n == 3;
-	r = container_open(g->root, args.items[0], &arena, &c, err);
-	if (r < 0)
-		return r;
-	if (c.status == OCI_STOPPED && !o.all)
-		return error_set(err, ESRCH, "container not running: no such process");
-	return signal_container(&c, sig, o.all, err);
+	return o.regex ? kill_matching(g, args.items[0], sig, o.all, err) : kill_one(g, args.items[0], sig, o.all, err);
 }
 
 const struct command command_kill = {
     "kill",
-    "[--all] ID [SIGNAL]",
+    "[options] ID [SIGNAL]",
     "send a signal (TERM) to a container",
     kill_options,
     ARGS_STOP_AT_POSITIONAL,

@@ -118,7 +118,7 @@ static int tree_make(const struct mount_trees *t, const struct spec_mount *m, st
 	struct mount_options o;
 	int r = wants_idmap(m, &mapped, err);
 
-	if (r < 0 || (!user && !mapped))
+	if (r < 0 || (!user && !mapped && !t->all))
 		return r;
 	r = mount_options_parse(m->options, m->n_options, arena, &o, err);
 	if (r < 0 || !m->source || o.copy_symlink || o.remount ||

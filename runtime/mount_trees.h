@@ -9,6 +9,7 @@
 #ifndef VOLRUN_RUNTIME_MOUNT_TREES_H
 #define VOLRUN_RUNTIME_MOUNT_TREES_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/arena.h"
@@ -18,6 +19,7 @@
 struct mount_trees {
 	const struct spec *spec;
 	const char *bundle; /* relative sources count from it */
+	bool all;	    /* for a container that runs already: every bind mount's source is cloned here */
 	pid_t pid;	    /* init: its user namespace is the mapping of an "idmap" mount that has none of its own */
 };
 

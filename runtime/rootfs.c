@@ -313,6 +313,16 @@ int rootfs_finish(struct rootfs *r, struct error *err)
 	return e < 0 ? e : masked_paths(r, err);
 }
 
+int rootfs_add_mounts(struct rootfs *r, struct error *err)
+{
+	struct mount_plan plan;
+	int e = mount_plan_make(r, &plan, err);
+
+	for (size_t i = 0; e == 0 && i < plan.n; i++)
+		e = mount_apply(r, &plan.ops[i], err);
+	return e < 0 ? e : finish_late(r, err);
+}
+
 void rootfs_close(struct rootfs *r)
 {
 	for (; r->late; r->late = r->late->next)

@@ -62,6 +62,11 @@ int rootfs_prepare(struct rootfs *r, struct error *err);
 int rootfs_enter(struct rootfs *r, struct error *err);
 /* The last step: what must be made in the root (process.cwd, /dev/console) comes before it. */
 int rootfs_finish(struct rootfs *r, struct error *err);
+/*
+ * For a container that runs: makes the spec's mounts beneath root_fd, which the caller has opened,
+ * as one of the container's mount namespace. Sources of bind mounts are in mount_tree_fds.
+ */
+int rootfs_add_mounts(struct rootfs *r, struct error *err);
 /* Closes root_fd and what rootfs_finish did not reach. */
 void rootfs_close(struct rootfs *r);
 

@@ -82,6 +82,12 @@ int state_load(int dir_fd, struct arena *arena, struct container_state *ret, str
 
 /* Opens, loads and computes the status. */
 int container_open(const char *root, const char *id, struct arena *arena, struct container *ret, struct error *err);
+/*
+ * container_ids.c: the ids in root of which the pattern (POSIX extended, regex(7)) matches a part. In the arena.
+ * A root that is not there has none.
+ */
+int container_ids_matching(const char *root, const char *pattern, struct arena *arena, const char ***ret, size_t *ret_n,
+			   struct error *err);
 /* The status now. */
 int container_status(int dir_fd, const struct container_state *s, enum oci_status *ret, struct error *err);
 
