@@ -103,6 +103,48 @@ running() {
 	volrun delete --force c
 }
 
+pure_v2() { [[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]]; }
+
+@test "exec --cgroup goes beneath the container's cgroup, on v1 also by controller" {
+	sleeper c
+	local base
+	if pure_v2; then base=/sys/fs/cgroup/$CG/c; else base=/sys/fs/cgroup/cpu/$CG/c; fi
+	mkdir "$base/sub"
+	if pure_v2; then
+		try volrun exec --cgroup sub c cat /proc/self/cgroup
+		ok
+		like "$output" '/sub$'
+		try volrun exec --cgroup cpu:sub c true
+		not_ok 'no hierarchy'
+	else
+		try volrun exec --cgroup cpu:sub c cat /proc/self/cgroup
+		ok
+		is "$(grep -c '/sub$' <<<"$output")" 1
+		like "$(grep '/sub$' <<<"$output")" ':cpu:'
+	fi
+	try volrun exec --cgroup ../out c true
+	is "$status" 255
+	like "$stderr" '`..` components are not allowed'
+	try volrun exec --cgroup absent c true
+	is "$status" 255
+	rmdir "$base/sub"
+	volrun delete --force c
+}
+
+@test "exec finds a place in a container that has split its cgroup" {
+	pure_v2 || skip "only v2 keeps processes out of cgroups with controllers; shown in the pure v2 view and the machine"
+	sleeper c
+	local base=/sys/fs/cgroup/$CG/c controller
+	controller=$(cut -d ' ' -f 1 "$base/cgroup.controllers")
+	mkdir "$base/inner"
+	pid_of c >"$base/inner/cgroup.procs"
+	echo "+$controller" >"$base/cgroup.subtree_control"
+	try volrun exec c cat /proc/self/cgroup
+	ok
+	like "$output" '/inner$'
+	volrun delete --force c
+}
+
 @test "hooks without env get the runtime's, hooks with env that alone" {
 	bundle c true '.hooks.prestart = [
 		{path: "/bin/sh", args: ["sh", "-c", "echo \"$A\" >'"$T"'/inherited"]},

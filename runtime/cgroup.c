@@ -328,6 +328,45 @@ int cgroup_open(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool
 	return 0;
 }
 
+static bool has_one_of(const struct cgroup_hierarchy *h, const char *controllers)
+{
+	char name[64];
+	size_t n;
+
+	for (const char *p = controllers; *p; p += n + (p[n] == ',')) {
+		n = strcspn(p, ",");
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		if (cgroup_has_controller(h, name))
+			return true;
+	}
+	return false;
+}
+
+int cgroup_descend(struct cgroup *cg, const char *controllers, const char *sub, struct error *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < cg->n_hierarchies; i++) {
+		struct cgroup_hierarchy *h = &cg->hierarchies[i];
+		int fd;
+
+		if (h->fd < 0 || (controllers && !has_one_of(h, controllers)))
+			continue;
+		any = true;
+		if (!sub[strspn(sub, "/")])
+			continue;
+		fd = openat(h->fd, sub + strspn(sub, "/"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return error_errno(err, errno, "the cgroup %s beneath %s%s", sub, h->mount, cg->path);
+		close(h->fd);
+		h->fd = fd;
+	}
+	set_dir_fd(cg);
+	return any ? 0
+		   : error_set(err, EINVAL, "--cgroup: no hierarchy of the container has the controllers \"%s\"",
+			       controllers ? controllers : "");
+}
+
 int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err)
 {
 	char text[16];

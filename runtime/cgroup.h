@@ -61,6 +61,11 @@ int cgroup_path_for(const char *cgroups_path, const char *id, struct arena *a, c
 int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct error *err);
 /* Opens an existing one for the later commands; one that is gone is not an error (dir_fd -1). */
 int cgroup_open(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err);
+/*
+ * Instead of an open cgroup its child `sub` (relative, no ".."), in all hierarchies or in those v1 ones that have one
+ * of the controllers ("cpu,memory"). -EINVAL: no such hierarchy, or v2 with controllers; -ENOENT: no such child.
+ */
+int cgroup_descend(struct cgroup *cg, const char *controllers, const char *sub, struct error *err);
 /* Closes and frees; cg is CGROUP_INIT again. */
 void cgroup_close(struct cgroup *cg);
 

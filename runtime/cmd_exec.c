@@ -12,9 +12,8 @@
 #include "runtime/exec.h"
 
 struct options {
-	const char *process, *pid_file, *console_socket, *pidfd_socket, *user, *cwd, *apparmor, *label, *preserve_fds,
-	    *cgroup;
-	struct arg_list env, caps, gids;
+	const char *process, *pid_file, *console_socket, *pidfd_socket, *user, *cwd, *apparmor, *label, *preserve_fds;
+	struct arg_list env, caps, gids, cgroups;
 	bool detach, tty, no_new_privs, ignore_paused;
 };
 
@@ -35,7 +34,7 @@ static const struct arg_option exec_options[] = {
     {"process-label", 0, ARG_STR, AT(label), "LABEL", "SELinux label"},
     {"no-new-privs", 0, ARG_BOOL, AT(no_new_privs), NULL, "set no_new_privs"},
     {"preserve-fds", 0, ARG_STR, AT(preserve_fds), "N", "pass descriptors 3 to 3+N-1 on"},
-    {"cgroup", 0, ARG_STR, AT(cgroup), "PATH", "in this cgroup beneath the container's"},
+    {"cgroup", 0, ARG_LIST, AT(cgroups), "[CTRL:]PATH", "in this cgroup beneath the container's (CTRL: on v1)"},
     {"ignore-paused", 0, ARG_BOOL, AT(ignore_paused), NULL, "also in a paused container (it waits until resume)"},
     {NULL},
 };
@@ -223,7 +222,7 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 				       .console_socket = o->console_socket,
 				       .pid_file = o->pid_file,
 				       .pidfd_socket = o->pidfd_socket,
-				       .sub_cgroup = o->cgroup};
+				       .sub_cgroups = &o->cgroups};
 	struct exec_result result;
 	struct spec_process process;
 	struct spec spec;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -73,11 +74,33 @@ struct exec {
 	struct exec_result result;
 };
 
+/* "cpu,memory:sub" or "sub" */
+static int enter_sub_cgroup(struct exec *e, const char *text, struct error *err)
+{
+	const char *colon = strchr(text, ':'), *sub = colon ? colon + 1 : text;
+	const char *controllers = colon ? arena_printf(e->arena, "%.*s", (int)(colon - text), text) : NULL;
+
+	if (colon && !controllers)
+		return error_set(err, ENOMEM, "out of memory");
+	if (path_has_dotdot(sub))
+		return error_set(err, EINVAL, "--cgroup: `..` components are not allowed in \"%s\"", sub);
+	return cgroup_descend(&e->cgroup, controllers, sub, err);
+}
+
+static int open_cgroup(struct exec *e, struct error *err)
+{
+	const struct arg_list *sub = e->request->sub_cgroups;
+	int r = container_cgroup(&e->request->container->state, &e->cgroup, err);
+
+	for (size_t i = 0; r == 0 && sub && i < sub->n; i++)
+		r = enter_sub_cgroup(e, sub->items[i], err);
+	return r;
+}
+
 static int prepare(struct exec *e, struct error *err)
 {
 	const struct exec_request *q = e->request;
 	const struct container_state *s = &q->container->state;
-	const char *sub = q->sub_cgroup;
 	int r = container_pidfd(s, &e->init_pidfd, err);
 
 	if (r == 0)
@@ -86,26 +109,39 @@ static int prepare(struct exec *e, struct error *err)
 		r = console_socket_connect(q->console_socket, &e->console_sock, err);
 	if (r == 0 && q->pidfd_socket)
 		r = console_socket_connect(q->pidfd_socket, &e->pidfd_sock, err);
-	if (r < 0 || !s->cgroup_path)
-		return r;
-	if (sub && path_has_dotdot(sub))
-		return error_set(err, EINVAL, "--cgroup: `..` components are not allowed in \"%s\"", sub);
-	if (sub) {
-		sub = arena_printf(e->arena, "%s/%s", s->cgroup_path, sub);
-		if (!sub)
-			return error_set(err, ENOMEM, "out of memory");
-		return cgroup_open(&e->cgroup, (enum cgroup_mode)s->cgroup_mode, sub, s->rootless, err);
-	}
-	return container_cgroup(s, &e->cgroup, err);
+	return r == 0 && s->cgroup_path ? open_cgroup(e, err) : r;
 }
 
-static int clone_process(struct exec *e, struct error *err)
+/* The container has split its cgroup (v2) and none but init's part can have processes: as runc does. */
+static int open_init_cgroup(struct exec *e, struct error *err)
+{
+	const struct container_state *s = &e->request->container->state;
+	_cleanup_free_ char *text = NULL;
+	char file[40], *line = NULL, *path;
+
+	snprintf(file, sizeof(file), "/proc/%d/cgroup", s->pid);
+	/* The unified hierarchy's line is the last. */
+	if (read_file_at(AT_FDCWD, file, 1 << 16, &text, NULL) == 0)
+		line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!line)
+		return error_set(err, ESRCH, "container not running: no such process");
+	line = strchr(line, '/');
+	path = line ? arena_printf(e->arena, "%.*s", (int)strcspn(line, "\n"), line) : NULL;
+	if (!path)
+		return error_set(err, ENOMEM, "out of memory");
+	if (!path_is_beneath(path, s->cgroup_path))
+		return error_set(err, EBUSY,
+				 "the container's cgroup has children with controllers, and its init left it");
+	cgroup_close(&e->cgroup);
+	return cgroup_open(&e->cgroup, CGROUP_V2, path, s->rootless, err);
+}
+
+static int clone_here(struct exec *e, struct error *err)
 {
 	int pair[2], r = handshake_pair(pair, err);
 
 	if (r < 0)
 		return r;
-	namespaces_plan_exec(e->request->spec, e->init_pidfd, &e->ns);
 	r = namespaces_clone(&e->ns, e->request->spec, e->cgroup.dir_fd, &e->result.pid, &e->result.pidfd, err);
 	if (r == 0) {
 		close(pair[0]);
@@ -114,8 +150,23 @@ static int clone_process(struct exec *e, struct error *err)
 		_exit(255);
 	}
 	close(pair[1]);
-	e->sock = pair[0];
+	if (r < 0)
+		close(pair[0]);
+	else
+		e->sock = pair[0];
 	return r < 0 ? r : 0;
+}
+
+static int clone_process(struct exec *e, struct error *err)
+{
+	int r;
+
+	namespaces_plan_exec(e->request->spec, e->init_pidfd, &e->ns);
+	r = clone_here(e, err);
+	if (r != -EBUSY || e->cgroup.dir_fd < 0 || (e->request->sub_cgroups && e->request->sub_cgroups->n))
+		return r;
+	r = open_init_cgroup(e, err);
+	return r == 0 ? clone_here(e, err) : r;
 }
 
 static int receive_console(struct exec *e, struct error *err)

@@ -3,6 +3,7 @@
 #ifndef VOLRUN_RUNTIME_EXEC_H
 #define VOLRUN_RUNTIME_EXEC_H
 
+#include "runtime/args.h"
 #include "runtime/state_dir.h"
 
 struct exec_request {
@@ -10,7 +11,8 @@ struct exec_request {
 	const struct spec *spec;	    /* the container's */
 	const struct spec_process *process; /* the new one */
 	const char *console_socket, *pid_file, *pidfd_socket;
-	const char *sub_cgroup; /* beneath the container's; NULL: the same */
+	/* "[CONTROLLERS:]PATH" each, beneath the container's cgroup (of all, or of these v1 hierarchies) */
+	const struct arg_list *sub_cgroups;
 	unsigned preserve_fds;
 };
 
