@@ -82,7 +82,8 @@ static void undo_reserve(struct create *c)
 
 static int plan_process(struct create *c, struct error *err)
 {
-	int r = process_plan(c->spec.process, &c->spec, c->request->preserve_fds, c->arena, &c->process, err);
+	int r =
+	    process_plan(c->spec.process, &c->spec, c->dir_fd, c->request->preserve_fds, c->arena, &c->process, err);
 
 	return r == 0 ? namespaces_plan(&c->spec, &c->ns, err) : r;
 }

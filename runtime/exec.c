@@ -104,7 +104,8 @@ static int prepare(struct exec *e, struct error *err)
 	int r = container_pidfd(s, &e->init_pidfd, err);
 
 	if (r == 0)
-		r = process_plan(q->process, q->spec, q->preserve_fds, e->arena, &e->process, err);
+		r = process_plan(q->process, q->spec, q->container->dir_fd, q->preserve_fds, e->arena, &e->process,
+				 err);
 	if (r == 0 && q->console_socket)
 		r = console_socket_connect(q->console_socket, &e->console_sock, err);
 	if (r == 0 && q->pidfd_socket)

@@ -64,7 +64,7 @@ static int plan_env(const struct spec_process *process, unsigned n_listen, struc
 	return 0;
 }
 
-int process_plan(const struct spec_process *process, const struct spec *spec, unsigned preserve_fds,
+int process_plan(const struct spec_process *process, const struct spec *spec, int dir_fd, unsigned preserve_fds,
 		 struct arena *arena, struct process *ret, struct error *err)
 {
 	struct process p = {.spec = process, .personality = spec->linux_->personality, .lsm_fd = -1};
@@ -81,13 +81,11 @@ int process_plan(const struct spec_process *process, const struct spec *spec, un
 	r = plan_env(process, n_listen, arena, &p, err);
 	if (r < 0)
 		return r;
-	if (spec->linux_->seccomp) {
-		r = seccomp_compile(spec->linux_->seccomp, arena, &p.seccomp, err);
-		if (r < 0)
-			return r;
-		if (p.seccomp.notify)
-			return error_set(err, ENOTSUP, "linux.seccomp: SCMP_ACT_NOTIFY is not supported");
-	}
+	r = seccomp_plan(spec, dir_fd, arena, &p.seccomp, err);
+	if (r < 0)
+		return r;
+	if (p.seccomp.notify)
+		return error_set(err, ENOTSUP, "linux.seccomp: SCMP_ACT_NOTIFY is not supported");
 	if (stat("/proc/self/exe", &st) < 0)
 		return error_errno(err, errno, "look at /proc/self/exe (is /proc mounted?)");
 	p.self_dev = st.st_dev;

@@ -42,11 +42,11 @@ struct process {
 };
 
 /*
- * spec: the container's, for seccomp and personality. preserve_fds: as
+ * spec: the container's, for seccomp and personality; dir_fd: its directory. preserve_fds: as
  * --preserve-fds; with socket activation ($LISTEN_FDS, $LISTEN_PID) they come after the
  * activated ones. A descriptor that should be passed and isn't open is an error.
  */
-int process_plan(const struct spec_process *process, const struct spec *spec, unsigned preserve_fds,
+int process_plan(const struct spec_process *process, const struct spec *spec, int dir_fd, unsigned preserve_fds,
 		 struct arena *arena, struct process *ret, struct error *err);
 
 /* Before the root file system is left: opens what AppArmor or SELinux need, of the /proc that is ours. */

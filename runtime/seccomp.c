@@ -20,9 +20,16 @@ static void cleanup_filter(scmp_filter_ctx *ctx)
 		seccomp_release(*ctx);
 }
 
+/* libseccomp up to 2.5.4 makes a broken tree of no rules; below this number it would not help anyway. Runc's bound. */
+#define TREE_MIN 32
+
 struct compile {
 	scmp_filter_ctx ctx;
 	uint32_t default_action;
+	uint32_t archs[SECCOMP_ARCH_MAX];
+	size_t n_archs;
+	size_t n_rules;
+	bool strict; /* a system call with an unknown name is an error */
 	bool notify;
 };
 
@@ -41,7 +48,7 @@ static int action_parse(const char *name, const uint32_t *errno_ret, const char 
 	return 0;
 }
 
-static int flags_parse(const struct spec_seccomp *s, unsigned *ret, struct error *err)
+int seccomp_flags_parse(const struct spec_seccomp *s, unsigned *ret, struct error *err)
 {
 	unsigned flags = 0;
 
@@ -61,6 +68,8 @@ static int flags_parse(const struct spec_seccomp *s, unsigned *ret, struct error
 
 static int archs_add(struct compile *c, const struct spec_seccomp *s, struct error *err)
 {
+	/* A filter has it from the start. */
+	c->archs[c->n_archs++] = seccomp_arch_native();
 	for (size_t i = 0; i < s->n_architectures; i++) {
 		uint32_t arch;
 		int r;
@@ -70,6 +79,8 @@ static int archs_add(struct compile *c, const struct spec_seccomp *s, struct err
 		r = seccomp_arch_add(c->ctx, arch);
 		if (r < 0 && r != -EEXIST)
 			return error_errno(err, r, "seccomp: cannot add architecture %s", s->architectures[i]);
+		if (r == 0 && c->n_archs < SECCOMP_ARCH_MAX)
+			c->archs[c->n_archs++] = arch;
 	}
 	return 0;
 }
@@ -80,8 +91,11 @@ static int rule_add(struct compile *c, uint32_t action, const char *name, const 
 	int number = seccomp_syscall_resolve_name(name);
 	int r;
 
+	if (number == __NR_SCMP_ERROR && c->strict)
+		return error_set(err, EINVAL, "seccomp: unknown system call \"%s\"", name);
 	if (number == __NR_SCMP_ERROR) /* another kernel's or library's: the spec wants it skipped */
 		return 0;
+	c->n_rules++;
 	r = seccomp_rule_add_array(c->ctx, action, number, n, args);
 	/* -EDOM: one that this set of architectures can't express. -EEXIST: the same rule twice. */
 	if (r < 0 && r != -EDOM && r != -EEXIST)
@@ -142,13 +156,12 @@ static int call_add(struct compile *c, const struct spec_seccomp_syscall *call, 
 	return 0;
 }
 
-/*
- * libseccomp writes the program to a descriptor. No binary tree (SCMP_FLTATR_CTL_OPTIMIZE 2): since Linux 5.11 calls
- * that are always allowed don't run the filter at all, and making the tree of an engine's profile takes 3 ms of the
- * container's start.
- */
-static int export_program(const struct compile *c, struct arena *arena, struct sock_fprog *ret, struct error *err)
+/* libseccomp writes the program to a descriptor. */
+static int export_program(const struct compile *c, const struct spec_seccomp *s, struct arena *arena,
+			  struct sock_fprog *ret, struct error *err)
 {
+	struct sock_filter stub[SECCOMP_STUB_MAX];
+	size_t n_stub = seccomp_enosys_stub(s, c->default_action, c->archs, c->n_archs, stub);
 	_cleanup_close_ int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	struct sock_filter *filter;
 	struct stat st;
@@ -163,33 +176,31 @@ static int export_program(const struct compile *c, struct arena *arena, struct s
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, errno, "seccomp: cannot read the compiled filter");
 	n = (size_t)st.st_size / sizeof(*filter);
-	if (n == 0 || n > BPF_MAXINSNS)
+	if (n == 0 || n_stub + n > BPF_MAXINSNS)
 		return error_set(err, E2BIG, "seccomp: the compiled filter has %zu instructions, the kernel takes %d",
-				 n, BPF_MAXINSNS);
-	filter = arena_calloc(arena, n, sizeof(*filter));
+				 n_stub + n, BPF_MAXINSNS);
+	filter = arena_calloc(arena, n_stub + n, sizeof(*filter));
 	if (!filter)
 		return error_set(err, ENOMEM, "seccomp: out of memory");
-	r = pread_full(fd, filter, n * sizeof(*filter), 0);
+	memcpy(filter, stub, n_stub * sizeof(*filter));
+	r = pread_full(fd, filter + n_stub, n * sizeof(*filter), 0);
 	if (r < 0)
 		return error_errno(err, r, "seccomp: cannot read the compiled filter");
-	*ret = (struct sock_fprog){.len = (unsigned short)n, .filter = filter};
+	*ret = (struct sock_fprog){.len = (unsigned short)(n_stub + n), .filter = filter};
 	return 0;
 }
 
-int seccomp_compile(const struct spec_seccomp *s, struct arena *arena, struct seccomp_program *ret, struct error *err)
+int seccomp_compile(const struct spec_seccomp *s, bool strict, struct arena *arena, struct seccomp_program *ret,
+		    struct error *err)
 {
 	_cleanup_(cleanup_filter) scmp_filter_ctx ctx = NULL;
 	struct seccomp_program p = {0};
-	struct compile c = {0};
+	struct compile c = {.strict = strict};
 	int r;
 
-	if (!s) {
-		*ret = p;
-		return 0;
-	}
 	r = action_parse(s->default_action, s->default_errno_ret, "defaultAction", &c.default_action, err);
 	if (r == 0)
-		r = flags_parse(s, &p.flags, err);
+		r = seccomp_flags_parse(s, &p.flags, err);
 	if (r < 0)
 		return r;
 	if (c.default_action == SCMP_ACT_NOTIFY)
@@ -204,7 +215,13 @@ int seccomp_compile(const struct spec_seccomp *s, struct arena *arena, struct se
 		r = call_add(&c, &s->syscalls[i], arena, err);
 	if (r < 0)
 		return r;
-	r = export_program(&c, arena, &p.prog, err);
+	/*
+	 * Since Linux 5.11 calls that are always allowed don't run the filter at all; a tree is for those with
+	 * conditions and for denied ones. A library before 2.5 has none, then the filter is a list.
+	 */
+	if (c.n_rules > TREE_MIN)
+		seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	r = export_program(&c, s, arena, &p.prog, err);
 	if (r < 0)
 		return r;
 	p.notify = c.notify;

@@ -20,8 +20,27 @@ struct seccomp_program {
 	bool notify;		/* some rule notifies: the listener must be handed on */
 };
 
-/* Unknown syscalls are skipped (runtime-spec), unknown actions, operators, architectures and flags are errors. */
-int seccomp_compile(const struct spec_seccomp *s, struct arena *arena, struct seccomp_program *ret, struct error *err);
+/*
+ * The program of a container: from run.oci.seccomp_bpf_data, else compiled from linux.seccomp
+ * or taken from the cache; neither: prog.len 0. dir_fd: the container's directory.
+ *   run.oci.seccomp_fail_unknown_syscall   (any value but "0") an unknown system call is an error
+ *   run.oci.seccomp_bpf_data               base64 of the program itself (struct sock_filter, this machine's byte order)
+ */
+int seccomp_plan(const struct spec *spec, int dir_fd, struct arena *arena, struct seccomp_program *ret,
+		 struct error *err);
+
+/*
+ * Unknown syscalls are skipped (runtime-spec) unless strict, unknown actions, operators, architectures and flags are
+ * errors. A system call that is younger than the profile fails with ENOSYS, see seccomp_enosys.c.
+ */
+int seccomp_compile(const struct spec_seccomp *s, bool strict, struct arena *arena, struct seccomp_program *ret,
+		    struct error *err);
+/* The same by the cache in the state root, <dir_fd>/../@seccomp (seccomp_cache.c); no failure of the cache is an error.
+ */
+int seccomp_compile_cached(const struct spec_seccomp *s, bool strict, int dir_fd, struct arena *arena,
+			   struct seccomp_program *ret, struct error *err);
+/* The flags of a profile; none in it: SECCOMP_FILTER_FLAG_SPEC_ALLOW. */
+int seccomp_flags_parse(const struct spec_seccomp *s, unsigned *ret, struct error *err);
 /*
  * In the child. Without CAP_SYS_ADMIN the caller has set no_new_privs. *ret_listener: -1 unless notify.
  * (Not "seccomp_load": libseccomp has that.)

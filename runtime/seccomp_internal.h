@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* seccomp_internal.h - the spec's names as libseccomp's and the kernel's values (seccomp_tables.c). */
+/* seccomp_internal.h - between the files of seccomp: the spec's names as libseccomp's and the kernel's values
+ * (seccomp_tables.c). */
 #ifndef VOLRUN_RUNTIME_SECCOMP_INTERNAL_H
 #define VOLRUN_RUNTIME_SECCOMP_INTERNAL_H
 
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "oci/spec.h"
 
 /* Linux 5.19; not in Debian 12's headers. */
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -21,5 +25,12 @@ bool seccomp_flag_value(const char *name, unsigned *ret);
 
 /* SCMP_ACT_*, with the errno in it where the action takes one (*ret_takes_errno). */
 bool seccomp_action_value(const char *name, uint32_t errno_ret, uint32_t *ret, bool *ret_takes_errno);
+
+/* seccomp_enosys.c: the instructions that go before the filter. archs: of the filter, each once. Returns their number.
+ */
+#define SECCOMP_ARCH_MAX 32
+#define SECCOMP_STUB_MAX (1 + 7 * SECCOMP_ARCH_MAX)
+size_t seccomp_enosys_stub(const struct spec_seccomp *spec, uint32_t default_action, const uint32_t *archs, size_t n,
+			   struct sock_filter code[SECCOMP_STUB_MAX]);
 
 #endif

@@ -40,7 +40,7 @@ static int release(void **state)
 
 static void compile(const struct spec_seccomp *s)
 {
-	if (seccomp_compile(s, &arena, &program, &err) < 0)
+	if (seccomp_compile(s, false, &arena, &program, &err) < 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -82,14 +82,6 @@ static struct spec_seccomp_syscall call(const char **names, const char *action)
 static const char *getppid_only[] = {"getppid", NULL};
 
 /* --- tests ----------------------------------------------------------------------- */
-
-static void no_filter_loads_nothing(void **state)
-{
-	(void)state;
-	compile(NULL);
-	assert_int_equal(program.prog.len, 0);
-	assert_int_equal(in_child(errno_of_getppid), 0);
-}
 
 static void a_rule_returns_its_errno(void **state)
 {
@@ -192,6 +184,17 @@ static void unknown_system_calls_are_skipped(void **state)
 	assert_int_equal(in_child(errno_of_getppid), EPERM);
 }
 
+static void an_unknown_system_call_is_an_error_when_asked_for(void **state)
+{
+	const char *names[] = {"getppid", "no_such_call", NULL};
+	struct spec_seccomp_syscall calls[] = {call(names, "SCMP_ACT_ERRNO")};
+	struct spec_seccomp s = {.default_action = "SCMP_ACT_ALLOW", .syscalls = calls, .n_syscalls = 1};
+
+	(void)state;
+	assert_int_equal(seccomp_compile(&s, true, &arena, &program, &err), -EINVAL);
+	assert_string_equal(err.msg, "seccomp: unknown system call \"no_such_call\"");
+}
+
 static void a_rule_that_repeats_the_default_is_no_error(void **state)
 {
 	const char *names[] = {"getppid", "read", NULL};
@@ -269,7 +272,7 @@ static void what_is_not_known_is_refused_by_name(void **state)
 	takes_none.errno_ret = &number;
 	range.errno_ret = &huge;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(seccomp_compile(&cases[i], &arena, &program, &err), -EINVAL);
+		assert_int_equal(seccomp_compile(&cases[i], false, &arena, &program, &err), -EINVAL);
 		assert_int_equal(strncmp(err.msg, "seccomp: ", 9), 0);
 	}
 }
@@ -292,41 +295,12 @@ static int try_engine_profile(int listener)
 	return 0;
 }
 
-/* Some 350 allowed names, a few with conditions, ENOSYS for clone3. */
 static void the_profile_of_the_container_engines_compiles_and_works(void **state)
 {
-	const char *archs[] = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", NULL};
-	const char *personality[] = {"personality", NULL}, *socket[] = {"socket", NULL}, *clone3[] = {"clone3", NULL},
-		   *clone[] = {"clone", NULL};
-	struct spec_seccomp_arg persona[] = {{0, 0, 0, "SCMP_CMP_EQ"},
-					     {0, 8, 0, "SCMP_CMP_EQ"},
-					     {0, 0x20000, 0, "SCMP_CMP_EQ"},
-					     {0, 0x20008, 0, "SCMP_CMP_EQ"},
-					     {0, 0xffffffff, 0, "SCMP_CMP_EQ"}},
-				no_vsock = {0, 40, 0, "SCMP_CMP_NE"}, no_ns = {0, 0x7e020000, 0, "SCMP_CMP_MASKED_EQ"};
-	uint32_t eperm = EPERM, enosys = ENOSYS;
-	struct spec_seccomp_syscall calls[] = {
-	    call(engine_names, "SCMP_ACT_ALLOW"), call(personality, "SCMP_ACT_ALLOW"), call(socket, "SCMP_ACT_ALLOW"),
-	    call(clone, "SCMP_ACT_ALLOW"),	  call(clone3, "SCMP_ACT_ERRNO"),
-	};
-	struct spec_seccomp s = {.default_action = "SCMP_ACT_ERRNO",
-				 .default_errno_ret = &eperm,
-				 .architectures = archs,
-				 .n_architectures = 3,
-				 .syscalls = calls,
-				 .n_syscalls = 5};
+	struct spec_seccomp s = engine_profile();
 	int64_t start = clock_boottime_ns();
 
 	(void)state;
-#ifndef __x86_64__
-	s.n_architectures = 0;
-#endif
-	calls[1].args = persona;
-	calls[1].n_args = ARRAY_SIZE(persona);
-	calls[2].args = &no_vsock;
-	calls[3].args = &no_ns;
-	calls[2].n_args = calls[3].n_args = 1;
-	calls[4].errno_ret = &enosys;
 	compile(&s);
 	print_message("             %d instructions, compiled in %.1f ms\n", program.prog.len,
 		      (double)(clock_boottime_ns() - start) / NSEC_PER_MSEC);
@@ -338,12 +312,12 @@ static void the_profile_of_the_container_engines_compiles_and_works(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    CASE(no_filter_loads_nothing),
 	    CASE(a_rule_returns_its_errno),
 	    CASE(the_default_has_its_own_errno_and_rules_make_exceptions),
 	    CASE(actions_that_kill_or_trap_do),
 	    CASE(arguments_are_compared_together_or_each_when_repeated),
 	    CASE(unknown_system_calls_are_skipped),
+	    CASE(an_unknown_system_call_is_an_error_when_asked_for),
 	    CASE(a_rule_that_repeats_the_default_is_no_error),
 	    CASE(notify_hands_out_a_listener),
 	    CASE(the_spec_flags_reach_the_kernel),

@@ -116,7 +116,7 @@ left_processes() {
 
 left_mounts() { awk -v t="$T" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo; }
 left_cgroups() { find /sys/fs/cgroup -mindepth 2 -type d -path "*/$CG/*" 2>/dev/null; }
-left_state() { find "$T"/state* "$T"/run-* -mindepth 1 2>/dev/null; }
+left_state() { find "$T"/state* "$T"/run-* -mindepth 1 -not -path "*/@seccomp*" 2>/dev/null; }
 # lib/volume.bash has the real one.
 left_leases() { :; }
 
