@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/unix.h"
 
 int console_open(const char *ptmx, int *ret_master, char *name, size_t name_size, struct error *err)
 {
@@ -53,24 +53,11 @@ int console_attach(int master, const struct spec_console_size *size, struct erro
 
 int console_socket_connect(const char *path, int *ret, struct error *err)
 {
-	_cleanup_close_ int dir = -1, fd = -1;
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int r;
+	int fd = unix_connect(path, SOCK_STREAM);
 
-	if (strlen(path) < sizeof(a.sun_path)) {
-		memcpy(a.sun_path, path, strlen(path) + 1);
-	} else {
-		/* Longer than an address can be: through a descriptor of the socket itself. */
-		dir = open(path, O_PATH | O_CLOEXEC);
-		if (dir < 0)
-			return error_errno(err, errno, "open the console socket %s", path);
-		fd_path(dir, a.sun_path);
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	r = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)&a, sizeof(a));
-	if (r < 0)
-		return error_errno(err, errno, "connect to the console socket %s", path);
-	*ret = TAKE_FD(fd);
+	if (fd < 0)
+		return error_errno(err, fd, "connect to the console socket %s", path);
+	*ret = fd;
 	return 0;
 }
 

@@ -194,6 +194,7 @@ static int clone_init(struct create *c, struct error *err)
 		run_init(c, pair[1]);
 	}
 	close(pair[1]);
+	process_close(&c->process);
 	c->sock = pair[0];
 	c->state.pid = pid;
 	return r < 0 ? r : 0;
@@ -463,6 +464,7 @@ static void close_all(struct create *c)
 	cleanup_close(&c->start_sock);
 	cleanup_close(&c->console_sock);
 	cleanup_close(&c->pidfd_sock);
+	process_close(&c->process);
 	namespaces_close(&c->ns);
 	cgroup_close(&c->cgroup);
 }
@@ -473,6 +475,7 @@ int container_create(const struct create_request *request, struct created *ret, 
 	    .request = request,
 	    .arena = &ret->arena,
 	    .notes = &ret->notes,
+	    .process = PROCESS_INIT,
 	    .cgroup = CGROUP_INIT,
 	    .dir_fd = -1,
 	    .sock = -1,

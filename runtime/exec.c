@@ -59,6 +59,9 @@ static int child_run(const struct exec_request *request, struct process *process
 	if (r < 0)
 		return r;
 	sys_close_range(3 + process->n_extra_fds, ~0u, CLOSE_RANGE_CLOEXEC);
+	process->state = container_oci_state(s, OCI_RUNNING);
+	process->pid = m.value;
+	process->report = sock;
 	return process_exec(process, err);
 }
 
@@ -164,10 +167,13 @@ static int clone_process(struct exec *e, struct error *err)
 
 	namespaces_plan_exec(e->request->spec, e->init_pidfd, &e->ns);
 	r = clone_here(e, err);
-	if (r != -EBUSY || e->cgroup.dir_fd < 0 || (e->request->sub_cgroups && e->request->sub_cgroups->n))
-		return r;
-	r = open_init_cgroup(e, err);
-	return r == 0 ? clone_here(e, err) : r;
+	if (r == -EBUSY && e->cgroup.dir_fd >= 0 && !(e->request->sub_cgroups && e->request->sub_cgroups->n)) {
+		r = open_init_cgroup(e, err);
+		if (r == 0)
+			r = clone_here(e, err);
+	}
+	process_close(&e->process);
+	return r;
 }
 
 static int receive_console(struct exec *e, struct error *err)
@@ -240,6 +246,7 @@ int container_exec(const struct exec_request *request, struct exec_result *ret, 
 	struct exec e = {
 	    .request = request,
 	    .arena = arena,
+	    .process = PROCESS_INIT,
 	    .cgroup = CGROUP_INIT,
 	    .sock = -1,
 	    .init_pidfd = -1,
@@ -257,6 +264,7 @@ int container_exec(const struct exec_request *request, struct exec_result *ret, 
 		r = write_pid(&e, err);
 	if (r < 0)
 		end_process(&e);
+	process_close(&e.process);
 	cleanup_close(&e.sock);
 	cleanup_close(&e.init_pidfd);
 	cleanup_close(&e.console_sock);

@@ -243,6 +243,10 @@ static int execute(struct init *in, struct error *err)
 {
 	/* Descriptors that the program is to have stay open; all others are close-on-exec or closed already. */
 	sys_close_range(3 + in->process->n_extra_fds, ~0u, CLOSE_RANGE_CLOEXEC);
+	in->state.status = OCI_CREATING; /* as runc and crun have it for the receiver of a seccomp listener */
+	in->process->state = in->state;
+	in->process->pid = in->state.pid;
+	in->process->report = in->report;
 	return process_exec(in->process, err);
 }
 

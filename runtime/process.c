@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "runtime/seccomp_notify.h"
 
 /* --- by the parent ---------------------------------------------------------- */
 
@@ -67,7 +68,8 @@ static int plan_env(const struct spec_process *process, unsigned n_listen, struc
 int process_plan(const struct spec_process *process, const struct spec *spec, int dir_fd, unsigned preserve_fds,
 		 struct arena *arena, struct process *ret, struct error *err)
 {
-	struct process p = {.spec = process, .personality = spec->linux_->personality, .lsm_fd = -1};
+	struct process p = {
+	    .spec = process, .personality = spec->linux_->personality, .container = spec, .receiver = -1, .lsm_fd = -1};
 	unsigned n_listen = listen_fds();
 	struct stat st;
 	int r;
@@ -84,14 +86,23 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 	r = seccomp_plan(spec, dir_fd, arena, &p.seccomp, err);
 	if (r < 0)
 		return r;
-	if (p.seccomp.notify)
-		return error_set(err, ENOTSUP, "linux.seccomp: SCMP_ACT_NOTIFY is not supported");
+	if (p.seccomp.notify) {
+		r = seccomp_receiver_connect(spec, &p.receiver, err);
+		if (r < 0)
+			return r;
+	}
 	if (stat("/proc/self/exe", &st) < 0)
 		return error_errno(err, errno, "look at /proc/self/exe (is /proc mounted?)");
 	p.self_dev = st.st_dev;
 	p.self_ino = st.st_ino;
 	*ret = p;
 	return 0;
+}
+
+void process_close(struct process *p)
+{
+	cleanup_close(&p->receiver);
+	p->receiver = -1;
 }
 
 /* --- LSM ---------------------------------------------------------------------- */
@@ -182,20 +193,21 @@ int process_become_root(struct error *err)
 	return 0;
 }
 
-/* Closes everything from `from` on but a and b (-1: none). */
-static void close_all_but(unsigned from, int a, int b)
+static int compare_fds(const void *a, const void *b)
 {
-	int low = a < b ? a : b, high = a < b ? b : a;
+	return *(const int *)a - *(const int *)b;
+}
 
-	if (low >= (int)from) {
-		if (low > (int)from)
-			sys_close_range(from, (unsigned)low - 1, 0);
-		from = (unsigned)low + 1;
-	}
-	if (high >= (int)from) {
-		if (high > (int)from)
-			sys_close_range(from, (unsigned)high - 1, 0);
-		from = (unsigned)high + 1;
+/* Closes everything from `from` on but these (-1: none). */
+static void close_all_but(unsigned from, int *keep, size_t n)
+{
+	qsort(keep, n, sizeof(*keep), compare_fds);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)from)
+			continue;
+		if (keep[i] > (int)from)
+			sys_close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
 	}
 	sys_close_range(from, ~0u, 0);
 }
@@ -265,17 +277,17 @@ static int enter_cwd(const char *cwd, struct error *err)
 
 int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err)
 {
+	int keep[] = {keep_fd, keep_fd2, p->receiver};
 	struct error denied = ERROR_INIT;
 	const char *ignored;
 	int r;
 
 	if (p->lsm_fd >= 0) {
-		/* Next to the sockets, so that two ranges are enough. */
 		r = apply_lsm(p, err);
 		if (r < 0)
 			return r;
 	}
-	close_all_but(3 + p->n_extra_fds, keep_fd, keep_fd2);
+	close_all_but(3 + p->n_extra_fds, keep, ARRAY_SIZE(keep));
 	give_stdio(p->spec->user.uid);
 	r = add_home(p, arena, err);
 	if (r < 0)
@@ -311,11 +323,15 @@ static int become_user(const struct spec_user *u, struct error *err)
 
 static int load_seccomp(const struct process *p, struct error *err)
 {
-	int listener = -1;
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	int listener, r;
 
 	if (p->seccomp.prog.len == 0)
 		return 0;
-	return seccomp_install(&p->seccomp, &listener, err);
+	if (!p->seccomp.notify)
+		return seccomp_install(&p->seccomp, &listener, err);
+	r = seccomp_receiver_text(p->container, &p->state, p->pid, &text, err);
+	return r < 0 ? r : seccomp_install_notify(&p->seccomp, p->receiver, &text, p->report, err);
 }
 
 int process_exec(struct process *p, struct error *err)

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "oci/spec.h"
+#include "oci/state.h"
 #include "runtime/caps.h"
 #include "runtime/seccomp.h"
 
@@ -31,15 +32,27 @@ struct process {
 	const struct spec_personality *personality;
 	struct caps caps;
 	struct seccomp_program seccomp;
-	const char **env;      /* NULL-terminated; has room for one more (HOME) */
-	unsigned n_extra_fds;  /* descriptors from 3 on that the program receives */
-	dev_t self_dev;	       /* our own executable */
-	ino_t self_ino;	       /* likewise */
-	const char *path;      /* the program, once found */
-	bool cwd_entered;      /* chdir succeeded before the change of user */
+	const char **env;     /* NULL-terminated; has room for one more (HOME) */
+	unsigned n_extra_fds; /* descriptors from 3 on that the program receives */
+	dev_t self_dev;	      /* our own executable */
+	ino_t self_ino;	      /* likewise */
+	const char *path;     /* the program, once found */
+	bool cwd_entered;     /* chdir succeeded before the change of user */
+	/* SCMP_ACT_NOTIFY: */
+	int receiver;		      /* socket of who gets the listener; -1 */
+	const struct spec *container; /* what it is told, with the next two, which the child sets before process_exec */
+	struct oci_state state;	      /* of the container */
+	pid_t pid;		      /* of this process, as the runtime sees it */
+	int report;		      /* where a failure of sending goes, as HS_ERROR */
+
 	int lsm_fd;	       /* /proc/self/attr/..., or -1 */
 	const char *lsm_label; /* what to write there */
 };
+
+#define PROCESS_INIT                                                                                                   \
+	{                                                                                                              \
+		.receiver = -1, .lsm_fd = -1                                                                           \
+	}
 
 /*
  * spec: the container's, for seccomp and personality; dir_fd: its directory. preserve_fds: as
@@ -49,10 +62,13 @@ struct process {
 int process_plan(const struct spec_process *process, const struct spec *spec, int dir_fd, unsigned preserve_fds,
 		 struct arena *arena, struct process *ret, struct error *err);
 
+/* By the parent, once the child is there: lets go of what only the child is to have. */
+void process_close(struct process *p);
+
 /* Before the root file system is left: opens what AppArmor or SELinux need, of the /proc that is ours. */
 int process_open_lsm(struct process *p, struct error *err);
 
-/* keep_fd, keep_fd2: sockets that stay open, -1: none. All others from 3 on, but those for the program, are closed. */
+/* keep_fd, keep_fd2: sockets that stay open (-1: none) beside the process's own. All others are closed. */
 int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err);
 int process_exec(struct process *p, struct error *err);
 

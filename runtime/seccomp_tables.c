@@ -7,10 +7,9 @@
 #include "runtime/seccomp_internal.h"
 
 /* Each list of values stands in the order of its list of names. */
-/* Without SCMP_ACT_NOTIFY: it compiles, but create hands no listener on yet and refuses it. */
-const char *const seccomp_actions[] = {"SCMP_ACT_KILL",	 "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
-				       "SCMP_ACT_TRAP",	 "SCMP_ACT_ERRNO",	  "SCMP_ACT_TRACE",
-				       "SCMP_ACT_ALLOW", "SCMP_ACT_LOG",	  NULL};
+const char *const seccomp_actions[] = {
+    "SCMP_ACT_KILL",  "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP",	  "SCMP_ACT_ERRNO",
+    "SCMP_ACT_TRACE", "SCMP_ACT_ALLOW",	       "SCMP_ACT_LOG",	       "SCMP_ACT_NOTIFY", NULL};
 
 const char *const seccomp_operators[] = {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE",	     "SCMP_CMP_EQ",
 					 "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ", NULL};
