@@ -49,7 +49,7 @@ static int child_stdio(const struct spawn *s, int in, int err_fd)
 
 	if (null < 0 || dup2(in >= 0 ? in : null, STDIN_FILENO) < 0)
 		return -errno;
-	if (!s->stdout_inherit && dup2(null, STDOUT_FILENO) < 0)
+	if (!s->stdout_inherit && dup2(s->stdout_fd > 0 ? s->stdout_fd : null, STDOUT_FILENO) < 0)
 		return -errno;
 	if (err_fd >= 0 && dup2(err_fd, STDERR_FILENO) < 0)
 		return -errno;
@@ -69,6 +69,8 @@ static __attribute__((noreturn)) void run_child(const struct spawn *s, int in, i
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (s->new_session)
 		setsid();
+	if (s->new_group)
+		setpgid(0, 0);
 	code = -child_stdio(s, in, err_fd);
 	if (code == 0) {
 		close_others(s, report);
@@ -111,7 +113,7 @@ static int start(const struct spawn *s, struct running *run, struct error *err)
 		if (code < 0)
 			return error_errno(err, code, "run %s: input", s->path);
 	}
-	if (s->stderr_buf) {
+	if (s->stderr_buf && s->stderr_fd <= 0) {
 		if (pipe2(pair, O_CLOEXEC) < 0)
 			return error_errno(err, errno, "run %s: pipe", s->path);
 		run->err_fd = pair[0];
@@ -125,7 +127,7 @@ static int start(const struct spawn *s, struct running *run, struct error *err)
 	if (run->pid < 0)
 		return error_errno(err, errno, "run %s: fork", s->path);
 	if (run->pid == 0)
-		run_child(s, in_child, err_child, report_child);
+		run_child(s, in_child, err_child >= 0 ? err_child : s->stderr_fd > 0 ? s->stderr_fd : -1, report_child);
 	close(TAKE_FD(report_child));
 	if (read(report, &code, sizeof(code)) == sizeof(code)) {
 		waitpid(run->pid, NULL, 0);
@@ -216,7 +218,7 @@ int spawn_run(const struct spawn *s, struct error *err)
 		return r;
 	r = serve(s, &run, deadline);
 	if (r < 0)
-		kill(run.pid, SIGKILL);
+		kill(s->new_group ? -run.pid : run.pid, SIGKILL);
 	while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (r == -ETIMEDOUT)

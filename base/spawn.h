@@ -20,9 +20,11 @@ struct spawn {
 	size_t n_keep_fds;
 	char *stderr_buf; /* its stderr, cut to the room, NUL-terminated; NULL: the caller's stderr */
 	size_t stderr_size;
-	bool stdout_inherit; /* else /dev/null */
-	int64_t timeout_ns;  /* 0: none; past it the process gets SIGKILL and -ETIMEDOUT is returned */
-	bool new_session;    /* setsid */
+	bool stdout_inherit;	  /* else /dev/null */
+	int stdout_fd, stderr_fd; /* > 0: these instead; stderr_buf stays empty then */
+	int64_t timeout_ns;	  /* 0: none; past it the process gets SIGKILL and -ETIMEDOUT is returned */
+	bool new_group;		  /* a process group of its own; a timeout kills all of it */
+	bool new_session;	  /* setsid */
 };
 
 /*

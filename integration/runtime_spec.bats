@@ -460,10 +460,32 @@ hook() { jq -cn --arg t "$T" --arg k "$1" '{path: "/bin/sh", args: ["sh", "-c", 
 	(($(now_ms) - t0 < 5000))
 }
 
-@test "a failing poststart or poststop hook does not fail the container" {
+@test "a failing poststop hook is a warning, the next ones run all the same" {
 	bundle c1 'exit 4' '.hooks.poststop = [{path: "/bin/false"}]'
+	config c1 --argjson p "$(hook poststop)" '.hooks.poststop += [$p]'
 	try volrun run --bundle "$T/c1" c1
 	is "$status" 4
+	like "$stderr" 'warning: poststop hook failed with exit code 1'
+	like "$(cat "$T/hooks")" '^poststop '
+}
+
+@test "a failing poststart hook is an error, and the container is stopped and deleted" {
+	bundle c1 'sleep 100' '.hooks.poststart = [{path: "/bin/sh", args: ["sh", "-c", "echo broken >&2; exit 3"]}]'
+	config c1 --argjson p "$(hook poststop)" '.hooks.poststop = [$p]'
+	try volrun create --bundle "$T/c1" c1
+	ok
+	local pid
+	pid=$(pid_of c1)
+	try volrun start c1
+	not_ok 'error running poststart hook #0: /bin/sh: exit status 3: broken'
+	[[ ! -e /proc/$pid ]] || [[ $(awk '{ print $3 }' "/proc/$pid/stat") == Z ]]
+	try volrun state c1
+	not_ok 'does not exist'
+	like "$(cat "$T/hooks")" '^poststop '
+	for detach in '' --detach; do
+		try volrun run $detach --bundle "$T/c1" c1
+		not_ok 'poststart hook #0'
+	done
 }
 
 @test "a createRuntime hook can enter the container's namespaces by the pid it reads" {

@@ -129,7 +129,7 @@ static int run_run(const struct globals *g, int argc, char **argv, struct error 
 	r = container_create(&request, &made, err);
 	command_log_notes(&made.notes, false);
 	if (r == 0)
-		r = container_poststart(&made.container, err);
+		r = container_poststart(g->root, &made.container, err);
 	if (r == 0 && !o.detach)
 		r = wait_and_delete(g, &o, &made, err);
 	if (r < 0)

@@ -55,7 +55,7 @@ static int run_start(const struct globals *g, int argc, char **argv, struct erro
 	if (r == 0)
 		r = c.status == OCI_CREATED ? start(&c, err) : not_created(&c, err);
 	if (r == 0)
-		r = container_poststart(&c, err);
+		r = container_poststart(g->root, &c, err);
 	return r < 0 ? error_wrap(err, "start %s", args.items[0]) : 0;
 }
 

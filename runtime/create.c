@@ -350,9 +350,9 @@ static int run_hooks(struct create *c, struct error *err)
 		return 0;
 	r = expect(c, HS_ROOTFS, err);
 	if (r == 0)
-		r = oci_hooks_run("prestart", h->prestart, h->n_prestart, &state, err);
+		r = oci_hooks_run("prestart", h->prestart, h->n_prestart, &state, NULL, err);
 	if (r == 0)
-		r = oci_hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, &state, err);
+		r = oci_hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, &state, NULL, err);
 	return r == 0 ? tell(c, HS_HOOKS_DONE, 0, NULL, -1, err) : r;
 }
 

@@ -25,24 +25,6 @@ static int load_config(int dir_fd, struct arena *arena, struct spec *ret, struct
 	return spec_load(fd_path(dir_fd, path), arena, ret, err);
 }
 
-int container_poststart(const struct container *c, struct error *err)
-{
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
-	struct oci_state state = container_oci_state(&c->state, OCI_RUNNING);
-	struct spec spec;
-	int r;
-
-	if (!c->state.has_poststart)
-		return 0;
-	r = load_config(c->dir_fd, &arena, &spec, err);
-	if (r < 0)
-		return r;
-	oci_hooks_run_all("poststart", spec.hooks->poststart, spec.hooks->n_poststart, &state, &notes);
-	command_log_notes(&notes, true);
-	return 0;
-}
-
 static int kill_init(const struct container_state *s, struct error *err)
 {
 	_cleanup_close_ int pidfd = -1;
@@ -140,4 +122,24 @@ int container_delete(const char *root, const struct container *c, bool force, st
 		return r;
 	run_poststop(c->dir_fd, &now, notes);
 	return state_dir_remove(root, now.id, err);
+}
+
+int container_poststart(const char *root, const struct container *c, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
+	struct oci_state state = container_oci_state(&c->state, OCI_RUNNING);
+	struct error ignored = ERROR_INIT;
+	struct spec spec;
+	int r;
+
+	if (!c->state.has_poststart)
+		return 0;
+	r = load_config(c->dir_fd, &arena, &spec, err);
+	if (r == 0)
+		r = oci_hooks_run("poststart", spec.hooks->poststart, spec.hooks->n_poststart, &state, NULL, err);
+	if (r < 0)
+		container_delete(root, c, true, &notes, &ignored);
+	command_log_notes(&notes, true);
+	return r;
 }

@@ -13,7 +13,10 @@
  */
 int container_delete(const char *root, const struct container *c, bool force, struct strbuf *notes, struct error *err);
 
-/* Runs the poststart hooks of a container that has just started; their failures are logged as warnings. */
-int container_poststart(const struct container *c, struct error *err);
+/*
+ * Runs the poststart hooks of a container that has just started. When one fails, the container is stopped and
+ * deleted (runtime.md "Lifecycle", step 9).
+ */
+int container_poststart(const char *root, const struct container *c, struct error *err);
 
 #endif

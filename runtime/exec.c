@@ -62,7 +62,8 @@ static int child_run(const struct exec_request *request, struct process *process
 	process->state = container_oci_state(s, OCI_RUNNING);
 	process->pid = m.value;
 	process->report = sock;
-	return process_exec(process, err);
+	r = process_become(process, err);
+	return r < 0 ? r : process_execve(process, err);
 }
 
 /* --- the parent ------------------------------------------------------------------------ */

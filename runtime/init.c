@@ -123,7 +123,7 @@ static int run_create_hooks(struct init *in, struct error *err)
 {
 	const struct spec_hooks *h = in->spec->hooks;
 
-	return oci_hooks_run("createContainer", h->create_container, h->n_create_container, &in->state, err);
+	return oci_hooks_run("createContainer", h->create_container, h->n_create_container, &in->state, NULL, err);
 }
 
 static int open_terminal(struct init *in, struct error *err)
@@ -231,15 +231,7 @@ static int wait_start(struct init *in, struct error *err)
 	return m.type == HS_START ? 0 : error_set(err, EPROTO, "handshake: message %d where the start was due", m.type);
 }
 
-static int run_start_hooks(struct init *in, struct error *err)
-{
-	const struct spec_hooks *h = in->spec->hooks;
-
-	in->state.status = OCI_CREATED;
-	return oci_hooks_run("startContainer", h->start_container, h->n_start_container, &in->state, err);
-}
-
-static int execute(struct init *in, struct error *err)
+static int become_process(struct init *in, struct error *err)
 {
 	/* Descriptors that the program is to have stay open; all others are close-on-exec or closed already. */
 	sys_close_range(3 + in->process->n_extra_fds, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -247,7 +239,25 @@ static int execute(struct init *in, struct error *err)
 	in->process->state = in->state;
 	in->process->pid = in->state.pid;
 	in->process->report = in->report;
-	return process_exec(in->process, err);
+	return process_become(in->process, err);
+}
+
+/* They are programs of the image: with no more rights than the process itself. */
+static int run_start_hooks(struct init *in, struct error *err)
+{
+	const struct spec_hooks *h = in->spec->hooks;
+
+	if (h->n_start_container == 0)
+		return 0;
+	in->state.status = OCI_CREATED;
+	signal(SIGCHLD, SIG_DFL); /* with its flags, see seccomp_notify.c */
+	return oci_hooks_run("startContainer", h->start_container, h->n_start_container, &in->state, in->process->env,
+			     err);
+}
+
+static int execute(struct init *in, struct error *err)
+{
+	return process_execve(in->process, err);
 }
 
 static int (*const steps[])(struct init *, struct error *) = {
@@ -264,10 +274,11 @@ static int (*const steps[])(struct init *, struct error *) = {
     finish_rootfs, /* sysctls, masked and read-only paths, read-only root */
     set_names,
     attach_terminal,
-    enter_process, /* descriptors closed, cwd entered, program found */
-    wait_start,	   /* here the container is "created" */
+    enter_process,  /* descriptors closed, cwd entered, program found */
+    wait_start,	    /* here the container is "created" */
+    become_process, /* user, capabilities, seccomp */
     run_start_hooks,
-    execute, /* user, capabilities, seccomp, execve */
+    execute,
 };
 
 void init_main(struct init *in)

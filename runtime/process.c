@@ -334,10 +334,9 @@ static int load_seccomp(const struct process *p, struct error *err)
 	return r < 0 ? r : seccomp_install_notify(&p->seccomp, p->receiver, &text, p->report, err);
 }
 
-int process_exec(struct process *p, struct error *err)
+int process_become(struct process *p, struct error *err)
 {
 	bool nnp = p->spec->no_new_privileges;
-	char text[PROGRAM_ERROR_MAX];
 	int r;
 
 	if (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -356,8 +355,14 @@ int process_exec(struct process *p, struct error *err)
 		return r;
 	if (!p->cwd_entered && (r = enter_cwd(p->spec->cwd, err)) < 0)
 		return r;
-	if (nnp && (r = load_seccomp(p, err)) < 0)
-		return r;
+	return nnp ? load_seccomp(p, err) : 0;
+}
+
+int process_execve(struct process *p, struct error *err)
+{
+	char text[PROGRAM_ERROR_MAX];
+	int r;
+
 	execve(p->path, (char *const *)p->spec->args, (char *const *)p->env);
 	r = errno;
 	return error_set(err, r, "exec %s: %s", p->path, program_error(r, text));

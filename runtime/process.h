@@ -5,7 +5,8 @@
  *
  *   process_plan     by the parent: all that can be decided or compiled before
  *   process_enter    in the container, still as root: stdio, $HOME, cwd, program found
- *   process_exec     user, capabilities, seccomp, execve; returns only on failure
+ *   process_become   user, capabilities, seccomp
+ *   process_execve   the end
  *
  * Why the program can't get at our binary (CVE-2019-5736) or at a directory
  * of the host (CVE-2024-21626): our processes are not dumpable while they are in
@@ -39,11 +40,12 @@ struct process {
 	const char *path;     /* the program, once found */
 	bool cwd_entered;     /* chdir succeeded before the change of user */
 	/* SCMP_ACT_NOTIFY: */
-	int receiver;		      /* socket of who gets the listener; -1 */
-	const struct spec *container; /* what it is told, with the next two, which the child sets before process_exec */
-	struct oci_state state;	      /* of the container */
-	pid_t pid;		      /* of this process, as the runtime sees it */
-	int report;		      /* where a failure of sending goes, as HS_ERROR */
+	int receiver; /* socket of who gets the listener; -1 */
+	const struct spec
+	    *container;		/* what it is told, with the next two, which the child sets before process_become */
+	struct oci_state state; /* of the container */
+	pid_t pid;		/* of this process, as the runtime sees it */
+	int report;		/* where a failure of sending goes, as HS_ERROR */
 
 	int lsm_fd;	       /* /proc/self/attr/..., or -1 */
 	const char *lsm_label; /* what to write there */
@@ -70,7 +72,9 @@ int process_open_lsm(struct process *p, struct error *err);
 
 /* keep_fd, keep_fd2: sockets that stay open (-1: none) beside the process's own. All others are closed. */
 int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err);
-int process_exec(struct process *p, struct error *err);
+int process_become(struct process *p, struct error *err);
+/* Returns only on failure. */
+int process_execve(struct process *p, struct error *err);
 
 /* A new session keyring "_ses.<id>", so that the container doesn't see the caller's keys. */
 int process_new_keyring(const char *id, struct error *err);
