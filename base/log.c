@@ -19,7 +19,8 @@ static struct {
 	int fd; /* of the log file; -1: none */
 	bool json;
 	enum log_level level;
-} logger = {"volrun", -1, false, LOG_WARNING};
+	bool asked;
+} logger = {"volrun", -1, false, LOG_WARNING, false};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -72,9 +73,37 @@ static void add_line(struct strbuf *b, enum log_level level, const char *msg, bo
 	}
 }
 
-void log_msg(enum log_level level, const char *fmt, ...)
+void log_level_asked(void)
+{
+	logger.asked = true;
+}
+
+static void write_file(enum log_level level, const char *msg)
 {
 	_cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
+
+	/* Callers read a file of JSON as one object: only the error goes there, unless they asked for more. */
+	if (logger.fd < 0 || (level != LOG_ERROR && logger.json && !logger.asked))
+		return;
+	add_line(&line, level, msg, logger.json);
+	if (!line.failed)
+		(void)write_all(logger.fd, line.data, line.len);
+}
+
+static void write_stderr(enum log_level level, const char *msg)
+{
+	_cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
+
+	if (logger.fd < 0 && logger.json)
+		add_line(&line, level, msg, true);
+	else
+		strbuf_addf(&line, "%s: %s%s\n", logger.program, level == LOG_WARNING ? "warning: " : "", msg);
+	if (!line.failed)
+		(void)write_all(STDERR_FILENO, line.data, line.len);
+}
+
+void log_msg(enum log_level level, const char *fmt, ...)
+{
 	char msg[2 * ERROR_MSG_MAX];
 	va_list ap;
 
@@ -83,17 +112,21 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	/* Callers read the whole file as one object: only the error goes there, unless debugging. */
-	if (logger.fd >= 0 && (level == LOG_ERROR || logger.level == LOG_DEBUG)) {
-		add_line(&line, level, msg, logger.json);
-		if (!line.failed)
-			(void)write_all(logger.fd, line.data, line.len);
-		strbuf_reset(&line);
-	}
-	if (logger.fd < 0 && logger.json)
-		add_line(&line, level, msg, true);
-	else
-		strbuf_addf(&line, "%s: %s%s\n", logger.program, level == LOG_WARNING ? "warning: " : "", msg);
-	if (!line.failed)
-		(void)write_all(STDERR_FILENO, line.data, line.len);
+	write_file(level, msg);
+	write_stderr(level, msg);
+}
+
+void log_note(const char *fmt, ...)
+{
+	char msg[2 * ERROR_MSG_MAX];
+	va_list ap;
+
+	if (logger.level < LOG_WARNING)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	write_file(LOG_WARNING, msg);
+	if (logger.asked)
+		write_stderr(LOG_WARNING, msg);
 }

@@ -5,9 +5,9 @@
  *
  * The JSON line is the one that containerd and podman parse:
  *     {"level":"error","msg":"...","time":"2026-08-20T12:00:00Z"}
- * With a log file and without debug, exactly one object is ever written to it,
- * the final error (podman unmarshals the whole file at once); warnings then go
- * to stderr only.
+ * With a JSON log file and no level asked for, exactly one object is ever written to
+ * it, the final error (podman unmarshals the whole file at once); warnings then go to
+ * stderr only.
  */
 #ifndef VOLRUN_BASE_LOG_H
 #define VOLRUN_BASE_LOG_H
@@ -23,7 +23,15 @@ struct error;
  * 0644. `program` stands before text lines on stderr ("volrun: ...").
  */
 int log_open(const char *program, const char *file, bool json, enum log_level level, struct error *err);
+/* The level was asked for by the user: then the file has all lines of it, JSON or not. */
+void log_level_asked(void);
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * A warning by who starts a container: its stderr is, or becomes, that of the container, where nobody expects it. So
+ * it goes to a log file as any warning, but to stderr only where the level was asked for.
+ */
+void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define log_error(...) log_msg(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_msg(LOG_WARNING, __VA_ARGS__)

@@ -61,6 +61,49 @@ int num_parse_mode(const char *s, unsigned *ret)
 	return 0;
 }
 
+/* Digits at *s, which is moved behind them. */
+static int list_number(const char **s, size_t n_bits, size_t *ret)
+{
+	size_t n = 0;
+
+	if (**s < '0' || **s > '9')
+		return -EINVAL;
+	for (; **s >= '0' && **s <= '9'; (*s)++) {
+		n = n * 10 + (size_t)(**s - '0');
+		if (n >= n_bits)
+			return -ERANGE;
+	}
+	*ret = n;
+	return 0;
+}
+
+int num_parse_list(const char *s, size_t n_bits, unsigned long *ret)
+{
+	const size_t word = 8 * sizeof(*ret);
+
+	memset(ret, 0, n_bits / 8);
+	for (;;) {
+		size_t from, to;
+		int r = list_number(&s, n_bits, &from);
+
+		to = from;
+		if (r == 0 && *s == '-') {
+			s++;
+			r = list_number(&s, n_bits, &to);
+		}
+		if (r < 0)
+			return r;
+		if (to < from)
+			return -EINVAL;
+		for (; from <= to; from++)
+			ret[from / word] |= 1ul << from % word;
+		if (*s == '\0')
+			return 0;
+		if (*s++ != ',')
+			return -EINVAL;
+	}
+}
+
 void hex_encode(const void *data, size_t len, char *out)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -12,6 +12,12 @@ int num_parse_i64(const char *s, int64_t min, int64_t max, int64_t *ret);
 /* Octal, for modes: 1 to 6 digits. */
 int num_parse_mode(const char *s, unsigned *ret);
 
+/*
+ * A list such as "0-3,7" (of CPUs, of memory nodes) to a set of bits, as sched_setaffinity(2) takes it; n_bits is a
+ * multiple of the bits of a long. -EINVAL, -ERANGE: a number is not below n_bits.
+ */
+int num_parse_list(const char *s, size_t n_bits, unsigned long *ret);
+
 /* Lower-case hex; out has room for 2*len+1. */
 void hex_encode(const void *data, size_t len, char *out);
 /* Exactly 2*len hex digits. -EINVAL. */

@@ -23,7 +23,7 @@ sh_hook() {
 	is "$(<"$T/given")" FROM=hook
 	is "$(<"$T/empty")" ""
 	is "$(<"$T/absent")" me
-	is "$(<"$T/c1/rootfs/data/start")" "process / "
+	is "$(<"$T/c1/rootfs/data/start")" "process /root "
 	is "$(<"$T/poststop")" me
 }
 

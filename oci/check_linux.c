@@ -222,6 +222,9 @@ static int check_others(const struct spec *spec, struct error *err)
 	if (l->personality && !check_one_of(l->personality->domain, domains))
 		return error_set(err, EINVAL, "$.linux.personality.domain: unknown domain \"%s\"",
 				 l->personality->domain);
+	if (l->personality && l->personality->n_flags)
+		return error_set(err, EINVAL,
+				 "$.linux.personality.flags: no flag is supported (runtime-spec knows none)");
 	/* It becomes the name of a directory in resctrl; "/" alone is its root. */
 	if (clos && (check_one_of(clos, dots) || (strchr(clos, '/') && strcmp(clos, "/") != 0)))
 		return error_set(err, EINVAL, "$.linux.intelRdt.closID: \"%s\" is no name of a group", clos);

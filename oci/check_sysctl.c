@@ -48,7 +48,7 @@ static bool conflicts(const char *key, const char *value, const char *name, cons
 	return strcmp(key, name) == 0 && field && *field && strcmp(value, field) != 0;
 }
 
-static int check_key(const struct spec *spec, const char *key, const char *value, struct error *err)
+static int namespace_of(const char *dots)
 {
 	static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb",	     "kernel.msgmni",
 					  "kernel.sem",	   "kernel.shmall",	     "kernel.shmmax",
@@ -60,19 +60,37 @@ static int check_key(const struct spec *spec, const char *key, const char *value
 	    {"fs.mqueue.", SPEC_NS_IPC},      {"net.", SPEC_NS_NETWORK},	  {"user.", SPEC_NS_USER},
 	    {"kernel.hostname", SPEC_NS_UTS}, {"kernel.domainname", SPEC_NS_UTS},
 	};
-	int ns = check_one_of(key, ipc) ? (int)SPEC_NS_IPC : -1;
+
+	if (check_one_of(dots, ipc))
+		return SPEC_NS_IPC;
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		const char *p = rules[i].prefix;
+
+		if (p[strlen(p) - 1] == '.' ? has_prefix(dots, p) : strcmp(dots, p) == 0)
+			return (int)rules[i].ns;
+	}
+	return -1;
+}
+
+int spec_sysctl_namespace(const char *key)
+{
+	char dots[SYSCTL_NAME_MAX + 1];
+
+	if (strlen(key) > SYSCTL_NAME_MAX)
+		return -1;
+	to_dots(key, dots);
+	return namespace_of(dots);
+}
+
+static int check_key(const struct spec *spec, const char *key, const char *value, struct error *err)
+{
+	int ns = namespace_of(key);
 
 	/* Two different values for one thing. */
 	if (conflicts(key, value, "kernel.hostname", spec->hostname) ||
 	    conflicts(key, value, "kernel.domainname", spec->domainname))
 		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is not what $.%s says", key,
 				 strchr(key, '.') + 1);
-	for (size_t i = 0; ns < 0 && i < ARRAY_SIZE(rules); i++) {
-		const char *p = rules[i].prefix;
-
-		if (p[strlen(p) - 1] == '.' ? has_prefix(key, p) : strcmp(key, p) == 0)
-			ns = (int)rules[i].ns;
-	}
 	if (ns < 0)
 		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is not separate for each container", key);
 	if (!check_has_namespace(spec, (enum spec_ns)ns))

@@ -353,6 +353,9 @@ int spec_example(struct strbuf *out, bool rootless, uint32_t uid, uint32_t gid);
 /* The namespace entry of a type, or NULL. */
 const struct spec_namespace *spec_find_namespace(const struct spec *spec, enum spec_ns type);
 
+/* The enum spec_ns that a sysctl belongs to, -1: none. */
+int spec_sysctl_namespace(const char *key);
+
 /* An annotation's value, or NULL. */
 const char *spec_annotation(const struct spec *spec, const char *key);
 

@@ -194,6 +194,8 @@ static int process_from_file(const struct options *o, const struct spec_process 
 		ret->selinux_label = base->selinux_label;
 	if (!ret->oom_score_adj)
 		ret->oom_score_adj = base->oom_score_adj;
+	if (!ret->exec_cpu_affinity)
+		ret->exec_cpu_affinity = base->exec_cpu_affinity;
 	if (o->tty)
 		ret->terminal = true;
 	return 0;

@@ -49,7 +49,10 @@ void command_log_notes(const struct strbuf *notes, bool warn)
 	while (*p) {
 		int len = (int)strcspn(p, "\n");
 
-		log_msg(warn ? LOG_WARNING : LOG_DEBUG, "%.*s", len, p);
+		if (warn)
+			log_warning("%.*s", len, p);
+		else
+			log_note("%.*s", len, p);
 		p += len + (p[len] == '\n');
 	}
 }

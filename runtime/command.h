@@ -52,7 +52,7 @@ int command_parse(const struct command *c, int argc, char **argv, size_t min, si
 		  struct arena *arena, struct arg_list *ret_positionals, struct error *err);
 void command_print_help(const struct command *c);
 
-/* Logs each line of notes: as a warning, or only with --debug. */
+/* Logs each line of notes as a warning; warn false: as who starts a container does it, see log_note. */
 void command_log_notes(const struct strbuf *notes, bool warn);
 
 /* --preserve-fds and the like. */

@@ -51,6 +51,16 @@ int console_attach(int master, const struct spec_console_size *size, struct erro
 	return 0;
 }
 
+void console_clear_onlcr(int master)
+{
+	struct termios t;
+
+	if (tcgetattr(master, &t) < 0)
+		return;
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	tcsetattr(master, TCSANOW, &t);
+}
+
 int console_socket_connect(const char *path, int *ret, struct error *err)
 {
 	int fd = unix_connect(path, SOCK_STREAM);

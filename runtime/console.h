@@ -18,6 +18,12 @@
  */
 int console_attach(int master, const struct spec_console_size *size, struct error *err);
 
+/*
+ * For a master that the runtime itself serves: a line ends with LF alone, as in a pipe; our own terminal, if there is
+ * one, makes CR LF of it. As runc does it.
+ */
+void console_clear_onlcr(int master);
+
 /* Opens a new pty pair of the devpts at `ptmx`; the slave's name goes to name ("/dev/pts/0"). */
 int console_open(const char *ptmx, int *ret_master, char *name, size_t name_size, struct error *err);
 

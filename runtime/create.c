@@ -21,8 +21,10 @@
 #include "runtime/init.h"
 #include "runtime/mount_trees.h"
 #include "runtime/namespaces.h"
+#include "runtime/net_devices.h"
 #include "runtime/oci_hooks.h"
 #include "runtime/process.h"
+#include "runtime/sysctl.h"
 #include "runtime/volumes.h"
 
 /* What the steps make, each from what the earlier ones made. */
@@ -57,12 +59,15 @@ static int load_spec(struct create *c, struct error *err)
 
 static int open_sockets(struct create *c, struct error *err)
 {
+	const char *receiver = spec_annotation(&c->spec, "run.oci.pidfd_receiver");
 	int r = 0;
 
 	if (c->request->console_socket)
 		r = console_socket_connect(c->request->console_socket, &c->console_sock, err);
-	if (r == 0 && c->request->pidfd_socket)
-		r = console_socket_connect(c->request->pidfd_socket, &c->pidfd_sock, err);
+	if (c->request->pidfd_socket)
+		receiver = c->request->pidfd_socket;
+	if (r == 0 && receiver)
+		r = console_socket_connect(receiver, &c->pidfd_sock, err);
 	if (r == 0 && !c->request->start)
 		r = start_socket_new(&c->start_sock, err);
 	return r;
@@ -85,7 +90,9 @@ static int plan_process(struct create *c, struct error *err)
 	int r =
 	    process_plan(c->spec.process, &c->spec, c->dir_fd, c->request->preserve_fds, c->arena, &c->process, err);
 
-	return r == 0 ? namespaces_plan(&c->spec, &c->ns, err) : r;
+	if (r == 0)
+		r = namespaces_plan(&c->spec, &c->ns, err);
+	return r == 0 ? sysctl_check_namespaces(&c->spec, &c->ns, err) : r;
 }
 
 static int plan_cgroup(struct create *c, struct error *err)
@@ -217,11 +224,27 @@ static int prepare_init(struct create *c, struct error *err)
 		r = cgroup_attach(&c->cgroup, pid, err);
 	if (r == 0)
 		r = limits_apply(pid, c->spec.process, c->notes, err);
+	affinity_reset(pid);
 	if (r == 0 && process_start_time(pid, &c->state.pid_start, NULL) < 0)
 		r = error_set(err, ESRCH, "the container's init ended early");
 	if (r == 0)
 		r = create_copy_config(c->state.bundle, c->request->config, c->dir_fd, err);
 	return r == 0 ? state_save(c->dir_fd, &c->state, err) : r;
+}
+
+static int move_net_devices(struct create *c, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	char path[48];
+
+	if (c->spec.linux_->n_net_devices == 0)
+		return 0;
+	if (c->ns.join_fds[SPEC_NS_NETWORK] >= 0)
+		return net_devices_move(c->spec.linux_, c->ns.join_fds[SPEC_NS_NETWORK], err);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", c->state.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, errno, "open the container's network namespace")
+		      : net_devices_move(c->spec.linux_, fd, err);
 }
 
 /* --- volumes ---------------------------------------------------------------------------- */
@@ -327,7 +350,8 @@ static int release_at_once(struct create *c, struct error *err)
 	bool mapped = spec_find_namespace(&c->spec, SPEC_NS_USER);
 	bool in_cgroup = !c->state.cgroup_path || c->cgroup.dir_fd >= 0;
 
-	if (mapped || !in_cgroup || c->state.has_volumes || c->spec.hooks->n_create_container > 0)
+	if (mapped || !in_cgroup || c->state.has_volumes || c->spec.hooks->n_create_container > 0 ||
+	    c->spec.linux_->n_net_devices > 0)
 		return 0;
 	return release_init(c, err);
 }
@@ -373,6 +397,7 @@ static int receive_console(struct create *c, struct error *err)
 		return error_set(err, EPROTO, "handshake: message %d where the terminal was due", m.type);
 	if (c->console_sock >= 0)
 		return console_socket_send(c->console_sock, master, m.text, err);
+	console_clear_onlcr(master);
 	c->master = TAKE_FD(master);
 	return 0;
 }
@@ -380,7 +405,17 @@ static int receive_console(struct create *c, struct error *err)
 /* `run` need not know: it says HS_START, and init goes on when it gets there. */
 static int wait_ready(struct create *c, struct error *err)
 {
-	return c->request->start ? 0 : expect(c, HS_READY, err);
+	struct handshake_message m;
+	int fd, r;
+
+	if (c->request->start)
+		return 0;
+	r = handshake_recv_notes(c->sock, &m, &fd, c->notes, err);
+	if (r == 0)
+		return init_gone(c, err);
+	if (r > 0 && m.type != HS_READY)
+		return error_set(err, EPROTO, "handshake: message %d where the end of the set-up was due", m.type);
+	return r < 0 ? r : 0;
 }
 
 static int write_pid(struct create *c, struct error *err)
@@ -423,7 +458,7 @@ static int publish(struct create *c, struct error *err)
 		r = tell(c, HS_START, 0, NULL, -1, err);
 		/* The end of the stream is the program's start: init's end is close-on-exec. */
 		if (r == 0)
-			r = handshake_recv(c->sock, &m, &fd, err);
+			r = handshake_recv_notes(c->sock, &m, &fd, c->notes, err);
 		if (r == 0)
 			r = state_dir_finish(c->dir_fd, err);
 	}
@@ -449,6 +484,7 @@ static const struct step steps[] = {
     {release_at_once, NULL}, /* HS_GO, if there is nothing to wait for */
     {prepare_init, NULL},    /* id maps, cgroup, limits; the state has its pid, and the config its copy */
     {fetch_volumes, undo_volumes},
+    {move_net_devices, NULL},
     {release_init, NULL}, /* HS_GO: init makes its mounts */
     {limit_cgroup, NULL},
     {run_hooks, NULL}, /* prestart, createRuntime */

@@ -14,12 +14,8 @@ static int check_unsupported(const struct spec *spec, struct error *err)
 {
 	const struct spec_linux *l = spec->linux_;
 
-	if (l->n_net_devices)
-		return error_set(err, ENOTSUP, "linux.netDevices: moving network devices is not supported");
 	if (l->intel_rdt)
 		return error_set(err, ENOTSUP, "linux.intelRdt: is not supported");
-	if (l->memory_policy)
-		return error_set(err, ENOTSUP, "linux.memoryPolicy: is not supported");
 	return 0;
 }
 

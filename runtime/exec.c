@@ -56,6 +56,8 @@ static int child_run(const struct exec_request *request, struct process *process
 		r = process_open_lsm(process, err);
 	if (r == 0)
 		r = process_enter(process, arena, sock, -1, err);
+	if (r == 0)
+		r = process_note(process, sock, err);
 	if (r < 0)
 		return r;
 	sys_close_range(3 + process->n_extra_fds, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -141,10 +143,33 @@ static int open_init_cgroup(struct exec *e, struct error *err)
 	return cgroup_open(&e->cgroup, CGROUP_V2, path, s->rootless, err);
 }
 
+/* Where it runs before it is in the container's cgroup. */
+static const char *initial_cpus(const struct exec *e)
+{
+	const struct spec_exec_cpu_affinity *a = e->request->process->exec_cpu_affinity;
+
+	return a && a->initial && *a->initial ? a->initial : NULL;
+}
+
+static int set_final_cpus(const struct exec *e, struct error *err)
+{
+	const struct spec_exec_cpu_affinity *a = e->request->process->exec_cpu_affinity;
+
+	if (a && a->final && *a->final)
+		return affinity_set(e->result.pid, a->final, "process.execCPUAffinity.final", err);
+	if (!initial_cpus(e))
+		affinity_reset(e->result.pid);
+	return 0;
+}
+
 static int clone_here(struct exec *e, struct error *err)
 {
+	const char *cpus = initial_cpus(e);
+	struct affinity own;
 	int pair[2], r = handshake_pair(pair, err);
 
+	if (r == 0 && cpus)
+		r = affinity_change(cpus, "process.execCPUAffinity.initial", &own, err);
 	if (r < 0)
 		return r;
 	r = namespaces_clone(&e->ns, e->request->spec, e->cgroup.dir_fd, &e->result.pid, &e->result.pidfd, err);
@@ -154,6 +179,8 @@ static int clone_here(struct exec *e, struct error *err)
 			handshake_send_error(pair[1], err);
 		_exit(255);
 	}
+	if (cpus)
+		affinity_restore(&own);
 	close(pair[1]);
 	if (r < 0)
 		close(pair[0]);
@@ -192,6 +219,7 @@ static int receive_console(struct exec *e, struct error *err)
 		return error_set(err, ECHILD, "the process ended before it had a terminal");
 	if (e->console_sock >= 0)
 		return console_socket_send(e->console_sock, master, m.text, err);
+	console_clear_onlcr(master);
 	e->result.master = TAKE_FD(master);
 	return 0;
 }
@@ -206,6 +234,8 @@ static int guide(struct exec *e, struct strbuf *notes, struct error *err)
 	if (q->container->state.cgroup_path && e->cgroup.dir_fd < 0)
 		r = cgroup_attach(&e->cgroup, e->result.pid, err);
 	if (r == 0)
+		r = set_final_cpus(e, err);
+	if (r == 0)
 		r = limits_apply(e->result.pid, q->process, notes, err);
 	if (r == 0)
 		r = handshake_send(e->sock, HS_GO, e->result.pid, NULL, -1, err);
@@ -213,7 +243,7 @@ static int guide(struct exec *e, struct strbuf *notes, struct error *err)
 		r = receive_console(e, err);
 	/* The end of the stream is the program's start. */
 	if (r == 0)
-		r = handshake_recv(e->sock, &m, &fd, err);
+		r = handshake_recv_notes(e->sock, &m, &fd, notes, err);
 	return r;
 }
 

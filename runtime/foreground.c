@@ -34,6 +34,7 @@ static void raw_begin(struct raw_terminal *t)
 		return;
 	raw = t->saved;
 	cfmakeraw(&raw);
+	raw.c_oflag |= OPOST; /* see console_clear_onlcr */
 	t->active = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 

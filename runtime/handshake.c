@@ -63,6 +63,18 @@ int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct 
 	return 1;
 }
 
+int handshake_recv_notes(int sock, struct handshake_message *ret, int *ret_fd, struct strbuf *notes, struct error *err)
+{
+	for (;;) {
+		int r = handshake_recv(sock, ret, ret_fd, err);
+
+		if (r <= 0 || ret->type != HS_NOTE)
+			return r;
+		strbuf_addf(notes, "%s\n", ret->text);
+		cleanup_close(ret_fd);
+	}
+}
+
 int handshake_expect(int sock, enum handshake_type type, struct handshake_message *ret, struct error *err)
 {
 	_cleanup_close_ int fd = -1;

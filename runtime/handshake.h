@@ -11,6 +11,7 @@
  *                                <-  HS_ROOTFS     mounts are made (only when the parent has hooks to run)
  *     HS_HOOKS_DONE              ->
  *                                <-  HS_CONSOLE    the pty's master (only with a terminal)
+ *                                <-  HS_NOTE       (each) something that could not be had and is no error
  *                                <-  HS_READY      all is done but the last steps (create only)
  *     HS_CREATED                 ->  wait on the start socket
  *     or HS_START                ->  go on (run: said as soon as nothing is left to do); also sent by `start`
@@ -25,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/strbuf.h"
 
 enum handshake_type {
 	HS_VOLUME = 1, /* text: destination; with a detached mount */
@@ -37,6 +39,7 @@ enum handshake_type {
 	HS_CREATED,
 	HS_START,
 	HS_CLONED, /* value: pid; from the process that joins namespaces before it clones init */
+	HS_NOTE,   /* text: the line */
 	HS_ERROR,  /* value: errno; text: the message */
 };
 
@@ -59,6 +62,8 @@ void handshake_send_error(int sock, const struct error *e);
  * descriptor of the caller's. HS_ERROR is turned into err and its errno.
  */
 int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct error *err);
+/* The same, but what is noted before goes into notes, a line each. */
+int handshake_recv_notes(int sock, struct handshake_message *ret, int *ret_fd, struct strbuf *notes, struct error *err);
 /* Waits for a message of this type and no descriptor; anything else is an error, -ECONNRESET: the peer is gone. */
 int handshake_expect(int sock, enum handshake_type type, struct handshake_message *ret, struct error *err);
 

@@ -217,8 +217,10 @@ static int accept_start(struct init *in, struct error *err)
 static int wait_start(struct init *in, struct error *err)
 {
 	struct handshake_message m;
-	int fd, r = in->start_at_once ? 0 : handshake_send(in->sock, HS_READY, 0, NULL, -1, err);
+	int fd, r = process_note(in->process, in->sock, err);
 
+	if (r == 0 && !in->start_at_once)
+		r = handshake_send(in->sock, HS_READY, 0, NULL, -1, err);
 	if (r == 0)
 		r = handshake_recv(in->sock, &m, &fd, err);
 	end_if_alone(r);

@@ -77,6 +77,8 @@ static int open_log(const struct globals *g, struct error *err)
 	/* crun's way to say where to */
 	if (file && strncmp(file, "file:", 5) == 0)
 		file += 5;
+	if (g->debug || g->log_level)
+		log_level_asked();
 	return log_open("volrun", file, strcmp(format, "json") == 0, level, err);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -95,6 +96,23 @@ void namespaces_plan_exec(const struct spec *spec, int pidfd, struct namespaces 
 		ret->target_pidfd = pidfd;
 		ret->join_early = true;
 	}
+}
+
+bool namespaces_joins_own(const struct namespaces *ns, enum spec_ns type)
+{
+	/* The names in /proc/PID/ns. */
+	static const char *const files[SPEC_NS_COUNT] = {
+	    [SPEC_NS_PID] = "pid", [SPEC_NS_NETWORK] = "net", [SPEC_NS_MOUNT] = "mnt",	   [SPEC_NS_IPC] = "ipc",
+	    [SPEC_NS_UTS] = "uts", [SPEC_NS_USER] = "user",   [SPEC_NS_CGROUP] = "cgroup", [SPEC_NS_TIME] = "time",
+	};
+	struct stat own, joined;
+	char path[32];
+
+	if (ns->join_fds[type] < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", files[type]);
+	return stat(path, &own) == 0 && fstat(ns->join_fds[type], &joined) == 0 && own.st_dev == joined.st_dev &&
+	       own.st_ino == joined.st_ino;
 }
 
 /* --- joining -------------------------------------------------------------------- */

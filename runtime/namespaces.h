@@ -39,6 +39,8 @@ int namespaces_plan(const struct spec *spec, struct namespaces *ret, struct erro
 /* For exec: the namespaces of a running container, by its config and init's pidfd (not taken over). */
 void namespaces_plan_exec(const struct spec *spec, int pidfd, struct namespaces *ret);
 void namespaces_close(struct namespaces *ns);
+/* Is a joined namespace the one that the caller is in? */
+bool namespaces_joins_own(const struct namespaces *ns, enum spec_ns type);
 
 /*
  * Makes the process. Returns 0 in the child and 1 in the parent, which gets pid

@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "runtime/handshake.h"
 #include "runtime/seccomp_notify.h"
 
 /* --- by the parent ---------------------------------------------------------- */
@@ -27,9 +28,12 @@ static unsigned listen_fds(void)
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	uint64_t n_pid, n_fds;
 
-	if (!pid || !fds || num_parse_u64(pid, INT32_MAX, &n_pid) < 0 || num_parse_u64(fds, 1024, &n_fds) < 0)
+	if (!fds || num_parse_u64(fds, 1024, &n_fds) < 0)
 		return 0;
-	return (pid_t)n_pid == getpid() ? (unsigned)n_fds : 0;
+	/* Not set: as crun, for a caller that doesn't know our pid beforehand. */
+	if (!pid)
+		return (unsigned)n_fds;
+	return num_parse_u64(pid, INT32_MAX, &n_pid) == 0 && (pid_t)n_pid == getpid() ? (unsigned)n_fds : 0;
 }
 
 static int check_extra_fds(unsigned n, struct error *err)
@@ -68,8 +72,7 @@ static int plan_env(const struct spec_process *process, unsigned n_listen, struc
 int process_plan(const struct spec_process *process, const struct spec *spec, int dir_fd, unsigned preserve_fds,
 		 struct arena *arena, struct process *ret, struct error *err)
 {
-	struct process p = {
-	    .spec = process, .personality = spec->linux_->personality, .container = spec, .receiver = -1, .lsm_fd = -1};
+	struct process p = {.spec = process, .container = spec, .receiver = -1, .lsm_fd = -1};
 	unsigned n_listen = listen_fds();
 	struct stat st;
 	int r;
@@ -162,15 +165,31 @@ static int apply_lsm(struct process *p, struct error *err)
 	return 0;
 }
 
+/* include/linux/key.h: the user that owns a key may find it. */
+#define KEY_USER_SEARCH 0x00080000
+
 /* --- small steps ----------------------------------------------------------------- */
 
 int process_new_keyring(const char *id, struct error *err)
 {
-	char name[300];
+	char name[300], about[400] = "";
+	long key;
+	char *perm;
 
 	snprintf(name, sizeof(name), "_ses.%s", id);
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS && errno != EPERM)
+	key = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
+	if (key < 0 && (errno == ENOSYS || errno == EPERM))
+		return 0;
+	if (key < 0)
 		return error_errno(err, errno, "make a session keyring (--no-new-keyring goes without)");
+	/* "keyring;UID;GID;PERM;NAME". Without the right to search it, `exec` would not find it by its name. */
+	if (syscall(SYS_keyctl, KEYCTL_DESCRIBE, key, about, sizeof(about) - 1) > 0) {
+		perm = about;
+		for (int i = 0; i < 3 && perm; i++)
+			perm = strchr(perm, ';') ? strchr(perm, ';') + 1 : NULL;
+		if (perm)
+			syscall(SYS_keyctl, KEYCTL_SETPERM, key, strtoul(perm, NULL, 16) | KEY_USER_SEARCH);
+	}
 	return 0;
 }
 
@@ -273,13 +292,21 @@ static int enter_cwd(const char *cwd, struct error *err)
 	return 0;
 }
 
+static int set_execution_domain(const struct spec_linux *l, struct error *err)
+{
+	const struct spec_personality *p = l->personality;
+
+	if (p && personality(strcmp(p->domain, "LINUX32") == 0 ? PER_LINUX32 : PER_LINUX) < 0)
+		return error_errno(err, errno, "set the personality");
+	return l->memory_policy ? memory_policy_set(l->memory_policy, err) : 0;
+}
+
 /* --- in the container ------------------------------------------------------------- */
 
 int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err)
 {
 	int keep[] = {keep_fd, keep_fd2, p->receiver};
 	struct error denied = ERROR_INIT;
-	const char *ignored;
 	int r;
 
 	if (p->lsm_fd >= 0) {
@@ -292,8 +319,9 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 	r = add_home(p, arena, err);
 	if (r < 0)
 		return r;
-	if (p->personality && personality(strcmp(p->personality->domain, "LINUX32") == 0 ? PER_LINUX32 : PER_LINUX) < 0)
-		return error_errno(err, errno, "set the personality");
+	r = set_execution_domain(p->container->linux_, err);
+	if (r < 0)
+		return r;
 	/* Root may lack the right to enter where the user has it (a network file system, no CAP_DAC_OVERRIDE). */
 	r = enter_cwd(p->spec->cwd, &denied);
 	p->cwd_entered = r == 0;
@@ -302,16 +330,27 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 		return r;
 	}
 	/* Here, and not in the plan: what can be granted depends on the user namespace. */
-	r = caps_plan(p->spec->capabilities, arena, &p->caps, &ignored, err);
+	r = caps_plan(p->spec->capabilities, arena, &p->caps, &p->ignored, err);
 	if (r < 0)
 		return r;
 	return program_find(p->spec->args[0], p->env, p->self_dev, p->self_ino, arena, &p->path, err);
 }
 
-static int become_user(const struct spec_user *u, struct error *err)
+int process_note(const struct process *p, int sock, struct error *err)
+{
+	char text[PATH_MAX];
+
+	if (!p->ignored)
+		return 0;
+	snprintf(text, sizeof(text), "process.capabilities: can't be granted and are left out: %s", p->ignored);
+	return handshake_send(sock, HS_NOTE, 0, text, -1, err);
+}
+
+static int become_user(const struct spec_user *u, bool keep_groups, struct error *err)
 {
 	/* Without groups to set, a user namespace that denies setgroups is fine. */
-	if (setgroups(u->n_additional_gids, u->additional_gids) < 0 && (errno != EPERM || u->n_additional_gids))
+	if (!keep_groups && setgroups(u->n_additional_gids, u->additional_gids) < 0 &&
+	    (errno != EPERM || u->n_additional_gids))
 		return error_errno(err, errno, "set the supplementary groups");
 	if (setresgid(u->gid, u->gid, u->gid) < 0)
 		return error_errno(err, errno, "become gid %u", u->gid);
@@ -347,7 +386,7 @@ int process_become(struct process *p, struct error *err)
 	r = caps_apply_bounding(&p->caps, err);
 	if (r < 0)
 		return r;
-	r = become_user(&p->spec->user, err);
+	r = become_user(&p->spec->user, spec_annotation(p->container, "run.oci.keep_original_groups") != NULL, err);
 	if (r < 0)
 		return r;
 	r = caps_apply(&p->caps, err);

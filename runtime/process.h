@@ -30,7 +30,7 @@
 
 struct process {
 	const struct spec_process *spec;
-	const struct spec_personality *personality;
+	const struct spec *container;
 	struct caps caps;
 	struct seccomp_program seccomp;
 	const char **env;     /* NULL-terminated; has room for one more (HOME) */
@@ -38,11 +38,10 @@ struct process {
 	dev_t self_dev;	      /* our own executable */
 	ino_t self_ino;	      /* likewise */
 	const char *path;     /* the program, once found */
+	const char *ignored;  /* capabilities that can't be granted, see caps_plan; NULL: none */
 	bool cwd_entered;     /* chdir succeeded before the change of user */
-	/* SCMP_ACT_NOTIFY: */
-	int receiver; /* socket of who gets the listener; -1 */
-	const struct spec
-	    *container;		/* what it is told, with the next two, which the child sets before process_become */
+	/* For SCMP_ACT_NOTIFY; the last three are set by the child before process_become: */
+	int receiver;		/* socket of who gets the listener; -1 */
 	struct oci_state state; /* of the container */
 	pid_t pid;		/* of this process, as the runtime sees it */
 	int report;		/* where a failure of sending goes, as HS_ERROR */
@@ -72,6 +71,8 @@ int process_open_lsm(struct process *p, struct error *err);
 
 /* keep_fd, keep_fd2: sockets that stay open (-1: none) beside the process's own. All others are closed. */
 int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err);
+/* What process_enter had to leave out, to the parent as HS_NOTE; does nothing when it is nothing. */
+int process_note(const struct process *p, int sock, struct error *err);
 int process_become(struct process *p, struct error *err);
 /* Returns only on failure. */
 int process_execve(struct process *p, struct error *err);
@@ -88,6 +89,21 @@ int process_become_root(struct error *err);
  * priority. What can't be had without CAP_SYS_RESOURCE is a line in notes, no error.
  */
 int limits_apply(pid_t pid, const struct spec_process *process, struct strbuf *notes, struct error *err);
+
+/* numa.c. A list of CPUs; what names it in errors. */
+int affinity_set(pid_t pid, const char *cpus, const char *what, struct error *err);
+/* Moves this process to a list of CPUs, and back. */
+#define AFFINITY_CPUS_MAX 8192 /* more than any kernel is built for */
+struct affinity {
+	unsigned long set[AFFINITY_CPUS_MAX / (8 * sizeof(unsigned long))];
+};
+int affinity_change(const char *cpus, const char *what, struct affinity *ret_saved, struct error *err);
+void affinity_restore(const struct affinity *saved);
+/* All CPUs that its cpuset allows, so that a container doesn't inherit the affinity of its engine. Best effort, as
+ * runc. */
+void affinity_reset(pid_t pid);
+/* Of this process. */
+int memory_policy_set(const struct spec_memory_policy *p, struct error *err);
 
 /* program.c: finds args[0] by $PATH of env, refuses our own executable. The result lives in the arena. */
 int program_find(const char *name, const char *const *env, dev_t self_dev, ino_t self_ino, struct arena *arena,

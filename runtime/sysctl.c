@@ -16,15 +16,29 @@
 
 const char *sysctl_path(const char *key, struct arena *arena)
 {
+	bool is_path = key[strcspn(key, "./")] == '/';
 	char *path = arena_printf(arena, "sys/%s", key);
 
-	for (char *p = path ? path + strlen("sys/") : NULL; p && *p; p++) {
+	for (char *p = path ? path + strlen("sys/") : NULL; p && *p && !is_path; p++) {
 		if (*p == '.')
 			*p = '/';
 		else if (*p == '/')
 			*p = '.';
 	}
 	return path && path_is_safe_relative(path, strlen(path)) ? path : NULL;
+}
+
+int sysctl_check_namespaces(const struct spec *spec, const struct namespaces *ns, struct error *err)
+{
+	for (size_t i = 0; i < spec->linux_->n_sysctl; i++) {
+		const char *key = spec->linux_->sysctl[i].key;
+		int type = spec_sysctl_namespace(key);
+
+		if (type >= 0 && namespaces_joins_own(ns, (enum spec_ns)type))
+			return error_set(err, EINVAL, "sysctl \"%s\" is not allowed: the %s namespace is the host's",
+					 key, spec_ns_names[type]);
+	}
+	return 0;
 }
 
 static int open_proc(int root_fd, int *ret_fd, struct error *err)

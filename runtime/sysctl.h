@@ -6,13 +6,21 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "oci/spec.h"
+#include "runtime/namespaces.h"
 
 /*
- * "net.ipv4.ip_forward" to "sys/net/ipv4/ip_forward", beneath /proc; '.' and '/' are
- * exchanged, as sysctl(8) does ("net.ipv4.conf.eth0/1.forwarding"). NULL: not a
- * name (empty or ".." segments), or out of memory. Pure.
+ * "net.ipv4.ip_forward" to "sys/net/ipv4/ip_forward", beneath /proc. As with sysctl(8) the first separator says
+ * how a name is written: after a '.' the two are exchanged ("net.ipv4.conf.eth0/1.forwarding"), after a '/' it is
+ * the path already ("net/ipv4/conf/eth0.1/forwarding"). NULL: not a name (empty or ".." segments), or out of
+ * memory. Pure.
  */
 const char *sysctl_path(const char *key, struct arena *arena);
+
+/*
+ * By the parent: refuses a sysctl whose namespace is joined by a path and turns out to be the caller's own: the
+ * container would change the host.
+ */
+int sysctl_check_namespaces(const struct spec *spec, const struct namespaces *ns, struct error *err);
 
 /*
  * Writes each of linux.sysctl. The container's /proc, beneath root_fd, must be the root of a

@@ -349,9 +349,26 @@ static void what_a_program_leaves_running_does_not_hold_its_caller(void **state)
 	assert_in_range(clock_boottime_ns() - begin, 0, 2 * NSEC_PER_SEC);
 }
 
+static void lists_of_numbers_become_bits(void **state)
+{
+	const size_t word = 8 * sizeof(unsigned long);
+	unsigned long set[128 / (8 * sizeof(unsigned long))];
+	static const char *const bad[] = {"", ",", "1,", ",1", "-1", "1-", "2-1", "1--2", "a", "1 ", "0-0-0", " 1"};
+
+	(void)state;
+	assert_int_equal(num_parse_list("0-3,7,127,5-5", 128, set), 0);
+	for (size_t i = 0; i < 128; i++)
+		assert_int_equal(set[i / word] >> i % word & 1, i <= 3 || i == 5 || i == 7 || i == 127);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(num_parse_list(bad[i], 128, set), -EINVAL);
+	assert_int_equal(num_parse_list("128", 128, set), -ERANGE);
+	assert_int_equal(num_parse_list("0-99999999999999999999999", 128, set), -ERANGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(lists_of_numbers_become_bits),
 	    cmocka_unit_test(an_error_is_one_line_with_the_outer_layers_in_front),
 	    cmocka_unit_test(wrapping_a_long_error_keeps_it_in_bounds),
 	    cmocka_unit_test(an_arena_gives_zeroed_memory_up_to_its_limit),

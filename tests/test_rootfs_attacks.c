@@ -242,6 +242,9 @@ static void names_of_sysctls_become_paths(void **state)
 
 	assert_string_equal(sysctl_path("net.ipv4.conf.eth0/1.forwarding", &b->arena),
 			    "sys/net/ipv4/conf/eth0.1/forwarding");
+	assert_string_equal(sysctl_path("net/ipv4/conf/eth0.1/forwarding", &b->arena),
+			    "sys/net/ipv4/conf/eth0.1/forwarding");
+	assert_null(sysctl_path("net/../kernel", &b->arena));
 	assert_null(sysctl_path("a..b", &b->arena));
 	assert_null(sysctl_path("", &b->arena));
 	assert_null(sysctl_path("kernel.//.x", &b->arena));

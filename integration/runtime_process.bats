@@ -1,0 +1,236 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What a process is given: CPUs, memory nodes, network devices, groups,
+# descriptors, and what is said when it can't be given.
+
+load lib/common
+setup() { common_setup; }
+teardown() {
+	for device in vrt0 vrt1 vrtx; do ip link del "$device" 2>/dev/null || :; done
+	common_teardown
+}
+
+# exec_json JQ-FILTER: $T/process.json from the container's own process.
+exec_json() { jq ".process | $1" "$T/c1/config.json" >"$T/process.json"; }
+
+# --- CPUs and memory ------------------------------------------------------------------
+
+@test "execCPUAffinity: exec runs on the final CPUs, from the file, the container's config, or flags" {
+	(($(nproc --all) > 1)) || skip "one CPU: there is no choice"
+	bundle c1 'sleep 30 & wait' '.process.execCPUAffinity = {initial: "0", final: "1"}'
+	try volrun run --detach --bundle "$T/c1" c1
+	ok
+	# init itself has all; so had the one who called, or not.
+	local all
+	all=$(grep ^Cpus_allowed_list /proc/1/status | cut -f 2)
+	is "$(grep ^Cpus_allowed_list "/proc/$(pid_of c1)/status" | cut -f 2)" "$all"
+	is "$(volrun exec c1 grep ^Cpus_allowed_list /proc/self/status | cut -f 2)" 1
+	exec_json '.execCPUAffinity = {final: "0"} | .args = ["grep", "^Cpus_allowed_list", "/proc/self/status"]'
+	is "$(volrun exec --process "$T/process.json" c1 | cut -f 2)" 0
+	# Initial alone: the kernel decides after that, and here nothing makes it change.
+	exec_json '.execCPUAffinity = {initial: "0"} | .args = ["grep", "^Cpus_allowed_list", "/proc/self/status"]'
+	is "$(volrun exec --process "$T/process.json" c1 | cut -f 2)" 0
+	exec_json '.execCPUAffinity = {final: "8000"} | .args = ["true"]'
+	try volrun exec --process "$T/process.json" c1
+	is "$status" 255
+	like "$stderr" 'execCPUAffinity.final to the CPUs 8000'
+	volrun delete --force c1
+}
+
+@test "a container does not inherit the affinity of who starts it" {
+	(($(nproc --all) > 1)) || skip "one CPU: there is no choice"
+	bundle c1 'grep ^Cpus_allowed_list /proc/self/status | cut -f 2'
+	try timeout 60 taskset -c 0 "$BIN/volrun" --root "$ROOT" run --bundle "$T/c1" c1
+	ok
+	is "$output" "$(grep ^Cpus_allowed_list /proc/1/status | cut -f 2)"
+}
+
+@test "memoryPolicy is that of the process, for create and exec" {
+	[[ -e /proc/self/numa_maps ]] || skip "this kernel knows no memory nodes"
+	container c1 'cut -d " " -f 2 /proc/self/numa_maps | sort -u' '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"]}'
+	ok
+	like "$output" '^bind=static:0'
+	container c1 'cut -d " " -f 2 /proc/self/numa_maps | sort -u' '.linux.memoryPolicy = {mode: "MPOL_INTERLEAVE", nodes: "0-0"}'
+	like "$output" '^interleave:0'
+	container c1 'true' '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "1000"}'
+	not_ok 'linux.memoryPolicy to MPOL_BIND of the nodes 1000'
+	bundle c1 'sleep 30 & wait' '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "0"}'
+	try volrun run --detach --bundle "$T/c1" c1
+	ok
+	like "$(volrun exec c1 cut -d ' ' -f 2 /proc/self/numa_maps | sort -u)" '^bind:0'
+	volrun delete --force c1
+}
+
+@test "personality: flags are refused, exec has the domain too" {
+	[[ $(uname -m) == x86_64 ]] || skip "only x86-64 machines say i686"
+	container c1 true '.linux.personality = {domain: "LINUX32", flags: ["ADDR_NO_RANDOMIZE"]}'
+	not_ok 'personality.flags'
+	bundle c1 'sleep 30 & wait' '.linux.personality = {domain: "LINUX32"}'
+	try volrun run --detach --bundle "$T/c1" c1
+	ok
+	is "$(volrun exec c1 uname -m)" i686
+	volrun delete --force c1
+}
+
+# --- network devices ------------------------------------------------------------------
+
+# veth VAR...: a pair vrt0, vrt1 on the host.
+veth() { ip link add vrt0 type veth peer name vrt1 2>/dev/null || skip "this kernel has no veth"; }
+
+@test "a network device moves into the container with its permanent global addresses, and is up" {
+	veth
+	ip link set vrt0 mtu 1434 address 02:11:22:33:44:55 up
+	ip addr add 10.99.0.1/24 brd + dev vrt0
+	[[ ! -e /proc/net/if_inet6 ]] || ip addr add fd99::1/64 dev vrt0 nodad
+	ip addr add 169.254.7.7/16 scope link dev vrt0
+	container c1 'ip addr show dev vrt0; ip link show dev lo' '.linux.netDevices = {vrt0: {}}'
+	ok
+	like "$output" 'mtu 1434'
+	like "$output" '02:11:22:33:44:55'
+	like "$output" 'vrt0.*<[A-Z,_-]*UP'
+	like "$output" 'inet 10.99.0.1/24 brd 10.99.0.255'
+	[[ ! -e /proc/net/if_inet6 ]] || like "$output" 'inet6 fd99::1/64'
+	unlike "$output" '169.254.7.7'
+	# It went with the namespace.
+	until_true 5 eval '! ip link show vrt0 2>/dev/null'
+}
+
+@test "a network device can be renamed, also by a template" {
+	veth
+	ip addr add 10.99.0.1/24 dev vrt0
+	container c1 'ip -o addr show | grep 10.99' '.linux.netDevices = {vrt0: {name: "inner"}, vrt1: {name: "eth%d"}}'
+	ok
+	like "$output" 'inner.*10.99.0.1/24'
+	until_true 5 eval '! ip link show vrt1 2>/dev/null'
+	veth
+	container c1 'ls /sys/class/net | tr "\n" " "' '.linux.netDevices = {vrt0: {name: "eth%d"}, vrt1: {name: "eth%d"}}'
+	is "$output" "eth0 eth1 lo "
+}
+
+@test "a network device moves into a joined namespace; a name that is taken there is an error" {
+	veth
+	unshare --net sleep 60 3>&- 4>&- &
+	local holder=$!
+	until_true 5 eval '[[ $(readlink /proc/'$holder'/ns/net) != $(readlink /proc/self/ns/net) ]]'
+	container c1 'ip -o link show dev vrt0' ".linux.netDevices = {vrt0: {}} | (.linux.namespaces[] | select(.type == \"network\")).path = \"/proc/$holder/ns/net\""
+	ok
+	like "$output" vrt0
+	container c1 true ".linux.netDevices = {vrt1: {name: \"vrt0\"}} | (.linux.namespaces[] | select(.type == \"network\")).path = \"/proc/$holder/ns/net\""
+	kill "$holder"
+	not_ok 'linux.netDevices: vrt1: .*vrt0.*exists'
+	container c1 true '.linux.netDevices = {nosuch0: {}}'
+	not_ok 'linux.netDevices: nosuch0'
+}
+
+# --- sysctl --------------------------------------------------------------------------
+
+@test "a sysctl may be written as a path, and names may hold dots" {
+	container c1 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/lo/rp_filter' '
+		.linux.sysctl = {"net/ipv4/ip_forward": "1", "net/ipv4/conf/lo/rp_filter": "2"}'
+	ok
+	is "$output" $'1\n2'
+	ip link add vrt0 type veth peer name vrt1 2>/dev/null || skip "this kernel has no veth"
+	container c1 'cat /proc/sys/net/ipv4/conf/vrt.7/rp_filter; cat /proc/sys/net/ipv4/conf/vrt.8/rp_filter' '
+		.linux.netDevices = {vrt0: {name: "vrt.7"}, vrt1: {name: "vrt.8"}}
+		| .linux.sysctl = {"net/ipv4/conf/vrt.7/rp_filter": "2", "net.ipv4.conf.vrt/8.rp_filter": "1"}'
+	ok
+	is "$output" $'2\n1'
+}
+
+@test "a sysctl of the host's namespace is refused, also when that is joined by its path" {
+	local before
+	before=$(cat /proc/sys/net/ipv4/ip_forward)
+	bundle c1 true ".linux.sysctl = {\"net.ipv4.ip_forward\": \"$((1 - before))\"} | (.linux.namespaces[] | select(.type == \"network\")).path = \"/proc/$$/ns/net\""
+	try volrun run --bundle "$T/c1" c1
+	not_ok 'net.ipv4.ip_forward.*host'
+	is "$(cat /proc/sys/net/ipv4/ip_forward)" "$before"
+}
+
+# --- users, descriptors -----------------------------------------------------------------
+
+@test "run.oci.keep_original_groups keeps the caller's groups" {
+	bundle c1 'grep ^Groups /proc/self/status | cut -f 2'
+	try setpriv --groups 1,2,3 timeout 60 "$BIN/volrun" --root "$ROOT" run --bundle "$T/c1" c1
+	is "${output// /}" ""
+	config c1 '.annotations["run.oci.keep_original_groups"] = "1"'
+	try setpriv --groups 1,2,3 timeout 60 "$BIN/volrun" --root "$ROOT" run --bundle "$T/c1" c1
+	ok
+	is "${output% }" "1 2 3"
+}
+
+@test "activated descriptors come first, then the preserved ones, and the names go with them" {
+	bundle c1 'cat /proc/self/fd/3 /proc/self/fd/4; env | grep ^LISTEN_ | sort'
+	echo one >"$T/one"
+	echo two >"$T/two"
+	LISTEN_FDS=1 LISTEN_FDNAMES=first try volrun_fds run --preserve-fds 1 --bundle "$T/c1" c1
+	ok
+	is "$output" $'one\ntwo\nLISTEN_FDNAMES=first\nLISTEN_FDS=1\nLISTEN_PID=1'
+	# Meant for another process.
+	LISTEN_FDS=1 LISTEN_PID=1 try volrun_fds run --bundle "$T/c1" c1
+	unlike "$output" LISTEN
+}
+# As volrun, with the descriptors 3 and 4 on the two files.
+volrun_fds() { timeout -k 5 60 "$BIN/volrun" --root "$ROOT" "$@" 3<"$T/one" 4<"$T/two"; }
+
+@test "run.oci.pidfd_receiver gets a pidfd of init" {
+	python3 -c 'import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1)
+c = s.accept()[0]; anc = c.recvmsg(100, 1000)[1]; fd = array.array("i", anc[0][2])[0]
+print([l.split()[1] for l in open("/proc/self/fdinfo/%d" % fd) if l.startswith("Pid:")][0])' "$T/s.sock" >"$T/out" 3>&- 4>&- &
+	local receiver=$!
+	until_true 5 test -S "$T/s.sock"
+	bundle c1 'sleep 30 & wait' ".annotations[\"run.oci.pidfd_receiver\"] = \"$T/s.sock\""
+	try volrun run --detach --bundle "$T/c1" c1
+	ok
+	wait "$receiver"
+	is "$(<"$T/out")" "$(pid_of c1)"
+	volrun delete --force c1
+}
+
+@test "exec joins the session keyring of the container" {
+	[[ -e /proc/keys ]] || skip "this kernel shows no keys"
+	# Keys live longer than their containers: a name of its own.
+	local id=keys$BASHPID
+	bundle "$id" "grep -c _ses.$id /proc/keys; sleep 30" '.linux.maskedPaths = []'
+	volrun_bg run --bundle "$T/$id" "$id" >"$T/out"
+	until_true 10 test -s "$T/out"
+	is "$(<"$T/out")" 1
+	is "$(volrun exec "$id" grep -c "_ses.$id" /proc/keys)" 1
+	volrun delete --force "$id"
+	ended $!
+}
+
+@test "a terminal that the runtime serves ends lines with LF alone" {
+	bundle c1 'echo one; echo two' '.process.terminal = true'
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$(<"$T/stdout" od -An -c | tr -d ' \n')" 'one\ntwo\n'
+}
+
+# --- what could not be had ---------------------------------------------------------------
+
+@test "a capability that can't be granted is one warning in a text log, none in JSON nor on stderr" {
+	bundle c1 'true' '.process.capabilities.bounding += ["CAP_FROB"]'
+	try volrun --log "$T/log" run --bundle "$T/c1" c1
+	ok
+	is "$stderr" ""
+	is "$(grep -c 'level=warning.*CAP_FROB' "$T/log")" 1
+	try volrun --log "$T/json" --log-format json run --bundle "$T/c1" c1
+	is "$stderr$(<"$T/json")" ""
+	try volrun --log "$T/json" --log-format json --log-level warning run --bundle "$T/c1" c1
+	is "$(jq -r .level "$T/json")" warning
+	like "$(jq -r .msg "$T/json")" CAP_FROB
+	try volrun run --bundle "$T/c1" c1
+	is "$stderr" ""
+	# Still: the error and nothing else.
+	config c1 '.process.args = ["/nothing"]'
+	rm "$T/json"
+	try volrun --log "$T/json" --log-format json run --bundle "$T/c1" c1
+	is "$(jq -r .level "$T/json")" error
+	bundle c1 'sleep 30 & wait'
+	try volrun run --detach --bundle "$T/c1" c1
+	try volrun --log "$T/exec" exec --cap CAP_FROB c1 true
+	ok
+	is "$(grep -c 'level=warning.*CAP_FROB' "$T/exec")" 1
+	volrun delete --force c1
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* On which CPUs a process runs and from which nodes its memory comes: lists of numbers for the kernel. */
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "runtime/process.h"
+
+#define NODES_MAX 1024 /* MAX_NUMNODES */
+#define WORD_BITS (8 * sizeof(unsigned long))
+
+/* Linux 5.15 and 6.9 */
+#define POLICY_PREFERRED_MANY 5
+#define POLICY_WEIGHTED_INTERLEAVE 6
+
+static int list_parse(const char *what, const char *list, size_t n_bits, unsigned long *ret, struct error *err)
+{
+	int r = num_parse_list(list, n_bits, ret);
+
+	return r < 0 ? error_errno(err, r, "%s \"%s\"", what, list) : 0;
+}
+
+int affinity_set(pid_t pid, const char *cpus, const char *what, struct error *err)
+{
+	struct affinity a;
+	int r = list_parse(what, cpus, AFFINITY_CPUS_MAX, a.set, err);
+
+	if (r < 0)
+		return r;
+	if (sched_setaffinity(pid, sizeof(a.set), (const cpu_set_t *)a.set) < 0)
+		return error_errno(err, errno, "set %s to the CPUs %s", what, cpus);
+	return 0;
+}
+
+int affinity_change(const char *cpus, const char *what, struct affinity *ret_saved, struct error *err)
+{
+	if (sched_getaffinity(0, sizeof(ret_saved->set), (cpu_set_t *)ret_saved->set) < 0)
+		return error_errno(err, errno, "read the CPUs of the runtime");
+	return affinity_set(0, cpus, what, err);
+}
+
+void affinity_restore(const struct affinity *saved)
+{
+	(void)sched_setaffinity(0, sizeof(saved->set), (const cpu_set_t *)saved->set);
+}
+
+void affinity_reset(pid_t pid)
+{
+	struct affinity all;
+
+	memset(all.set, 0xff, sizeof(all.set));
+	(void)sched_setaffinity(pid, sizeof(all.set), (const cpu_set_t *)all.set);
+}
+
+int memory_policy_set(const struct spec_memory_policy *p, struct error *err)
+{
+	static const struct {
+		const char *name;
+		unsigned value;
+	} modes[] =
+	    {
+		{"MPOL_DEFAULT", MPOL_DEFAULT},	      {"MPOL_BIND", MPOL_BIND},
+		{"MPOL_INTERLEAVE", MPOL_INTERLEAVE}, {"MPOL_WEIGHTED_INTERLEAVE", POLICY_WEIGHTED_INTERLEAVE},
+		{"MPOL_PREFERRED", MPOL_PREFERRED},   {"MPOL_PREFERRED_MANY", POLICY_PREFERRED_MANY},
+		{"MPOL_LOCAL", MPOL_LOCAL},
+	    },
+	  flags[] = {
+	      {"MPOL_F_NUMA_BALANCING", MPOL_F_NUMA_BALANCING},
+	      {"MPOL_F_RELATIVE_NODES", MPOL_F_RELATIVE_NODES},
+	      {"MPOL_F_STATIC_NODES", MPOL_F_STATIC_NODES},
+	  };
+	unsigned long nodes[NODES_MAX / WORD_BITS];
+	unsigned mode = 0;
+	int r = 0;
+
+	/* The names have been checked with the spec. */
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		if (strcmp(modes[i].name, p->mode) == 0)
+			mode = modes[i].value;
+	for (size_t k = 0; k < p->n_flags; k++)
+		for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+			if (strcmp(flags[i].name, p->flags[k]) == 0)
+				mode |= flags[i].value;
+	if (p->nodes)
+		r = list_parse("linux.memoryPolicy.nodes", p->nodes, NODES_MAX, nodes, err);
+	if (r < 0)
+		return r;
+	/* The kernel takes one bit less than it is told. */
+	if (syscall(SYS_set_mempolicy, mode, p->nodes ? nodes : NULL, p->nodes ? NODES_MAX + 1 : 0) < 0)
+		return error_errno(err, errno, "set linux.memoryPolicy to %s%s%s", p->mode,
+				   p->nodes ? " of the nodes " : "", p->nodes ? p->nodes : "");
+	return 0;
+}
