@@ -302,8 +302,8 @@ static int tell(struct create *c, enum handshake_type type, int value, const cha
 
 	if (r != -EPIPE && r != -ECONNRESET)
 		return r;
-	r = handshake_recv(c->sock, &m, &fd, err);
-	return r < 0 ? r : init_gone(c, err);
+	r = handshake_recv_notes(c->sock, &m, &fd, c->notes, err);
+	return r < 0 && r != -ECONNRESET ? r : init_gone(c, err);
 }
 
 /* Sources that init could not reach or clone itself. */
@@ -459,6 +459,8 @@ static int publish(struct create *c, struct error *err)
 		/* The end of the stream is the program's start: init's end is close-on-exec. */
 		if (r == 0)
 			r = handshake_recv_notes(c->sock, &m, &fd, c->notes, err);
+		if (r == -ECONNRESET)
+			r = init_gone(c, err);
 		if (r == 0)
 			r = state_dir_finish(c->dir_fd, err);
 	}

@@ -45,8 +45,13 @@ int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct 
 	size_t n_fds = 1;
 	ssize_t len = recv_fds(sock, ret, sizeof(*ret), &fd, &n_fds);
 
-	if (len == -ECONNRESET)
-		len = 0;
+	/* It closed without reading all that we sent. What it said before is still there, behind this error. */
+	if (len == -ECONNRESET) {
+		n_fds = 1;
+		len = recv_fds(sock, ret, sizeof(*ret), &fd, &n_fds);
+		if (len == 0)
+			return error_set(err, ECONNRESET, "the other side of the handshake is gone");
+	}
 	if (len < 0)
 		return error_errno(err, (int)len, "read from the other side of the handshake");
 	if (n_fds == 0)

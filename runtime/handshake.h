@@ -58,8 +58,8 @@ int handshake_send(int sock, enum handshake_type type, int value, const char *te
 void handshake_send_error(int sock, const struct error *e);
 
 /*
- * The next message. Returns 1, or 0 when the peer is gone. *ret_fd: -1 or a
- * descriptor of the caller's. HS_ERROR is turned into err and its errno.
+ * The next message. Returns 1, or 0 when the peer is gone (-ECONNRESET: it is, and has not read all that it was sent).
+ * *ret_fd: -1 or a descriptor of the caller's. HS_ERROR is turned into err and its errno.
  */
 int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct error *err);
 /* The same, but what is noted before goes into notes, a line each. */

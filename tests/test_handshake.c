@@ -86,6 +86,39 @@ static void a_send_to_a_peer_that_is_gone_is_an_error_and_no_signal(void **state
 	assert_int_equal(handshake_send(pair[0], HS_GO, 0, NULL, -1, &err), -EPIPE);
 }
 
+/* The kernel reports the reset before what is still in the queue: an error must not become a success. */
+static void what_a_peer_said_before_it_went_is_heard_though_it_did_not_listen(void **state)
+{
+	(void)state;
+	assert_int_equal(handshake_send(pair[0], HS_START, 0, NULL, -1, &err), 0);
+	assert_int_equal(error_set(&err, ENOENT, "no such thing"), -ENOENT);
+	handshake_send_error(pair[1], &err);
+	close(TAKE_FD(pair[1]));
+	assert_int_equal(handshake_recv(pair[0], &m, &fd, &err), -ENOENT);
+	assert_string_equal(err.msg, "no such thing");
+}
+
+static void a_peer_that_goes_without_listening_is_no_end_of_the_stream(void **state)
+{
+	(void)state;
+	assert_int_equal(handshake_send(pair[0], HS_START, 0, NULL, -1, &err), 0);
+	close(TAKE_FD(pair[1]));
+	assert_int_equal(handshake_recv(pair[0], &m, &fd, &err), -ECONNRESET);
+}
+
+static void notes_are_lines_of_their_own(void **state)
+{
+	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
+
+	(void)state;
+	assert_int_equal(handshake_send(pair[0], HS_NOTE, 0, "one", -1, &err), 0);
+	assert_int_equal(handshake_send(pair[0], HS_NOTE, 0, "two", -1, &err), 0);
+	assert_int_equal(handshake_send(pair[0], HS_READY, 0, NULL, -1, &err), 0);
+	assert_int_equal(handshake_recv_notes(pair[1], &m, &fd, &notes, &err), 1);
+	assert_int_equal(m.type, HS_READY);
+	assert_string_equal(strbuf_str(&notes), "one\ntwo\n");
+}
+
 static void an_error_of_the_other_side_becomes_ours(void **state)
 {
 	struct error theirs = ERROR_INIT;
@@ -139,6 +172,11 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(the_end_of_the_stream_is_no_message, open_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(a_send_to_a_peer_that_is_gone_is_an_error_and_no_signal, open_pair,
 					    close_pair),
+	    cmocka_unit_test_setup_teardown(what_a_peer_said_before_it_went_is_heard_though_it_did_not_listen,
+					    open_pair, close_pair),
+	    cmocka_unit_test_setup_teardown(a_peer_that_goes_without_listening_is_no_end_of_the_stream, open_pair,
+					    close_pair),
+	    cmocka_unit_test_setup_teardown(notes_are_lines_of_their_own, open_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(an_error_of_the_other_side_becomes_ours, open_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(another_message_than_the_expected_one_is_refused, open_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(packets_that_are_no_messages_are_refused, open_pair, close_pair),
