@@ -26,6 +26,7 @@ static const struct json_field state_fields[] = {
     STATE_SPEC_FIELDS,
     JSON_FIELD(struct oci_state, rootfs, "rootfs", JSON_STR),
     JSON_FIELD(struct oci_state, created, "created", JSON_STR),
+    JSON_FIELD(struct oci_state, systemd_scope, "systemd-scope", JSON_STR),
     JSON_LIST(struct oci_state, annotations, "annotations", JSON_MAP_STR),
     JSON_FIELD(struct oci_state, owner, "owner", JSON_STR, .write_empty = true),
     {NULL},

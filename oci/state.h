@@ -16,10 +16,11 @@ struct oci_state {
 	const char *id;
 	int status; /* enum oci_status */
 	int32_t pid;
-	const char *bundle;  /* absolute */
-	const char *rootfs;  /* runc's and crun's addition */
-	const char *created; /* RFC 3339 with nanoseconds; likewise */
-	const char *owner;   /* likewise */
+	const char *bundle;	   /* absolute */
+	const char *rootfs;	   /* runc's and crun's addition */
+	const char *created;	   /* RFC 3339 with nanoseconds; likewise */
+	const char *owner;	   /* likewise */
+	const char *systemd_scope; /* crun's addition */
 	struct json_pair *annotations;
 	size_t n_annotations;
 };

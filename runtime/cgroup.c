@@ -215,7 +215,7 @@ static int refuse_used(const struct cgroup_hierarchy *h, const char *path, struc
 	return 0;
 }
 
-static int create_in(struct cgroup *cg, struct cgroup_hierarchy *h, const char *path, size_t *ret_made,
+static int create_in(struct cgroup *cg, struct cgroup_hierarchy *h, const char *path, bool adopt, size_t *ret_made,
 		     struct error *err)
 {
 	int r = cgroup_tree_make(h, path, cgroup_version_of(cg)->level, ret_made);
@@ -227,7 +227,7 @@ static int create_in(struct cgroup *cg, struct cgroup_hierarchy *h, const char *
 	if (r < 0)
 		return error_errno(err, r, "cannot make cgroup %s%s", h->mount, path);
 	/* The last level is new, so it is empty. */
-	return *ret_made ? 0 : refuse_used(h, path, err);
+	return *ret_made || adopt ? 0 : refuse_used(h, path, err);
 }
 
 static bool any_open(const struct cgroup *cg)
@@ -250,7 +250,7 @@ static int refuse_frozen(const struct cgroup *cg, const char *path, struct error
 	return 0;
 }
 
-static int create_all(struct cgroup *cg, const char *path, struct error *err)
+static int create_all(struct cgroup *cg, const char *path, bool adopt, struct error *err)
 {
 	_cleanup_free_ size_t *made = calloc(cg->n_hierarchies, sizeof(*made));
 	bool existed = false;
@@ -260,7 +260,7 @@ static int create_all(struct cgroup *cg, const char *path, struct error *err)
 	if (!made)
 		return error_set(err, ENOMEM, "cgroup: out of memory");
 	for (n = 0; r == 0 && n < cg->n_hierarchies; n++) {
-		r = create_in(cg, &cg->hierarchies[n], path, &made[n], err);
+		r = create_in(cg, &cg->hierarchies[n], path, adopt, &made[n], err);
 		existed |= r == 0 && made[n] == 0;
 	}
 	if (r == 0 && existed && any_open(cg)) {
@@ -272,7 +272,7 @@ static int create_all(struct cgroup *cg, const char *path, struct error *err)
 	return r;
 }
 
-int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct error *err)
+static int make(struct cgroup *cg, const char *path, bool rootless, bool adopt, struct error *err)
 {
 	_cleanup_(cgroup_close) struct cgroup c = CGROUP_INIT;
 	int r = path_check(path, err);
@@ -285,7 +285,7 @@ int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct err
 	if (c.mode != CGROUP_NONE)
 		r = cgroup_version_of(&c)->find(&c, err);
 	if (r == 0 && c.n_hierarchies)
-		r = create_all(&c, path, err);
+		r = create_all(&c, path, adopt, err);
 	if (r < 0)
 		return r;
 	if (!any_open(&c)) {
@@ -299,6 +299,16 @@ int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct err
 	*cg = c;
 	c = (struct cgroup)CGROUP_INIT;
 	return 0;
+}
+
+int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct error *err)
+{
+	return make(cg, path, rootless, false, err);
+}
+
+int cgroup_adopt(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err)
+{
+	return mode == CGROUP_V2 ? cgroup_open(cg, mode, path, rootless, err) : make(cg, path, rootless, true, err);
 }
 
 int cgroup_open(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err)

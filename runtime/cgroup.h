@@ -59,6 +59,11 @@ int cgroup_path_for(const char *cgroups_path, const char *id, struct arena *a, c
  * CGROUP_NONE and 0 is returned (cgroup_apply fails if limits are asked for). cgroup_close it.
  */
 int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct error *err);
+/*
+ * The cgroup that systemd has made for a process that is in it already. v2: opens it. v1: it is
+ * systemd's in one hierarchy; makes the others, for cgroup_attach. As cgroup_create otherwise.
+ */
+int cgroup_adopt(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err);
 /* Opens an existing one for the later commands; one that is gone is not an error (dir_fd -1). */
 int cgroup_open(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err);
 /*

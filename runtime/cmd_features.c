@@ -11,6 +11,7 @@
 #include "runtime/command.h"
 #include "runtime/mount_options.h"
 #include "runtime/seccomp.h"
+#include "runtime/volumes.h"
 
 static const struct arg_option no_options[] = {{NULL}};
 
@@ -46,7 +47,9 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 	static const char *const hooks[] = {
 	    "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
 	/* Prefixes of annotations that change what the runtime does. */
-	static const char *const unsafe[] = {"dev.volrun.", NULL};
+	static const char *const unsafe[] = {"dev.volrun.", "org.systemd.property.", NULL};
+	struct error none = ERROR_INIT;
+	const char *path, *systemd;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
 	const char **mount_names, **caps;
@@ -69,8 +72,9 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 	add_list(&out, "namespaces", spec_ns_names);
 	strbuf_addc(&out, ',');
 	add_list(&out, "capabilities", caps);
-	strbuf_adds(&out,
-		    ",\"cgroup\":{\"v1\":true,\"v2\":true,\"systemd\":false,\"systemdUser\":false,\"rdma\":true},");
+	systemd = own_program("volrun-systemd", &arena, &path, &none) == 0 ? "true" : "false";
+	strbuf_addf(&out, ",\"cgroup\":{\"v1\":true,\"v2\":true,\"systemd\":%s,\"systemdUser\":%s,\"rdma\":true},",
+		    systemd, systemd);
 	add_seccomp(&out);
 	strbuf_adds(&out, "\"apparmor\":{\"enabled\":true},\"selinux\":{\"enabled\":true},"
 			  "\"intelRdt\":{\"enabled\":false},\"memoryPolicy\":{},\"netDevices\":{\"enabled\":false},"

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "runtime/command.h"
 #include "runtime/state_dir.h"
+#include "runtime/systemd.h"
 
 struct options {
 	const char *resources, *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *cpu_share, *cpu_rt_period,
@@ -169,6 +170,16 @@ static int from_file(const char *file, struct arena *arena, struct spec_resource
 	return json_parse(text, len, "stdin", &spec_resources_table, arena, ret, err);
 }
 
+/* Else systemd would set the old limits again, when it reads its units anew. */
+static int set_unit(const struct container_state *s, const struct spec_resources *resources, struct arena *arena,
+		    struct error *err)
+{
+	struct systemd_unit unit;
+	int r = systemd_plan_update(s->systemd_scope, resources, (enum cgroup_mode)s->cgroup_mode, arena, &unit, err);
+
+	return r == 0 ? systemd_set(&unit, s->rootless, err) : r;
+}
+
 static int run_update(const struct globals *g, int argc, char **argv, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -191,7 +202,9 @@ static int run_update(const struct globals *g, int argc, char **argv, struct err
 		return error_set(err, ESRCH, "container not running: no such process");
 	if (!c.state.cgroup_path)
 		return error_set(err, ENOTSUP, "the container has no cgroup");
-	r = container_cgroup(&c.state, &cg, err);
+	r = c.state.systemd_scope ? set_unit(&c.state, &resources, &arena, err) : 0;
+	if (r == 0)
+		r = container_cgroup(&c.state, &cg, err);
 	if (r == 0)
 		r = cgroup_apply(&cg, &resources, true, err);
 	cgroup_close(&cg);

@@ -25,6 +25,7 @@
 #include "runtime/oci_hooks.h"
 #include "runtime/process.h"
 #include "runtime/sysctl.h"
+#include "runtime/systemd.h"
 #include "runtime/volumes.h"
 
 /* What the steps make, each from what the earlier ones made. */
@@ -36,6 +37,7 @@ struct create {
 	struct process process;
 	struct namespaces ns;
 	struct cgroup cgroup;
+	struct systemd_place place; /* with --systemd-cgroup */
 	struct container_state state;
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
@@ -103,14 +105,14 @@ static int plan_cgroup(struct create *c, struct error *err)
 
 	if (strcmp(manager, "disabled") == 0)
 		return 0;
-	if (g->systemd_cgroup || strcmp(manager, "systemd") == 0) {
-		/* The place where systemd would put the scope, made by ourselves: no D-Bus round trip. */
-		int r = path ? cgroup_systemd_path(path, c->arena, &path, err) : 0;
-
-		if (r < 0)
-			return r;
-	}
 	c->state.cgroup_mode = (int32_t)cgroup_detect();
+	if (g->systemd_cgroup || strcmp(manager, "systemd") == 0) {
+		/* Where the cgroup is shows when the scope is made, with init in it. */
+		int r = systemd_place_parse(path, c->request->id, g->is_rootless, c->arena, &c->place, err);
+
+		c->state.systemd_scope = r == 0 ? c->place.unit : NULL;
+		return r;
+	}
 	return cgroup_path_for(path, c->request->id, c->arena, &c->state.cgroup_path, err);
 }
 
@@ -151,10 +153,12 @@ static void undo_cgroup(struct create *c)
 {
 	struct error ignored = ERROR_INIT;
 
-	if (!c->state.cgroup_path)
-		return;
-	cgroup_kill(&c->cgroup, &ignored);
-	cgroup_destroy(&c->cgroup, &ignored);
+	if (c->state.cgroup_path)
+		cgroup_kill(&c->cgroup, &ignored);
+	if (c->state.systemd_scope)
+		systemd_stop(c->state.systemd_scope, c->state.rootless, &ignored);
+	if (c->state.cgroup_path)
+		cgroup_destroy(&c->cgroup, &ignored);
 }
 
 /* --- the process --------------------------------------------------------------------- */
@@ -213,6 +217,19 @@ static void undo_clone(struct create *c)
 	waitpid(c->state.pid, NULL, 0);
 }
 
+static int make_scope(struct create *c, struct error *err)
+{
+	enum cgroup_mode mode = (enum cgroup_mode)c->state.cgroup_mode;
+	struct systemd_unit unit;
+	int r = systemd_plan_start(&c->spec, &c->place, c->request->id, c->state.pid, mode, c->arena, &unit, err);
+
+	if (r == 0)
+		r = systemd_start(&unit, c->state.rootless, err);
+	if (r == 0)
+		r = systemd_cgroup_of(c->state.pid, mode, c->arena, &c->state.cgroup_path, err);
+	return r == 0 ? cgroup_adopt(&c->cgroup, mode, c->state.cgroup_path, c->state.rootless, err) : r;
+}
+
 static int prepare_init(struct create *c, struct error *err)
 {
 	pid_t pid = c->state.pid;
@@ -220,6 +237,8 @@ static int prepare_init(struct create *c, struct error *err)
 
 	if (c->ns.new_flags & CLONE_NEWUSER)
 		r = namespaces_write_maps(pid, &c->spec, err);
+	if (r == 0 && c->state.systemd_scope)
+		r = make_scope(c, err);
 	if (r == 0 && c->state.cgroup_path && c->cgroup.dir_fd < 0)
 		r = cgroup_attach(&c->cgroup, pid, err);
 	if (r == 0)
@@ -338,7 +357,7 @@ static int release_init(struct create *c, struct error *err)
 	while (c->n_volumes)
 		close(c->volumes[--c->n_volumes].tree_fd);
 	c->released = true;
-	return tell(c, HS_GO, c->state.pid, NULL, -1, err);
+	return tell(c, HS_GO, c->state.pid, c->state.systemd_scope ? c->state.cgroup_path : NULL, -1, err);
 }
 
 /*
@@ -348,7 +367,7 @@ static int release_init(struct create *c, struct error *err)
 static int release_at_once(struct create *c, struct error *err)
 {
 	bool mapped = spec_find_namespace(&c->spec, SPEC_NS_USER);
-	bool in_cgroup = !c->state.cgroup_path || c->cgroup.dir_fd >= 0;
+	bool in_cgroup = (!c->state.cgroup_path && !c->state.systemd_scope) || c->cgroup.dir_fd >= 0;
 
 	if (mapped || !in_cgroup || c->state.has_volumes || c->spec.hooks->n_create_container > 0 ||
 	    c->spec.linux_->n_net_devices > 0)

@@ -44,7 +44,4 @@ void created_free(struct created *c);
  */
 int container_create(const struct create_request *request, struct created *ret, struct error *err);
 
-/* "slice:prefix:name" as systemd would place it: "a-b.slice:p:n" is "/a.slice/a-b.slice/p-n.scope". */
-int cgroup_systemd_path(const char *text, struct arena *arena, const char **ret, struct error *err);
-
 #endif

@@ -111,36 +111,3 @@ int create_copy_config(const char *bundle, const char *config, int dir_fd, struc
 		n = sendfile(to, from, NULL, 1 << 20);
 	return n < 0 ? error_errno(err, errno, "copy config.json") : 0;
 }
-
-int cgroup_systemd_path(const char *text, struct arena *arena, const char **ret, struct error *err)
-{
-	_cleanup_strbuf_ struct strbuf path = STRBUF_INIT;
-	size_t slice = strcspn(text, ":"), prefix = text[slice] ? strcspn(text + slice + 1, ":") : 0;
-	const char *name = text[slice] && text[slice + 1 + prefix] ? text + slice + 1 + prefix + 1 : NULL;
-	const char *what = text + slice + 1;
-
-	if (!name || !*name || strchr(name, ':') || strchr(text, '/'))
-		return error_set(
-		    err, EINVAL,
-		    "linux.cgroupsPath: \"%s\" is not of the form slice:prefix:name, as --systemd-cgroup says", text);
-	if (slice == 0) {
-		text = "system.slice";
-		slice = strlen(text);
-	}
-	if (slice <= 6 || strncmp(text + slice - 6, ".slice", 6) != 0)
-		return error_set(err, EINVAL, "linux.cgroupsPath: \"%.*s\" is not the name of a slice", (int)slice,
-				 text);
-	/* systemd.slice(5): "a-b.slice" lies in "a.slice"; "-.slice" is the root. */
-	if (strncmp(text, "-.slice", slice) != 0)
-		for (size_t i = 1; i <= slice - 6; i++)
-			if (text[i] == '-' || i == slice - 6)
-				strbuf_addf(&path, "/%.*s.slice", (int)i, text);
-	if (prefix)
-		strbuf_addf(&path, "/%.*s-%s", (int)prefix, what, name);
-	else
-		strbuf_addf(&path, "/%s", name);
-	if (strlen(name) < 6 || strcmp(name + strlen(name) - 6, ".slice") != 0)
-		strbuf_adds(&path, ".scope");
-	*ret = path.failed ? NULL : arena_strdup(arena, strbuf_str(&path));
-	return *ret ? 0 : error_set(err, ENOMEM, "out of memory");
-}

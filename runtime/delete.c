@@ -13,6 +13,7 @@
 #include "oci/spec.h"
 #include "runtime/command.h"
 #include "runtime/oci_hooks.h"
+#include "runtime/systemd.h"
 #include "runtime/volumes.h"
 
 #define KILL_TIMEOUT_MS 10000
@@ -67,8 +68,10 @@ static int end_processes(const struct container_state *s, struct error *err)
 static int remove_cgroup(const struct container_state *s, struct error *err)
 {
 	struct cgroup cg = CGROUP_INIT;
-	int r = container_cgroup(s, &cg, err);
+	int r = s->systemd_scope ? systemd_stop(s->systemd_scope, s->rootless, err) : 0;
 
+	if (r == 0)
+		r = container_cgroup(s, &cg, err);
 	if (r == 0 && s->cgroup_path)
 		r = cgroup_destroy(&cg, err);
 	cgroup_close(&cg);

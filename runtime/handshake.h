@@ -31,7 +31,7 @@
 enum handshake_type {
 	HS_VOLUME = 1, /* text: destination; with a detached mount */
 	HS_MOUNT,      /* value: index in the spec's mounts; with a detached mount of its source */
-	HS_GO,	       /* value: init's pid as the runtime sees it */
+	HS_GO,	       /* value: init's pid as the runtime sees it; text: its cgroup, where systemd has chosen it */
 	HS_ROOTFS,
 	HS_HOOKS_DONE,
 	HS_CONSOLE, /* text: the slave's name; with the master */

@@ -63,6 +63,14 @@ static int take_tree(struct init *in, int index, int fd, struct error *err)
 	return 0;
 }
 
+/* The parent has opened it; here its place alone is wanted, for mounts of type cgroup. */
+static int take_scope(struct init *in, const char *path, struct error *err)
+{
+	in->scope = (struct cgroup){.mode = cgroup_detect(), .path = arena_strdup(in->arena, path), .dir_fd = -1};
+	in->rootfs.cgroup = &in->scope;
+	return in->scope.path ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
 static int wait_go(struct init *in, struct error *err)
 {
 	for (;;) {
@@ -74,7 +82,7 @@ static int wait_go(struct init *in, struct error *err)
 			return r;
 		if (m.type == HS_GO) {
 			in->state.pid = m.value;
-			return 0;
+			return m.text[0] ? take_scope(in, m.text, err) : 0;
 		}
 		if ((m.type != HS_VOLUME && m.type != HS_MOUNT) || fd < 0)
 			return error_set(err, EPROTO, "handshake: message %d where the mounts were due", m.type);

@@ -31,6 +31,7 @@ struct init {
 	int report; /* where an error goes: sock, then the connection of `start` */
 	int master; /* of the terminal, until it is handed over */
 	struct rootfs_volume volumes[VOLUME_MAX];
+	struct cgroup scope; /* of systemd */
 	int *trees; /* per mount of the spec, -1: none; NULL: none at all */
 };
 

@@ -38,6 +38,7 @@ struct container_state {
 	uint64_t pid_start;	   /* clock ticks since boot, field 22 of /proc/PID/stat: tells a reused pid */
 	int32_t cgroup_mode;	   /* enum cgroup_mode */
 	const char *cgroup_path;   /* NULL: none */
+	const char *systemd_scope; /* its unit's name, with --systemd-cgroup; NULL: none */
 	const char *volume_config; /* $VOLRUN_CONFIG at create; NULL: none */
 	bool rootless;
 	bool new_keyring;   /* exec joins the keyring that init has made */

@@ -102,40 +102,6 @@ static void what_create_needs_must_be_there(void **state)
 	assert_int_equal(check(), -EINVAL);
 }
 
-static void systemd_paths_are_where_systemd_would_put_them(void **state)
-{
-	static const struct {
-		const char *text, *path;
-	} cases[] = {
-	    {"system.slice:docker:abc", "/system.slice/docker-abc.scope"},
-	    {"a-b-c.slice:cri:x", "/a.slice/a-b.slice/a-b-c.slice/cri-x.scope"},
-	    {":docker:abc", "/system.slice/docker-abc.scope"},
-	    {"-.slice:p:n", "/p-n.scope"},
-	    {"user.slice::n", "/user.slice/n.scope"},
-	    {"user.slice::n.slice", "/user.slice/n.slice"},
-	};
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	const char *path;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(cgroup_systemd_path(cases[i].text, &arena, &path, &err), 0);
-		assert_string_equal(path, cases[i].path);
-	}
-}
-
-static void systemd_paths_of_another_form_are_refused(void **state)
-{
-	static const char *const bad[] = {"",		"/docker/abc",	 "a:b",		  "a.slice:b:",	      "a:b:c",
-					  ".slice:b:c", "a.slice:b:c:d", "x/y.slice:b:c", "a.slice:../../b:c"};
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	const char *path;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(cgroup_systemd_path(bad[i], &arena, &path, &err), -EINVAL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,8 +111,6 @@ int main(void)
 	    cmocka_unit_test_setup(a_terminal_needs_somebody_who_holds_it, set_up),
 	    cmocka_unit_test_setup(what_is_not_supported_is_refused_and_not_ignored, set_up),
 	    cmocka_unit_test_setup(what_create_needs_must_be_there, set_up),
-	    cmocka_unit_test_setup(systemd_paths_are_where_systemd_would_put_them, set_up),
-	    cmocka_unit_test_setup(systemd_paths_of_another_form_are_refused, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
