@@ -13,7 +13,7 @@ setup_suite() {
 
 	mkdir -p "$BIN"
 	cp "$VOLRUN_BIN/volrun" "$BIN/"
-	for name in volrun-hook volrun-keeper volrun-volume; do
+	for name in volrun-hook volrun-keeper volrun-volume volrun-systemd; do
 		[[ ! -e $VOLRUN_BIN/$name ]] || cp "$VOLRUN_BIN/$name" "$BIN/"
 	done
 	# A sanitizer's report goes to a file, which every test looks for at its end.
