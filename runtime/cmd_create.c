@@ -10,6 +10,7 @@
 #include "runtime/console.h"
 #include "runtime/create.h"
 #include "runtime/delete.h"
+#include "runtime/notify_socket.h"
 #include "runtime/oci_hooks.h"
 
 struct options {
@@ -77,7 +78,7 @@ static int run_create(const struct globals *g, int argc, char **argv, struct err
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct options o = {.bundle = NULL};
-	struct created made = {.pidfd = -1, .master = -1, .container = CONTAINER_INIT};
+	struct created made = {.pidfd = -1, .master = -1, .notify = -1, .container = CONTAINER_INIT};
 	struct create_request request;
 	struct arg_list args;
 	int r = command_parse(&command_create, argc, argv, 1, 1, &o, &arena, &args, err);
@@ -99,7 +100,7 @@ static int run_create(const struct globals *g, int argc, char **argv, struct err
 static int wait_and_delete(const struct globals *g, const struct options *o, struct created *made, struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
-	int status = foreground_wait(made->pid, made->pidfd, made->master, err);
+	int status = foreground_wait(made->pid, made->pidfd, made->master, made->notify, err);
 
 	if (status < 0)
 		return status;
@@ -114,7 +115,7 @@ static int run_run(const struct globals *g, int argc, char **argv, struct error 
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct options o = {.bundle = NULL};
-	struct created made = {.pidfd = -1, .master = -1, .container = CONTAINER_INIT};
+	struct created made = {.pidfd = -1, .master = -1, .notify = -1, .container = CONTAINER_INIT};
 	struct create_request request;
 	struct arg_list args;
 	int r = command_parse(&command_run, argc, argv, 1, 1, &o, &arena, &args, err);
@@ -130,6 +131,8 @@ static int run_run(const struct globals *g, int argc, char **argv, struct error 
 	command_log_notes(&made.notes, false);
 	if (r == 0)
 		r = container_poststart(g->root, &made.container, err);
+	if (r == 0 && o.detach)
+		r = notify_socket_serve(made.notify, made.pidfd, made.pid, err);
 	if (r == 0 && !o.detach)
 		r = wait_and_delete(g, &o, &made, err);
 	if (r < 0)

@@ -250,7 +250,7 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 		return r;
 	pidfd = result.pidfd;
 	master = result.master;
-	return o->detach ? 0 : foreground_wait(result.pid, pidfd, master, err);
+	return o->detach ? 0 : foreground_wait(result.pid, pidfd, master, -1, err);
 }
 
 static int run_exec(const struct globals *g, int argc, char **argv, struct error *err)

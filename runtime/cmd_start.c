@@ -7,6 +7,7 @@
 #include "runtime/command.h"
 #include "runtime/delete.h"
 #include "runtime/handshake.h"
+#include "runtime/notify_socket.h"
 #include "runtime/state_dir.h"
 
 static const struct arg_option no_options[] = {{NULL}};
@@ -24,7 +25,7 @@ static int not_created(const struct container *c, struct error *err)
 }
 
 /* Says HS_START to init and waits for its execve, or its error. */
-static int start(const struct container *c, struct error *err)
+static int start(const struct container *c, int *ret_notify, struct error *err)
 {
 	struct handshake_message m;
 	_cleanup_close_ int sock = -1;
@@ -36,7 +37,9 @@ static int start(const struct container *c, struct error *err)
 	if (unlinkat(c->dir_fd, STATE_START_SOCKET, 0) < 0)
 		return errno == ENOENT ? error_set(err, EBUSY, "cannot start an already running container")
 				       : error_errno(err, errno, "remove the start socket");
-	r = handshake_send(sock, HS_START, 0, NULL, -1, err);
+	r = notify_socket_listen(c->dir_fd, ret_notify, err);
+	if (r == 0)
+		r = handshake_send(sock, HS_START, 0, NULL, -1, err);
 	if (r == 0)
 		r = handshake_recv(sock, &m, &fd, err);
 	return r;
@@ -46,6 +49,8 @@ static int run_start(const struct globals *g, int argc, char **argv, struct erro
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_container_ struct container c = CONTAINER_INIT;
+	_cleanup_close_ int notify = -1, pidfd = -1;
+	struct error ended = ERROR_INIT;
 	struct arg_list args;
 	int r = command_parse(&command_start, argc, argv, 1, 1, NULL, &arena, &args, err);
 
@@ -53,9 +58,13 @@ static int run_start(const struct globals *g, int argc, char **argv, struct erro
 		return r;
 	r = container_open(g->root, args.items[0], &arena, &c, err);
 	if (r == 0)
-		r = c.status == OCI_CREATED ? start(&c, err) : not_created(&c, err);
+		r = c.status == OCI_CREATED ? start(&c, &notify, err) : not_created(&c, err);
 	if (r == 0)
 		r = container_poststart(g->root, &c, err);
+	if (r == 0 && notify >= 0) {
+		container_pidfd(&c.state, &pidfd, &ended);
+		r = notify_socket_serve(notify, pidfd, c.state.pid, err);
+	}
 	return r < 0 ? error_wrap(err, "start %s", args.items[0]) : 0;
 }
 

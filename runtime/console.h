@@ -34,9 +34,9 @@ int console_socket_send(int sock, int master, const char *name, struct error *er
 
 /*
  * Waits for a child of ours in the foreground: passes signals on to it and, with a
- * master (>= 0), copies between it and our terminal in raw mode. Returns the
- * exit status, 128+n for signal n.
+ * master (>= 0), copies between it and our terminal in raw mode; with notify (>= 0) serves
+ * that socket (notify_socket.h). Returns the exit status, 128+n for signal n.
  */
-int foreground_wait(pid_t pid, int pidfd, int master, struct error *err);
+int foreground_wait(pid_t pid, int pidfd, int master, int notify, struct error *err);
 
 #endif

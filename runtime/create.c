@@ -22,6 +22,7 @@
 #include "runtime/mount_trees.h"
 #include "runtime/namespaces.h"
 #include "runtime/net_devices.h"
+#include "runtime/notify_socket.h"
 #include "runtime/oci_hooks.h"
 #include "runtime/process.h"
 #include "runtime/sysctl.h"
@@ -42,7 +43,7 @@ struct create {
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
 	bool released; /* HS_GO was said */
-	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master;
+	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master, notify;
 };
 
 /* --- before there is a process --------------------------------------------------- */
@@ -78,6 +79,19 @@ static int open_sockets(struct create *c, struct error *err)
 static int reserve(struct create *c, struct error *err)
 {
 	return state_dir_create(c->request->globals->root, c->request->id, &c->dir_fd, err);
+}
+
+static int prepare_notify(struct create *c, struct error *err)
+{
+	int r = notify_socket_prepare(c->dir_fd, &c->spec, c->arena, err);
+
+	return r == 0 && c->request->start ? notify_socket_listen(c->dir_fd, &c->notify, err) : r;
+}
+
+static void undo_notify(struct create *c)
+{
+	cleanup_close(&c->notify);
+	c->notify = -1;
 }
 
 static void undo_reserve(struct create *c)
@@ -496,8 +510,9 @@ struct step {
 static const struct step steps[] = {
     {load_spec, NULL},
     {open_sockets, NULL},
-    {reserve, undo_reserve}, /* the id is ours, or somebody else's */
-    {plan_process, NULL},    /* seccomp compiled, namespaces opened */
+    {reserve, undo_reserve},	   /* the id is ours, or somebody else's */
+    {prepare_notify, undo_notify}, /* $NOTIFY_SOCKET */
+    {plan_process, NULL},	   /* seccomp compiled, namespaces opened */
     {plan_cgroup, NULL},
     {save_plan, NULL},
     {make_cgroup, undo_cgroup},
@@ -541,6 +556,7 @@ int container_create(const struct create_request *request, struct created *ret, 
 	    .pidfd_sock = -1,
 	    .pidfd = -1,
 	    .master = -1,
+	    .notify = -1,
 	};
 	size_t done = 0;
 	int r = 0;
@@ -557,6 +573,7 @@ int container_create(const struct create_request *request, struct created *ret, 
 	ret->pid = c.state.pid;
 	ret->pidfd = c.pidfd;
 	ret->master = c.master;
+	ret->notify = c.notify;
 	ret->container = (struct container){.dir_fd = c.dir_fd, .state = c.state};
 	return r;
 }
@@ -565,6 +582,7 @@ void created_free(struct created *c)
 {
 	cleanup_close(&c->pidfd);
 	cleanup_close(&c->master);
+	cleanup_close(&c->notify);
 	container_close(&c->container);
 	strbuf_free(&c->notes);
 	arena_free(&c->arena);

@@ -32,6 +32,7 @@ struct created {
 	pid_t pid;
 	int pidfd;
 	int master; /* the terminal, when nobody else got it; -1 */
+	int notify; /* run: the container's notify socket, see notify_socket.h; -1 */
 	struct container container;
 	struct arena arena;  /* what container points into */
 	struct strbuf notes; /* things that could not be had and are no error, a line each */

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "runtime/console.h"
+#include "runtime/notify_socket.h"
 
 /* Our terminal in raw mode, and how it was. */
 struct raw_terminal {
@@ -87,14 +88,14 @@ static int open_signals(sigset_t *ret_saved, struct error *err)
 	return fd < 0 ? error_errno(err, errno, "wait for signals") : fd;
 }
 
-static void relay(int pidfd, int master, int signals)
+static void relay(pid_t pid, int pidfd, int master, int notify, int signals)
 {
 	struct pollfd p[] = {
-	    {.fd = pidfd, .events = POLLIN},
-	    {.fd = signals, .events = POLLIN},
-	    {.fd = master, .events = POLLIN},
-	    {.fd = master >= 0 ? STDIN_FILENO : -1, .events = POLLIN},
+	    {.fd = pidfd, .events = POLLIN},  {.fd = signals, .events = POLLIN},
+	    {.fd = master, .events = POLLIN}, {.fd = master >= 0 ? STDIN_FILENO : -1, .events = POLLIN},
+	    {.fd = notify, .events = POLLIN},
 	};
+	struct error ignored = ERROR_INIT;
 
 	for (;;) {
 		if (poll(p, ARRAY_SIZE(p), -1) < 0 && errno != EINTR)
@@ -105,6 +106,9 @@ static void relay(int pidfd, int master, int signals)
 			p[2].fd = -1;
 		if ((p[3].revents & (POLLIN | POLLHUP | POLLERR)) && !copy_some(STDIN_FILENO, master))
 			p[3].fd = -1;
+		/* The container runs whether its readiness could be told or not. */
+		if ((p[4].revents & POLLIN) && notify_socket_forward(notify, pid, false, &ignored) != 0)
+			p[4].fd = -1;
 		if (p[0].revents & POLLIN)
 			break;
 	}
@@ -114,7 +118,7 @@ static void relay(int pidfd, int master, int signals)
 			;
 }
 
-int foreground_wait(pid_t pid, int pidfd, int master, struct error *err)
+int foreground_wait(pid_t pid, int pidfd, int master, int notify, struct error *err)
 {
 	_cleanup_(raw_end) struct raw_terminal terminal = {.active = false};
 	_cleanup_close_ int signals = -1;
@@ -128,7 +132,7 @@ int foreground_wait(pid_t pid, int pidfd, int master, struct error *err)
 		copy_window_size(master);
 		raw_begin(&terminal);
 	}
-	relay(pidfd, master, signals);
+	relay(pid, pidfd, master, notify, signals);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return error_errno(err, errno, "wait for the container's process");
