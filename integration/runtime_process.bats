@@ -234,3 +234,39 @@ print([l.split()[1] for l in open("/proc/self/fdinfo/%d" % fd) if l.startswith("
 	is "$(grep -c 'level=warning.*CAP_FROB' "$T/exec")" 1
 	volrun delete --force c1
 }
+
+# --- features ------------------------------------------------------------------------------
+
+@test "what features announces is taken by create, one by one" {
+	local f=$T/features value
+	try "$BIN/volrun" features
+	ok
+	is "$stderr" ""
+	printf '%s\n' "$output" >"$f"
+	# The shape of runtime-spec's features.md.
+	jq -e '(.ociVersionMin, .ociVersionMax | type == "string") and ([.hooks, .mountOptions, .linux.namespaces, .linux.capabilities,
+		.linux.seccomp.actions, .linux.seccomp.operators, .linux.seccomp.archs, .linux.seccomp.knownFlags, .linux.seccomp.supportedFlags,
+		.linux.memoryPolicy.modes, .linux.memoryPolicy.flags, .potentiallyUnsafeConfigAnnotations] | map(type == "array" and (map(type == "string") | all)) | all)
+		and ([.linux.cgroup[], .linux.seccomp.enabled, .linux.apparmor.enabled, .linux.selinux.enabled, .linux.intelRdt.enabled,
+		.linux.netDevices.enabled, .linux.mountExtensions.idmap.enabled] | map(type == "boolean") | all)
+		and (.annotations | map_values(type == "string") | all)' "$f"
+	jq -e '(.linux.seccomp.supportedFlags - .linux.seccomp.knownFlags) == []' "$f"
+	jq -e '.potentiallyUnsafeConfigAnnotations | index("dev.volrun.") and index("run.oci.seccomp_bpf_data")' "$f"
+	for value in $(jq -r '.linux.seccomp.actions[]' "$f"); do
+		[[ $value != SCMP_ACT_NOTIFY ]] || continue # it needs a receiver, see runtime_seccomp.bats
+		container c1 true ".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", syscalls: [{names: [\"sethostname\"], action: \"$value\"}]}"
+		ok
+	done
+	for value in $(jq -r '.linux.seccomp.operators[]' "$f"); do
+		container c1 true ".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", syscalls: [{names: [\"sethostname\"], action: \"SCMP_ACT_KILL\", args: [{index: 1, value: 1, op: \"$value\"}]}]}"
+		ok
+	done
+	container c1 true ".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", flags: $(jq -c .linux.seccomp.supportedFlags "$f"), architectures: $(jq -c '.linux.seccomp.archs | map(select(test("X86|X32|AARCH64|ARM$")))' "$f")}"
+	ok
+	container c1 true ".process.capabilities.bounding = $(jq -c .linux.capabilities "$f")"
+	ok
+	for value in MPOL_DEFAULT MPOL_LOCAL MPOL_PREFERRED; do
+		jq -e ".linux.memoryPolicy.modes | index(\"$value\")" "$f"
+		[[ ! -e /proc/self/numa_maps ]] || { container c1 true ".linux.memoryPolicy = {mode: \"$value\"}" && ok; }
+	done
+}

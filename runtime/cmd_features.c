@@ -10,6 +10,7 @@
 #include "runtime/caps.h"
 #include "runtime/command.h"
 #include "runtime/mount_options.h"
+#include "runtime/process.h"
 #include "runtime/seccomp.h"
 #include "runtime/volumes.h"
 
@@ -27,8 +28,19 @@ static void add_list(struct strbuf *out, const char *key, const char *const *ite
 	strbuf_addc(out, ']');
 }
 
+static void add_memory_policy(struct strbuf *out)
+{
+	strbuf_adds(out, "\"memoryPolicy\":{");
+	add_list(out, "modes", memory_policy_modes);
+	strbuf_addc(out, ',');
+	add_list(out, "flags", memory_policy_flags);
+	strbuf_adds(out, "},");
+}
+
 static void add_seccomp(struct strbuf *out)
 {
+	const char *supported[SECCOMP_FLAGS_MAX];
+
 	strbuf_adds(out, "\"seccomp\":{\"enabled\":true,");
 	add_list(out, "actions", seccomp_actions);
 	strbuf_addc(out, ',');
@@ -38,7 +50,8 @@ static void add_seccomp(struct strbuf *out)
 	strbuf_addc(out, ',');
 	add_list(out, "knownFlags", seccomp_flags);
 	strbuf_addc(out, ',');
-	add_list(out, "supportedFlags", seccomp_flags);
+	seccomp_supported_flags(supported);
+	add_list(out, "supportedFlags", supported);
 	strbuf_adds(out, "},");
 }
 
@@ -46,8 +59,21 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 {
 	static const char *const hooks[] = {
 	    "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
-	/* Prefixes of annotations that change what the runtime does. */
-	static const char *const unsafe[] = {"dev.volrun.", "org.systemd.property.", NULL};
+	/*
+	 * Annotations that change what the runtime does to the host or to the container's protection: an engine that
+	 * takes them from a user should look at these. With a dot at the end: all that begin so.
+	 */
+	static const char *const unsafe[] = {"dev.volrun.",
+					     "org.systemd.property.",
+					     "run.oci.hooks.stderr",
+					     "run.oci.hooks.stdout",
+					     "run.oci.keep_original_groups",
+					     "run.oci.pidfd_receiver",
+					     "run.oci.seccomp.receiver",
+					     "run.oci.seccomp_bpf_data",
+					     "run.oci.seccomp_fail_unknown_syscall",
+					     NULL};
+	char libseccomp[SECCOMP_VERSION_MAX];
 	struct error none = ERROR_INIT;
 	const char *path, *systemd;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -77,11 +103,13 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 		    systemd, systemd);
 	add_seccomp(&out);
 	strbuf_adds(&out, "\"apparmor\":{\"enabled\":true},\"selinux\":{\"enabled\":true},"
-			  "\"intelRdt\":{\"enabled\":false},\"memoryPolicy\":{},\"netDevices\":{\"enabled\":false},"
-			  "\"mountExtensions\":{\"idmap\":{\"enabled\":true}}},");
+			  "\"intelRdt\":{\"enabled\":false},\"netDevices\":{\"enabled\":true},");
+	add_memory_policy(&out);
+	strbuf_adds(&out, "\"mountExtensions\":{\"idmap\":{\"enabled\":true}}},");
 	strbuf_adds(&out, "\"annotations\":{\"dev.volrun.version\":\"" PACKAGE_VERSION
 			  "\",\"dev.volrun.commit\":\"" VOLRUN_COMMIT
-			  "\",\"org.opencontainers.runc.checkpoint.enabled\":\"false\"},");
+			  "\",\"org.opencontainers.runc.checkpoint.enabled\":\"false\",");
+	strbuf_addf(&out, "\"io.github.seccomp.libseccomp.version\":\"%s\"},", seccomp_library_version(libseccomp));
 	add_list(&out, "potentiallyUnsafeConfigAnnotations", unsafe);
 	strbuf_addc(&out, '}');
 	if (out.failed)

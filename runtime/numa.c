@@ -56,35 +56,37 @@ void affinity_reset(pid_t pid)
 	(void)sched_setaffinity(pid, sizeof(all.set), (const cpu_set_t *)all.set);
 }
 
+/* Each list of values stands in the order of its list of names. */
+const char *const memory_policy_modes[] = {
+    "MPOL_DEFAULT",   "MPOL_BIND",	     "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE",
+    "MPOL_PREFERRED", "MPOL_PREFERRED_MANY", "MPOL_LOCAL",	NULL};
+static const unsigned mode_values[] = {
+    MPOL_DEFAULT,	   MPOL_BIND, MPOL_INTERLEAVE, POLICY_WEIGHTED_INTERLEAVE, MPOL_PREFERRED,
+    POLICY_PREFERRED_MANY, MPOL_LOCAL};
+const char *const memory_policy_flags[] = {"MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES",
+					   NULL};
+static const unsigned flag_values[] = {MPOL_F_NUMA_BALANCING, MPOL_F_RELATIVE_NODES, MPOL_F_STATIC_NODES};
+_Static_assert(ARRAY_SIZE(mode_values) == ARRAY_SIZE(memory_policy_modes) - 1, "one value per mode");
+_Static_assert(ARRAY_SIZE(flag_values) == ARRAY_SIZE(memory_policy_flags) - 1, "one value per flag");
+
+/* The names have been checked with the spec. */
+static unsigned value_of(const char *const *names, const unsigned *values, const char *name)
+{
+	size_t i = 0;
+
+	while (names[i] && strcmp(names[i], name) != 0)
+		i++;
+	return names[i] ? values[i] : 0;
+}
+
 int memory_policy_set(const struct spec_memory_policy *p, struct error *err)
 {
-	static const struct {
-		const char *name;
-		unsigned value;
-	} modes[] =
-	    {
-		{"MPOL_DEFAULT", MPOL_DEFAULT},	      {"MPOL_BIND", MPOL_BIND},
-		{"MPOL_INTERLEAVE", MPOL_INTERLEAVE}, {"MPOL_WEIGHTED_INTERLEAVE", POLICY_WEIGHTED_INTERLEAVE},
-		{"MPOL_PREFERRED", MPOL_PREFERRED},   {"MPOL_PREFERRED_MANY", POLICY_PREFERRED_MANY},
-		{"MPOL_LOCAL", MPOL_LOCAL},
-	    },
-	  flags[] = {
-	      {"MPOL_F_NUMA_BALANCING", MPOL_F_NUMA_BALANCING},
-	      {"MPOL_F_RELATIVE_NODES", MPOL_F_RELATIVE_NODES},
-	      {"MPOL_F_STATIC_NODES", MPOL_F_STATIC_NODES},
-	  };
 	unsigned long nodes[NODES_MAX / WORD_BITS];
-	unsigned mode = 0;
+	unsigned mode = value_of(memory_policy_modes, mode_values, p->mode);
 	int r = 0;
 
-	/* The names have been checked with the spec. */
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
-		if (strcmp(modes[i].name, p->mode) == 0)
-			mode = modes[i].value;
-	for (size_t k = 0; k < p->n_flags; k++)
-		for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
-			if (strcmp(flags[i].name, p->flags[k]) == 0)
-				mode |= flags[i].value;
+	for (size_t i = 0; i < p->n_flags; i++)
+		mode |= value_of(memory_policy_flags, flag_values, p->flags[i]);
 	if (p->nodes)
 		r = list_parse("linux.memoryPolicy.nodes", p->nodes, NODES_MAX, nodes, err);
 	if (r < 0)

@@ -103,6 +103,7 @@ void affinity_restore(const struct affinity *saved);
  * runc. */
 void affinity_reset(pid_t pid);
 /* Of this process. */
+extern const char *const memory_policy_modes[], *const memory_policy_flags[]; /* NULL-terminated, for `features` */
 int memory_policy_set(const struct spec_memory_policy *p, struct error *err);
 
 /* program.c: finds args[0] by $PATH of env, refuses our own executable. The result lives in the arena. */

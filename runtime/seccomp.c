@@ -2,6 +2,7 @@
 #include "runtime/seccomp.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -253,4 +254,27 @@ int seccomp_install(const struct seccomp_program *p, int *ret_listener, struct e
 		return error_set(err, ESRCH, "cannot load the seccomp filter: thread %ld has another one", r);
 	*ret_listener = p->notify ? (int)r : -1;
 	return 0;
+}
+
+void seccomp_supported_flags(const char **ret)
+{
+	for (size_t i = 0; seccomp_flags[i]; i++) {
+		unsigned flag = 0;
+
+		seccomp_flag_value(seccomp_flags[i], &flag);
+		if (flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) /* not without */
+			flag |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+		/* The flags come first: EFAULT is about the filter that isn't there, EINVAL about a flag. */
+		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag, NULL) < 0 && errno == EFAULT)
+			*ret++ = seccomp_flags[i];
+	}
+	*ret = NULL;
+}
+
+const char *seccomp_library_version(char buf[SECCOMP_VERSION_MAX])
+{
+	const struct scmp_version *v = seccomp_version();
+
+	snprintf(buf, SECCOMP_VERSION_MAX, "%u.%u.%u", v->major, v->minor, v->micro);
+	return buf;
 }

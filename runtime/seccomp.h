@@ -48,6 +48,12 @@ int seccomp_flags_parse(const struct spec_seccomp *s, unsigned *ret, struct erro
 int seccomp_install(const struct seccomp_program *p, int *ret_listener, struct error *err);
 
 /* What the build knows, for `features`: NULL-terminated lists. */
+/* Of the flags those that the running kernel takes; ret has the room of seccomp_flags. */
+void seccomp_supported_flags(const char **ret);
+#define SECCOMP_VERSION_MAX 32
+/* Of libseccomp, "2.5.4". Returns buf. */
+const char *seccomp_library_version(char buf[SECCOMP_VERSION_MAX]);
+#define SECCOMP_FLAGS_MAX 8
 extern const char *const seccomp_actions[], *const seccomp_operators[], *const seccomp_archs[], *const seccomp_flags[];
 
 #endif
