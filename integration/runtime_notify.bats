@@ -92,6 +92,18 @@ STATUS=up" && notify READY=1 && echo said; sleep 30 & wait'
 	ended $run
 }
 
+@test "a container with a user namespace and a read-only root can say it, too" {
+	bundle c1 "$say" '.root.readonly = true | .process.user = {uid: 1000, gid: 1000} | .mounts += [{destination: "/run", type: "tmpfs", source: "tmpfs"}]'
+	sender
+	in_userns c1
+	manager 3
+	NOTIFY_SOCKET=$T/manager.sock try volrun run --detach --bundle "$T/c1" c1
+	ok
+	wait "$MANAGER"
+	is "$(sed -n 1p "$T/heard")" READY=1
+	volrun delete --force c1
+}
+
 @test "a container that ends without READY=1 is not waited for" {
 	bundle c1 'exit 3'
 	export NOTIFY_SOCKET=$T/nobody.sock

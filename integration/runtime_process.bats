@@ -72,6 +72,34 @@ exec_json() { jq ".process | $1" "$T/c1/config.json" >"$T/process.json"; }
 	volrun delete --force c1
 }
 
+@test "scheduler: each policy with its parameters, for create and exec" {
+	local policy
+	bundle c1 'cut -d " " -f 18,19,40,41 /proc/1/stat'
+	for policy in '{policy: "SCHED_OTHER", nice: -5}= 15 -5 0 0' '{policy: "SCHED_FIFO", priority: 7}= -8 0 7 1' \
+		'{policy: "SCHED_RR", priority: 3, flags: ["SCHED_FLAG_RESET_ON_FORK"]}= -4 0 3 2' '{policy: "SCHED_IDLE"}= 20 0 0 5'; do
+		config c1 ".process.scheduler = ${policy%%=*}"
+		try volrun run --bundle "$T/c1" c1
+		if [[ $stderr =~ [Nn]ot\ permitted ]]; then
+			# Real time needs a share of the cgroup (v1: cpu.rt_runtime_us), which a container has not.
+			[[ $policy == *FIFO* || $policy == *RR* ]] || fail "$stderr"
+			continue
+		fi
+		ok
+		is " $output" "${policy#*=}" "$policy"
+	done
+	config c1 '.process.scheduler = {policy: "SCHED_BATCH", priority: 7}'
+	try volrun run --bundle "$T/c1" c1
+	not_ok 'scheduler.priority'
+	config c1 '.process.args = ["sleep", "30"] | .process.scheduler = {policy: "SCHED_BATCH", nice: 3}'
+	try volrun run --detach --bundle "$T/c1" c1
+	ok
+	exec_json '.args = ["cut", "-d", " ", "-f", "19,41", "/proc/self/stat"]'
+	is "$(volrun exec --process "$T/process.json" c1)" "3 3"
+	exec_json 'del(.scheduler) | .args = ["cut", "-d", " ", "-f", "19,41", "/proc/self/stat"]'
+	is "$(volrun exec --process "$T/process.json" c1)" "3 3"
+	volrun delete --force c1
+}
+
 # --- network devices ------------------------------------------------------------------
 
 # veth VAR...: a pair vrt0, vrt1 on the host.
@@ -93,6 +121,16 @@ veth() { ip link add vrt0 type veth peer name vrt1 2>/dev/null || skip "this ker
 	unlike "$output" '169.254.7.7'
 	# It went with the namespace.
 	until_true 5 eval '! ip link show vrt0 2>/dev/null'
+}
+
+@test "a network device moves into the namespace of a user namespace" {
+	veth
+	ip addr add 10.99.0.1/24 dev vrt0
+	bundle c1 'ip -o addr show dev inner' '.linux.netDevices = {vrt0: {name: "inner"}}'
+	in_userns c1
+	try volrun run --bundle "$T/c1" c1
+	ok
+	like "$output" '10.99.0.1/24'
 }
 
 @test "a network device can be renamed, also by a template" {

@@ -113,6 +113,20 @@ notify='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $agent,
 	done
 }
 
+@test "a listener of a user namespace: with and without no_new_privs" {
+	for nnp in true false; do
+		agent 28
+		bundle c1 'mkdir /data/x'
+		config c1 --arg agent "$T/agent.sock" "$notify | .process.noNewPrivileges = $nnp"
+		in_userns c1
+		try volrun run --bundle "$T/c1" c1
+		like "$stderr" "No space left"
+		agent_ended
+		is "$(jq -c .calls "$T/agent")" '[83]'
+		rm "$T/agent" "$T/agent.sock"
+	done
+}
+
 @test "the receiver may be asked for every call that comes after the filter" {
 	agent 0
 	bundle c1 'echo done'

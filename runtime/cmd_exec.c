@@ -194,6 +194,10 @@ static int process_from_file(const struct options *o, const struct spec_process 
 		ret->selinux_label = base->selinux_label;
 	if (!ret->oom_score_adj)
 		ret->oom_score_adj = base->oom_score_adj;
+	if (!ret->scheduler)
+		ret->scheduler = base->scheduler;
+	if (!ret->io_priority)
+		ret->io_priority = base->io_priority;
 	if (!ret->exec_cpu_affinity)
 		ret->exec_cpu_affinity = base->exec_cpu_affinity;
 	if (o->tty)

@@ -37,7 +37,9 @@ int seccomp_receiver_connect(const struct spec *spec, int *ret_sock, struct erro
 				 path);
 	sock = unix_connect(path, SOCK_STREAM);
 	if (sock < 0)
-		return error_errno(err, sock, "seccomp: connect to the receiver of the listener, %s", path);
+		return error_errno(err, sock,
+				   "seccomp: failed to connect with seccomp agent %s, which is to receive the listener",
+				   path);
 	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	*ret_sock = TAKE_FD(sock);
 	return 0;

@@ -61,6 +61,15 @@ container() {
 	try volrun run --bundle "$T/$1" "$1"
 }
 
+# in_userns NAME: a user namespace of its own for a bundle, whose root file system belongs to its root.
+in_userns() {
+	config "$1" '.linux.namespaces += [{type: "user"}]
+		| .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}]
+		| .linux.gidMappings = [{containerID: 0, hostID: 200000, size: 65536}]'
+	chown -R 100000:200000 "$T/$1/rootfs"
+	chmod 755 "$T" "$SUITE" "$(dirname "$T")" "$(dirname "$(dirname "$T")")"
+}
+
 status_of() { volrun state "$1" | jq -r .status; }
 pid_of() { volrun state "$1" | jq -r .pid; }
 
