@@ -203,6 +203,11 @@ veth() { ip link add vrt0 type veth peer name vrt1 2>/dev/null || skip "this ker
 	LISTEN_FDS=1 LISTEN_FDNAMES=first try volrun_fds run --preserve-fds 1 --bundle "$T/c1" c1
 	ok
 	is "$output" $'one\ntwo\nLISTEN_FDNAMES=first\nLISTEN_FDS=1\nLISTEN_PID=1'
+	# More than there are.
+	LISTEN_FDS=3 try volrun_fds run --bundle "$T/c1" c1
+	like "$output" 'LISTEN_FDS=2'
+	try volrun_fds run --preserve-fds 3 --bundle "$T/c1" c1
+	not_ok 'preserve-fds: descriptor 5'
 	# Meant for another process.
 	LISTEN_FDS=1 LISTEN_PID=1 try volrun_fds run --bundle "$T/c1" c1
 	unlike "$output" LISTEN
@@ -267,9 +272,14 @@ print([l.split()[1] for l in open("/proc/self/fdinfo/%d" % fd) if l.startswith("
 	is "$(jq -r .level "$T/json")" error
 	bundle c1 'sleep 30 & wait'
 	try volrun run --detach --bundle "$T/c1" c1
-	try volrun --log "$T/exec" exec --cap CAP_FROB c1 true
+	exec_json '.args = ["true"] | .capabilities.bounding += ["CAP_FROB"]'
+	try volrun --log "$T/exec" exec --process "$T/process.json" c1
 	ok
 	is "$(grep -c 'level=warning.*CAP_FROB' "$T/exec")" 1
+	# Typed: a mistake.
+	try volrun exec --cap CAP_FROB c1 true
+	is "$status" 255
+	like "$stderr" 'CAP_FROB'
 	volrun delete --force c1
 }
 

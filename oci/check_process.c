@@ -64,6 +64,34 @@ static int check_rlimits(const struct spec_process *p, const char *place, struct
 	return 0;
 }
 
+/* sched(7): what the kernel would refuse with a bare EINVAL. The words are crun's. */
+static int check_deadline(const struct spec_scheduler *s, const char *place, struct error *err)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} times[] = {
+	    {"runtime", s->runtime}, {"deadline", s->deadline}, {"period", s->period ? s->period : s->deadline}};
+
+	for (size_t i = 0; i < 2; i++)
+		if (times[i].value == 0)
+			return error_set(err, EINVAL, "%s.scheduler: sched_setattr: `SCHED_DEADLINE` requires `%s`",
+					 place, times[i].name);
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		if (times[i].value < 1024 || times[i].value > INT64_MAX)
+			return error_set(
+			    err, EINVAL,
+			    "%s.scheduler: sched_setattr: `SCHED_DEADLINE` %s (%llu) must be between 1024 and %lld",
+			    place, times[i].name, (unsigned long long)times[i].value, (long long)INT64_MAX);
+	for (size_t i = 1; i < ARRAY_SIZE(times); i++)
+		if (times[i - 1].value > times[i].value)
+			return error_set(err, EINVAL,
+					 "%s.scheduler: sched_setattr: `SCHED_DEADLINE` %s (%llu) must be <= %s (%llu)",
+					 place, times[i - 1].name, (unsigned long long)times[i - 1].value,
+					 times[i].name, (unsigned long long)times[i].value);
+	return 0;
+}
+
 /* sched_setattr(2); the rules are runc's. */
 static int check_scheduler(const struct spec_process *p, const char *place, struct error *err)
 {
@@ -92,7 +120,7 @@ static int check_scheduler(const struct spec_process *p, const char *place, stru
 		if (!check_one_of(s->flags[i], flags))
 			return error_set(err, EINVAL, "%s.scheduler.flags[%zu]: unknown flag \"%s\"", place, i,
 					 s->flags[i]);
-	return 0;
+	return strcmp(s->policy, "SCHED_DEADLINE") == 0 ? check_deadline(s, place, err) : 0;
 }
 
 static int check_priorities(const struct spec_process *p, const char *place, struct error *err)

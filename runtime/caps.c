@@ -51,6 +51,11 @@ static int name_to_number(const char *name)
 	return value;
 }
 
+bool caps_known(const char *name)
+{
+	return name_to_number(name) >= 0;
+}
+
 static bool has_word(const char *list, const char *word)
 {
 	size_t len = strlen(word);

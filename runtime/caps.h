@@ -6,6 +6,7 @@
 #ifndef VOLRUN_RUNTIME_CAPS_H
 #define VOLRUN_RUNTIME_CAPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -34,6 +35,9 @@ int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *re
  */
 int caps_apply_bounding(const struct caps *c, struct error *err);
 int caps_apply(const struct caps *c, struct error *err);
+
+/* Is it the name of a capability that this library knows? */
+bool caps_known(const char *name);
 
 /* All names that this kernel and library know, NULL-terminated, for `features`. In the arena. */
 int caps_names(struct arena *arena, const char ***ret, struct error *err);

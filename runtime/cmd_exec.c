@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "runtime/caps.h"
 #include "runtime/command.h"
 #include "runtime/console.h"
 #include "runtime/exec.h"
@@ -130,6 +131,10 @@ static int add_caps(const struct arg_list *caps, struct spec_process *p, struct 
 
 	if (!caps->n)
 		return 0;
+	/* What a config.json names may be newer than we are; what somebody types is a mistake. */
+	for (size_t i = 0; i < caps->n; i++)
+		if (!caps_known(caps->items[i]))
+			return error_set(err, EINVAL, "--cap: unknown capability \"%s\"", caps->items[i]);
 	if (!c)
 		return error_set(err, ENOMEM, "out of memory");
 	if (p->capabilities)

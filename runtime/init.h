@@ -32,7 +32,7 @@ struct init {
 	int master; /* of the terminal, until it is handed over */
 	struct rootfs_volume volumes[VOLUME_MAX];
 	struct cgroup scope; /* of systemd */
-	int *trees; /* per mount of the spec, -1: none; NULL: none at all */
+	int *trees;	     /* per mount of the spec, -1: none; NULL: none at all */
 };
 
 /* Never returns: execve, or _exit(255) after telling the error. */

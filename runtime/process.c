@@ -48,10 +48,11 @@ static int check_extra_fds(unsigned n, struct error *err)
 	return 0;
 }
 
-static int plan_env(const struct spec_process *process, unsigned n_listen, struct arena *arena, struct process *ret,
+/* n_listen -1: the process is not told of any. */
+static int plan_env(const struct spec_process *process, int n_listen, struct arena *arena, struct process *ret,
 		    struct error *err)
 {
-	const char *names = n_listen ? getenv("LISTEN_FDNAMES") : NULL;
+	const char *names = n_listen > 0 ? getenv("LISTEN_FDNAMES") : NULL;
 	const char **env = arena_calloc(arena, process->n_env + 5, sizeof(*env));
 	size_t n = 0;
 
@@ -59,8 +60,8 @@ static int plan_env(const struct spec_process *process, unsigned n_listen, struc
 		return error_set(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < process->n_env; i++)
 		env[n++] = process->env[i];
-	if (n_listen) {
-		env[n++] = arena_printf(arena, "LISTEN_FDS=%u", n_listen);
+	if (n_listen >= 0) {
+		env[n++] = arena_printf(arena, "LISTEN_FDS=%d", n_listen);
 		env[n++] = "LISTEN_PID=1";
 	}
 	if (names)
@@ -73,17 +74,20 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 		 struct arena *arena, struct process *ret, struct error *err)
 {
 	struct process p = {.spec = process, .container = spec, .receiver = -1, .lsm_fd = -1};
-	unsigned n_listen = listen_fds();
+	unsigned n_told = listen_fds(), n_listen = n_told;
 	struct stat st;
 	int r;
 
 	if (preserve_fds > 1024)
 		return error_set(err, EINVAL, "--preserve-fds: %u are too many", preserve_fds);
+	/* With nothing behind them, as many as there are: crun's callers name more. */
+	while (preserve_fds == 0 && n_listen && check_extra_fds(n_listen, err) < 0)
+		n_listen--;
 	p.n_extra_fds = n_listen + preserve_fds;
 	r = check_extra_fds(p.n_extra_fds, err);
 	if (r < 0)
 		return r;
-	r = plan_env(process, n_listen, arena, &p, err);
+	r = plan_env(process, n_told ? (int)n_listen : -1, arena, &p, err);
 	if (r < 0)
 		return r;
 	r = seccomp_plan(spec, dir_fd, arena, &p.seccomp, err);
@@ -231,8 +235,11 @@ static void close_all_but(unsigned from, int *keep, size_t n)
 	sys_close_range(from, ~0u, 0);
 }
 
-/* So that a program that isn't root can open /dev/stdout again. Best effort, as runc does. */
-static void give_stdio(uid_t uid)
+/*
+ * So that a program that isn't root can open /dev/stdout again. Best effort, as runc does; with the group, as crun, but
+ * for a terminal: that is the group of those who may write to it.
+ */
+static void give_stdio(uid_t uid, gid_t gid)
 {
 	struct stat st;
 
@@ -240,7 +247,7 @@ static void give_stdio(uid_t uid)
 		/* Never a device of everybody's: only pipes, sockets, files and the container's own terminal. */
 		if (fstat(fd, &st) < 0 || st.st_uid == uid || (S_ISCHR(st.st_mode) && !isatty(fd)))
 			continue;
-		if (fchown(fd, uid, (gid_t)-1) < 0)
+		if (fchown(fd, uid, isatty(fd) ? (gid_t)-1 : gid) < 0)
 			continue;
 	}
 }
@@ -315,7 +322,7 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 			return r;
 	}
 	close_all_but(3 + p->n_extra_fds, keep, ARRAY_SIZE(keep));
-	give_stdio(p->spec->user.uid);
+	give_stdio(p->spec->user.uid, p->spec->user.gid);
 	r = add_home(p, arena, err);
 	if (r < 0)
 		return r;

@@ -125,7 +125,7 @@ static void rules_of_the_process(void **state)
 	    {P ",\"scheduler\":{\"policy\":\"SCHED_RR\",\"priority\":1}}", NULL},
 	    {P ",\"scheduler\":{\"policy\":\"SCHED_RR\",\"runtime\":1}}",
 	     "$.process.scheduler: runtime, deadline and period are only for SCHED_DEADLINE"},
-	    {P ",\"scheduler\":{\"policy\":\"SCHED_DEADLINE\",\"runtime\":1,\"deadline\":2,\"period\":3,"
+	    {P ",\"scheduler\":{\"policy\":\"SCHED_DEADLINE\",\"runtime\":1024,\"deadline\":2048,\"period\":3072,"
 	       "\"flags\":[\"SCHED_FLAG_RECLAIM\"]}}",
 	     NULL},
 	    {P ",\"scheduler\":{\"policy\":\"SCHED_RR\",\"flags\":[\"X\"]}}",
