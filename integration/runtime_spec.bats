@@ -248,7 +248,7 @@ teardown() { common_teardown; }
 }
 
 @test "a device that the rules don't allow can't be opened" {
-	container c1 'head -c 1 /dev/zero | wc -c; mknod /data/kmsg c 1 11 && head -c 1 /data/kmsg; echo "status $?"' '
+	container c1 'head -c 1 /dev/zero | wc -c; mknod /dev/kmsg c 1 11 && head -c 1 /dev/kmsg; echo "status $?"' '
 		.linux.resources.devices = [{allow: false, access: "rwm"}, {allow: true, type: "c", access: "m"}]'
 	is "${lines[0]}" 1
 	like "$output" 'status [1-9]'

@@ -43,11 +43,6 @@ static bool has_prefix(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-static bool conflicts(const char *key, const char *value, const char *name, const char *field)
-{
-	return strcmp(key, name) == 0 && field && *field && strcmp(value, field) != 0;
-}
-
 static int namespace_of(const char *dots)
 {
 	static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb",	     "kernel.msgmni",
@@ -57,8 +52,10 @@ static int namespace_of(const char *dots)
 		const char *prefix;
 		enum spec_ns ns;
 	} rules[] = {
-	    {"fs.mqueue.", SPEC_NS_IPC},      {"net.", SPEC_NS_NETWORK},	  {"user.", SPEC_NS_USER},
-	    {"kernel.hostname", SPEC_NS_UTS}, {"kernel.domainname", SPEC_NS_UTS},
+	    {"fs.mqueue.", SPEC_NS_IPC},
+	    {"net.", SPEC_NS_NETWORK},
+	    {"user.", SPEC_NS_USER},
+	    {"kernel.domainname", SPEC_NS_UTS},
 	};
 
 	if (check_one_of(dots, ipc))
@@ -87,10 +84,11 @@ static int check_key(const struct spec *spec, const char *key, const char *value
 	int ns = namespace_of(key);
 
 	/* Two different values for one thing. */
-	if (conflicts(key, value, "kernel.hostname", spec->hostname) ||
-	    conflicts(key, value, "kernel.domainname", spec->domainname))
-		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is not what $.%s says", key,
-				 strchr(key, '.') + 1);
+	/* As runc and crun: a field of its own sets it. */
+	if (strcmp(key, "kernel.hostname") == 0)
+		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is set by $.hostname", key);
+	if (strcmp(key, "kernel.domainname") == 0 && spec->domainname && strcmp(value, spec->domainname) != 0)
+		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is not what $.domainname says", key);
 	if (ns < 0)
 		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is not separate for each container", key);
 	if (!check_has_namespace(spec, (enum spec_ns)ns))

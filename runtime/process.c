@@ -93,6 +93,9 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 	r = seccomp_plan(spec, dir_fd, arena, &p.seccomp, err);
 	if (r < 0)
 		return r;
+	/* Who is named to listen gets the listener, though no rule notifies yet: as crun. */
+	if (spec->linux_->seccomp && spec->linux_->seccomp->listener_path && p.seccomp.prog.len)
+		p.seccomp.notify = true;
 	if (p.seccomp.notify) {
 		r = seccomp_receiver_connect(spec, &p.receiver, err);
 		if (r < 0)
