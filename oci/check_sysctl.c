@@ -83,7 +83,6 @@ static int check_key(const struct spec *spec, const char *key, const char *value
 {
 	int ns = namespace_of(key);
 
-	/* Two different values for one thing. */
 	/* As runc and crun: a field of its own sets it. */
 	if (strcmp(key, "kernel.hostname") == 0)
 		return error_set(err, EINVAL, "$.linux.sysctl: \"%s\" is set by $.hostname", key);
