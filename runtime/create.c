@@ -18,6 +18,7 @@
 #include "runtime/console.h"
 #include "runtime/create_check.h"
 #include "runtime/handshake.h"
+#include "runtime/id_maps.h"
 #include "runtime/init.h"
 #include "runtime/mount_trees.h"
 #include "runtime/namespaces.h"
@@ -250,7 +251,7 @@ static int prepare_init(struct create *c, struct error *err)
 	int r = 0;
 
 	if (c->ns.new_flags & CLONE_NEWUSER)
-		r = namespaces_write_maps(pid, &c->spec, err);
+		r = id_maps_write(pid, c->spec.linux_, err);
 	if (r == 0 && c->state.systemd_scope)
 		r = make_scope(c, err);
 	if (r == 0 && c->state.cgroup_path && c->cgroup.dir_fd < 0)

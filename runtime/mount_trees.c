@@ -9,9 +9,9 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "runtime/id_maps.h"
 #include "runtime/mount_fs.h"
 #include "runtime/mount_options.h"
-#include "runtime/namespaces.h"
 
 static int open_user_namespace(pid_t pid, int *ret, struct error *err)
 {
@@ -25,13 +25,12 @@ static int open_user_namespace(pid_t pid, int *ret, struct error *err)
 /* A user namespace that nobody lives in, for its mapping alone: a process holds it until it is opened. */
 static int make_user_namespace(const struct spec_mount *m, int *ret, struct error *err)
 {
-	struct spec_linux mapping = {
+	const struct spec_linux mapping = {
 	    .uid_mappings = m->uid_mappings,
 	    .n_uid_mappings = m->n_uid_mappings,
 	    .gid_mappings = m->gid_mappings,
 	    .n_gid_mappings = m->n_gid_mappings,
 	};
-	const struct spec spec = {.linux_ = &mapping};
 	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
 	_cleanup_close_ int fd = -1, hold = -1, wait = -1;
 	int pair[2], r;
@@ -50,7 +49,7 @@ static int make_user_namespace(const struct spec_mount *m, int *ret, struct erro
 		close(hold);
 		_exit(read(wait, &byte, 1) != 0);
 	}
-	r = namespaces_write_maps(pid, &spec, err);
+	r = id_maps_write(pid, &mapping, err);
 	if (r == 0)
 		r = open_user_namespace(pid, &fd, err);
 	close(TAKE_FD(hold));
@@ -88,6 +87,11 @@ static int make(const struct mount_trees *t, const struct spec_mount *m, const s
 	if (bundle < 0)
 		return error_errno(err, errno, "the bundle %s", t->bundle);
 	tree = mount_clone(bundle, m->source, o->recursive, o->src_nofollow);
+	/* Without CAP_SYS_ADMIN it is init's, which has it in its user namespace and is the same user. */
+	if (tree == -EPERM && !mapped)
+		return 0;
+	if (tree == -EPERM)
+		return error_set(err, EPERM, "its ids can be mapped only with CAP_SYS_ADMIN");
 	if (tree < 0)
 		return error_errno(err, tree, "source");
 	r = mapped ? map_ids(t, m, o->recursive, tree, err) : 0;

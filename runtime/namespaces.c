@@ -307,39 +307,3 @@ int namespaces_clone(const struct namespaces *ns, const struct spec *spec, int c
 	}
 	return r;
 }
-
-/* --- user namespace maps ------------------------------------------------------------ */
-
-static int write_map(pid_t pid, const char *file, const struct spec_id_mapping *maps, size_t n, struct error *err)
-{
-	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
-	char path[48];
-	int r;
-
-	for (size_t i = 0; i < n; i++)
-		strbuf_addf(&text, "%u %u %u\n", maps[i].container_id, maps[i].host_id, maps[i].size);
-	if (text.failed)
-		return error_set(err, ENOMEM, "out of memory");
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-	r = write_file_at(AT_FDCWD, path, strbuf_str(&text));
-	return r < 0 ? error_errno(err, r, "write the container's %s", file) : 0;
-}
-
-int namespaces_write_maps(pid_t pid, const struct spec *spec, struct error *err)
-{
-	const struct spec_linux *l = spec->linux_;
-	char path[48];
-	int r;
-
-	r = write_map(pid, "uid_map", l->uid_mappings, l->n_uid_mappings, err);
-	if (r < 0)
-		return r;
-	if (geteuid() != 0) {
-		/* user_namespaces(7): who isn't privileged must give up setgroups before mapping a group. */
-		snprintf(path, sizeof(path), "/proc/%d/setgroups", pid);
-		r = write_file_at(AT_FDCWD, path, "deny");
-		if (r < 0)
-			return error_errno(err, r, "deny setgroups in the user namespace");
-	}
-	return write_map(pid, "gid_map", l->gid_mappings, l->n_gid_mappings, err);
-}

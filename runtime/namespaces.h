@@ -50,9 +50,6 @@ bool namespaces_joins_own(const struct namespaces *ns, enum spec_ns type);
 int namespaces_clone(const struct namespaces *ns, const struct spec *spec, int cgroup_fd, pid_t *ret_pid,
 		     int *ret_pidfd, struct error *err);
 
-/* uid_map, gid_map (and setgroups) of a new user namespace, by the parent. */
-int namespaces_write_maps(pid_t pid, const struct spec *spec, struct error *err);
-
 /* In init: joins what was not joined early; and the new cgroup namespace. */
 int namespaces_enter(const struct namespaces *ns, struct error *err);
 /* In init, with a new network namespace: brings up "lo". */
