@@ -74,6 +74,7 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 		 struct arena *arena, struct process *ret, struct error *err)
 {
 	struct process p = {.spec = process, .container = spec, .receiver = -1, .lsm_fd = -1};
+	struct error ignored = ERROR_INIT;
 	unsigned n_told = listen_fds(), n_listen = n_told;
 	struct stat st;
 	int r;
@@ -93,13 +94,13 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 	r = seccomp_plan(spec, dir_fd, arena, &p.seccomp, err);
 	if (r < 0)
 		return r;
-	/* Who is named to listen gets the listener, though no rule notifies yet: as crun. */
-	if (spec->linux_->seccomp && spec->linux_->seccomp->listener_path && p.seccomp.prog.len)
-		p.seccomp.notify = true;
 	if (p.seccomp.notify) {
 		r = seccomp_receiver_connect(spec, &p.receiver, err);
 		if (r < 0)
 			return r;
+	} else if (spec->linux_->seccomp && spec->linux_->seccomp->listener_path && p.seccomp.prog.len) {
+		/* No rule notifies: nobody has to listen, but who does gets the listener, as with crun. */
+		p.seccomp.notify = seccomp_receiver_connect(spec, &p.receiver, &ignored) == 0;
 	}
 	if (stat("/proc/self/exe", &st) < 0)
 		return error_errno(err, errno, "look at /proc/self/exe (is /proc mounted?)");
