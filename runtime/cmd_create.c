@@ -100,13 +100,14 @@ static int run_create(const struct globals *g, int argc, char **argv, struct err
 static int wait_and_delete(const struct globals *g, const struct options *o, struct created *made, struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
+	struct error delete_err = ERROR_INIT;
 	int status = foreground_wait(made->pid, made->pidfd, made->master, made->notify, err);
+	bool lost = status < 0; /* whom nobody waits for must not run on */
 
-	if (status < 0)
-		return status;
-	made->container.status = OCI_STOPPED;
-	if (!o->keep && container_delete(g->root, &made->container, false, &notes, err) < 0)
-		log_warning("delete %s: %s", made->container.state.id, err->msg);
+	if (!lost)
+		made->container.status = OCI_STOPPED;
+	if ((lost || !o->keep) && container_delete(g->root, &made->container, lost, &notes, &delete_err) < 0)
+		log_warning("delete %s: %s", made->container.state.id, delete_err.msg);
 	command_log_notes(&notes, true);
 	return status;
 }

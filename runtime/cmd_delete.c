@@ -42,8 +42,9 @@ static int delete_one(const struct globals *g, const char *id, bool force, struc
 	if (r < 0)
 		return r;
 	r = container_open(g->root, id, &arena, &c, err);
+	/* Not when it could not be read this time: then what runs would be forgotten. */
 	if (r < 0)
-		return force ? remove_remains(g->root, id, err) : r;
+		return force && (r == -ENOENT || r == -EINVAL) ? remove_remains(g->root, id, err) : r;
 	r = container_delete(g->root, &c, force, &notes, err);
 	command_log_notes(&notes, true);
 	return r;

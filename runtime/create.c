@@ -159,9 +159,15 @@ static int save_plan(struct create *c, struct error *err)
 
 static int make_cgroup(struct create *c, struct error *err)
 {
+	int r;
+
 	if (!c->state.cgroup_path)
 		return 0;
-	return cgroup_create(&c->cgroup, c->state.cgroup_path, c->state.rootless, err);
+	r = cgroup_create(&c->cgroup, c->state.cgroup_path, c->state.rootless, err);
+	/* What delete goes by is what was made, not what was seen before. */
+	if (r == 0)
+		c->state.cgroup_mode = (int32_t)c->cgroup.mode;
+	return r;
 }
 
 static void undo_cgroup(struct create *c)
