@@ -61,9 +61,6 @@ static int check_mappings(const struct spec *spec, struct error *err)
 	if (!user && (l->n_uid_mappings || l->n_gid_mappings))
 		return error_set(err, EINVAL, "$.linux.%s: needs a user namespace",
 				 l->n_uid_mappings ? "uidMappings" : "gidMappings");
-	if (user && !user->path && (!l->n_uid_mappings || !l->n_gid_mappings))
-		return error_set(err, EINVAL, "$.linux.%s: missing (the new user namespace needs it)",
-				 l->n_uid_mappings ? "gidMappings" : "uidMappings");
 	r = check_mapping_list("uidMappings", l->uid_mappings, l->n_uid_mappings, err);
 	return r < 0 ? r : check_mapping_list("gidMappings", l->gid_mappings, l->n_gid_mappings, err);
 }

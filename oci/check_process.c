@@ -70,9 +70,13 @@ static int check_deadline(const struct spec_scheduler *s, const char *place, str
 	const struct {
 		const char *name;
 		uint64_t value;
-	} times[] = {
-	    {"runtime", s->runtime}, {"deadline", s->deadline}, {"period", s->period ? s->period : s->deadline}};
+	} times[] = {{"runtime", s->runtime ? *s->runtime : 0},
+		     {"deadline", s->deadline},
+		     {"period", s->period ? s->period : s->deadline}};
 
+	if (s->runtime && *s->runtime == 0)
+		return error_set(err, EINVAL,
+				 "%s.scheduler: sched_setattr: `SCHED_DEADLINE` runtime must be greater than 0", place);
 	for (size_t i = 0; i < 2; i++)
 		if (times[i].value == 0)
 			return error_set(err, EINVAL, "%s.scheduler: sched_setattr: `SCHED_DEADLINE` requires `%s`",
@@ -104,6 +108,7 @@ static int check_scheduler(const struct spec_process *p, const char *place, stru
 					    "SCHED_FLAG_KEEP_PARAMS",	 "SCHED_FLAG_UTIL_CLAMP_MIN",
 					    "SCHED_FLAG_UTIL_CLAMP_MAX", NULL};
 	const struct spec_scheduler *s = p->scheduler;
+	uint64_t runtime = s && s->runtime ? *s->runtime : 0;
 
 	if (!s)
 		return 0;
@@ -113,7 +118,7 @@ static int check_scheduler(const struct spec_process *p, const char *place, stru
 		return error_set(err, EINVAL, "%s.scheduler.nice: %d is not within -20 to 19", place, s->nice);
 	if (s->priority != 0 && !check_one_of(s->policy, rt_policies))
 		return error_set(err, EINVAL, "%s.scheduler.priority: only for SCHED_FIFO and SCHED_RR", place);
-	if ((s->runtime || s->deadline || s->period) && strcmp(s->policy, "SCHED_DEADLINE") != 0)
+	if ((runtime || s->deadline || s->period) && strcmp(s->policy, "SCHED_DEADLINE") != 0)
 		return error_set(err, EINVAL, "%s.scheduler: runtime, deadline and period are only for SCHED_DEADLINE",
 				 place);
 	for (size_t i = 0; i < s->n_flags; i++)

@@ -44,7 +44,8 @@ struct spec_scheduler {
 	int32_t nice, priority;
 	const char **flags;
 	size_t n_flags;
-	uint64_t runtime, deadline, period;
+	uint64_t *runtime;
+	uint64_t deadline, period;
 };
 
 struct spec_io_priority {

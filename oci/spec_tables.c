@@ -46,7 +46,7 @@ static const struct json_field scheduler_fields[] = {
     JSON_FIELD(struct spec_scheduler, nice, "nice", JSON_I32),
     JSON_FIELD(struct spec_scheduler, priority, "priority", JSON_I32),
     JSON_LIST(struct spec_scheduler, flags, "flags", JSON_ARR_STR),
-    JSON_FIELD(struct spec_scheduler, runtime, "runtime", JSON_U64),
+    JSON_FIELD(struct spec_scheduler, runtime, "runtime", JSON_OPT_U64),
     JSON_FIELD(struct spec_scheduler, deadline, "deadline", JSON_U64),
     JSON_FIELD(struct spec_scheduler, period, "period", JSON_U64),
     {NULL},

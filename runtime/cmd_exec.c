@@ -10,6 +10,7 @@
 #include "runtime/caps.h"
 #include "runtime/command.h"
 #include "runtime/console.h"
+#include "runtime/create_defaults.h"
 #include "runtime/exec.h"
 
 struct options {
@@ -235,6 +236,7 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 				       .pidfd_socket = o->pidfd_socket,
 				       .sub_cgroups = &o->cgroups};
 	struct exec_result result;
+	const struct spec_process *base;
 	struct spec_process process;
 	struct spec spec;
 	char path[FD_PATH_MAX];
@@ -242,9 +244,10 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 
 	if (r == 0)
 		r = spec_load(fd_path(c.dir_fd, path), arena, &spec, err);
+	base = r == 0 && spec.process ? spec.process : spec_no_process();
 	if (r == 0)
-		r = o->process ? process_from_file(o, spec.process, arena, &process, err)
-			       : process_from_flags(o, args, spec.process, arena, &process, err);
+		r = o->process ? process_from_file(o, base, arena, &process, err)
+			       : process_from_flags(o, args, base, arena, &process, err);
 	if (r == 0)
 		r = check_status(&c, o, &process, err);
 	if (r == 0)

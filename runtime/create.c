@@ -17,6 +17,7 @@
 #include "oci/volume.h"
 #include "runtime/console.h"
 #include "runtime/create_check.h"
+#include "runtime/create_defaults.h"
 #include "runtime/handshake.h"
 #include "runtime/id_maps.h"
 #include "runtime/init.h"
@@ -56,6 +57,8 @@ static int load_spec(struct create *c, struct error *err)
 	if (r == 0)
 		r = c->request->config ? spec_load_file(c->request->config, c->arena, &c->spec, err)
 				       : spec_load(c->state.bundle, c->arena, &c->spec, err);
+	if (r == 0)
+		r = create_defaults(&c->spec, c->request->start, c->arena, err);
 	if (r == 0)
 		r = create_check(&c->spec, c->request, err);
 	return r;
@@ -413,8 +416,11 @@ static int run_hooks(struct create *c, struct error *err)
 	if (h->n_prestart + h->n_create_runtime == 0)
 		return 0;
 	r = expect(c, HS_ROOTFS, err);
+	/* The deprecated ones are told what runtime-spec 1.0 had there, and crun and the OCI's tests have still. */
+	state.status = OCI_CREATED;
 	if (r == 0)
 		r = oci_hooks_run("prestart", h->prestart, h->n_prestart, &state, NULL, err);
+	state.status = OCI_CREATING;
 	if (r == 0)
 		r = oci_hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, &state, NULL, err);
 	return r == 0 ? tell(c, HS_HOOKS_DONE, 0, NULL, -1, err) : r;

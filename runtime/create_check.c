@@ -52,8 +52,6 @@ int create_check(const struct spec *spec, const struct create_request *request, 
 
 	if (!spec->root || !spec->root->path)
 		return error_set(err, EINVAL, "config.json: $.root.path: missing");
-	if (!spec->process)
-		return error_set(err, EINVAL, "config.json: $.process: missing");
 	r = check_unsupported(spec, err);
 	if (r == 0)
 		r = check_namespaces(spec, err);

@@ -28,10 +28,8 @@ static int begin(struct init *in, struct error *err)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (setsid() < 0)
-		return error_errno(err, errno, "make a new session");
-	/* Relative sources of bind mounts count from the bundle. */
-	return chdir(in->state.bundle) < 0 ? error_errno(err, errno, "enter the bundle %s", in->state.bundle) : 0;
+	(void)in;
+	return setsid() < 0 ? error_errno(err, errno, "make a new session") : 0;
 }
 
 static int take_volume(struct init *in, const char *destination, int fd, struct error *err)
@@ -90,6 +88,15 @@ static int wait_go(struct init *in, struct error *err)
 		if (r < 0)
 			return r;
 	}
+}
+
+/*
+ * Relative sources of bind mounts count from the bundle. Not before the ids are mapped: a bundle
+ * that belongs to the container's root alone can't be entered by one who isn't yet.
+ */
+static int enter_bundle(struct init *in, struct error *err)
+{
+	return chdir(in->state.bundle) < 0 ? error_errno(err, errno, "enter the bundle %s", in->state.bundle) : 0;
 }
 
 static int enter_namespaces(struct init *in, struct error *err)
@@ -271,8 +278,9 @@ static int execute(struct init *in, struct error *err)
 }
 
 static int (*const steps[])(struct init *, struct error *) = {
-    begin,	      /* new session, no blocked signals, in the bundle */
-    wait_go,	      /* ids are mapped, the cgroup is entered, volumes are here */
+    begin,   /* new session, no blocked signals */
+    wait_go, /* ids are mapped, the cgroup is entered, volumes are here */
+    enter_bundle,
     enter_namespaces, /* not dumpable; joined ones, cgroup; root of the user namespace; lo; keyring */
     prepare_rootfs,   /* every mount and device */
     wait_parent_hooks,

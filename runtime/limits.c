@@ -122,7 +122,7 @@ static int apply_scheduler(pid_t pid, const struct spec_scheduler *s, struct err
 	    .size = sizeof(attr),
 	    .sched_nice = s->nice,
 	    .sched_priority = (uint32_t)s->priority,
-	    .sched_runtime = s->runtime,
+	    .sched_runtime = s->runtime ? *s->runtime : 0,
 	    .sched_deadline = s->deadline,
 	    .sched_period = s->period,
 	};

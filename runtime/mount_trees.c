@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -12,6 +13,8 @@
 #include "runtime/id_maps.h"
 #include "runtime/mount_fs.h"
 #include "runtime/mount_options.h"
+
+#define IDMAP_RANGES_MAX 32
 
 static int open_user_namespace(pid_t pid, int *ret, struct error *err)
 {
@@ -100,27 +103,73 @@ static int make(const struct mount_trees *t, const struct spec_mount *m, const s
 	return r;
 }
 
-/* "idmap" and "ridmap"; crun's form with a value ("idmap=uids=...") is refused: mounts[].uidMappings says the same. */
-static int wants_idmap(const struct spec_mount *m, bool *ret, struct error *err)
+/* "0-1000-10#10-2000-5": container's id, host's id, how many. Returns what follows, NULL: malformed. */
+static const char *parse_ranges(const char *text, struct spec_id_mapping *ret, size_t max, size_t *ret_n)
+{
+	size_t n = 0;
+
+	do {
+		int used = 0;
+
+		if (n == max ||
+		    sscanf(text, "%9" SCNu32 "-%9" SCNu32 "-%9" SCNu32 "%n", &ret[n].container_id, &ret[n].host_id,
+			   &ret[n].size, &used) != 3 ||
+		    ret[n].size == 0)
+			return NULL;
+		text += used;
+		n++;
+	} while (*text == '#' && text++);
+	*ret_n = n;
+	return *text == '\0' || *text == ';' ? text : NULL;
+}
+
+/* crun's "idmap=uids=0-1-10;gids=0-1-10": mounts[].uidMappings and gidMappings in one word. */
+static int parse_idmap(const char *value, struct arena *arena, struct spec_mount *m)
+{
+	while (value && *value) {
+		struct spec_id_mapping *ranges = arena_calloc(arena, IDMAP_RANGES_MAX, sizeof(*ranges));
+		bool uids = strncmp(value, "uids=", 5) == 0;
+		size_t n = 0;
+
+		if (!ranges)
+			return -ENOMEM;
+		if (!uids && strncmp(value, "gids=", 5) != 0)
+			return -EINVAL;
+		value = parse_ranges(value + 5, ranges, IDMAP_RANGES_MAX, &n);
+		*(uids ? &m->uid_mappings : &m->gid_mappings) = ranges;
+		*(uids ? &m->n_uid_mappings : &m->n_gid_mappings) = n;
+		if (value && *value == ';')
+			value++;
+	}
+	return value && m->n_uid_mappings && m->n_gid_mappings ? 0 : -EINVAL;
+}
+
+static int wants_idmap(struct spec_mount *m, struct arena *arena, bool *ret, struct error *err)
 {
 	*ret = m->n_uid_mappings || m->n_gid_mappings;
 	for (size_t i = 0; i < m->n_options; i++) {
-		const char *o = m->options[i];
+		const char *o = m->options[i], *name = *o == 'r' ? o + 1 : o;
 
-		if (strcmp(o, "idmap") == 0 || strcmp(o, "ridmap") == 0)
+		if (strcmp(name, "idmap") == 0)
 			*ret = true;
-		else if (strncmp(o, "idmap=", 6) == 0 || strncmp(o, "ridmap=", 7) == 0)
-			return error_set(err, ENOTSUP, "option \"%s\": use uidMappings and gidMappings", o);
+		if (strncmp(name, "idmap=", 6) != 0)
+			continue;
+		*ret = true;
+		if (parse_idmap(name + 6, arena, m) < 0)
+			return error_set(
+			    err, EINVAL,
+			    "option \"%s\": not of the form idmap=uids=ID-HOSTID-COUNT;gids=ID-HOSTID-COUNT", o);
 	}
 	return 0;
 }
 
-static int tree_make(const struct mount_trees *t, const struct spec_mount *m, struct arena *arena, int *ret_fd,
+static int tree_make(const struct mount_trees *t, const struct spec_mount *from, struct arena *arena, int *ret_fd,
 		     struct error *err)
 {
+	struct spec_mount copy = *from, *m = &copy;
 	bool user = spec_find_namespace(t->spec, SPEC_NS_USER), mapped;
 	struct mount_options o;
-	int r = wants_idmap(m, &mapped, err);
+	int r = wants_idmap(m, arena, &mapped, err);
 
 	if (r < 0 || (!user && !mapped && !t->all))
 		return r;

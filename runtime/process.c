@@ -344,6 +344,8 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 	r = caps_plan(p->spec->capabilities, arena, &p->caps, &p->ignored, err);
 	if (r < 0)
 		return r;
+	if (p->spec->n_args == 0)
+		return 0;
 	return program_find(p->spec->args[0], p->env, p->self_dev, p->self_ino, arena, &p->path, err);
 }
 
@@ -413,6 +415,9 @@ int process_execve(struct process *p, struct error *err)
 	char text[PROGRAM_ERROR_MAX];
 	int r;
 
+	/* A container without a process, see create_defaults.h. */
+	if (p->spec->n_args == 0)
+		_exit(0);
 	execve(p->path, (char *const *)p->spec->args, (char *const *)p->env);
 	r = errno;
 	return error_set(err, r, "exec %s: %s", p->path, program_error(r, text));
