@@ -102,12 +102,8 @@ static int enter_bundle(struct init *in, struct error *err)
 static int enter_namespaces(struct init *in, struct error *err)
 {
 	/* Not before HS_GO: the parent, if it isn't root, could no longer write our id maps. */
-	int r = process_hide(err);
+	int r = namespaces_enter(in->ns, in->spec, err);
 
-	if (r == 0)
-		r = namespaces_enter(in->ns, err);
-	if (r == 0 && (in->ns->new_flags & CLONE_NEWUSER))
-		r = process_become_root(err);
 	if (r == 0 && (in->ns->new_flags & CLONE_NEWNET))
 		r = namespaces_loopback_up(err);
 	if (r == 0 && in->new_keyring)

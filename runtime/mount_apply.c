@@ -97,7 +97,10 @@ static int open_place(struct rootfs *r, const struct mount_op *op, enum target_m
 static int attach(int tree_fd, int target_fd, struct error *err)
 {
 	int r = mount_attach(tree_fd, target_fd);
+	struct stat st;
 
+	if (r == -EINVAL && fstat(target_fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		return error_set(err, ENOTDIR, "the destination is not a directory");
 	return r < 0 ? error_errno(err, r, "move_mount") : 0;
 }
 
@@ -307,7 +310,8 @@ static int apply_remount(struct rootfs *r, const struct mount_op *op, struct err
 
 	if (e < 0)
 		return error_errno(err, e, "destination");
-	if (op->options.n_data || op->options.sb_set) {
+	/* With "bind" only this mount is meant, not its file system. */
+	if (!op->options.bind && (op->options.n_data || op->options.sb_set)) {
 		struct mount_fs f = {.options = &op->options};
 		const char *data = "";
 

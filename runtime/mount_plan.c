@@ -18,10 +18,11 @@ static enum mount_kind kind_of(const char *type, const struct mount_options *o)
 	    {"tmpfs", MOUNT_TMPFS}, {"devpts", MOUNT_DEVPTS}, {"cgroup", MOUNT_CGROUP},
 	};
 
-	if (o->bind)
-		return MOUNT_BIND;
+	/* "bind,remount": the flags of the mount that is there; the source is not looked at. */
 	if (o->remount)
 		return MOUNT_REMOUNT;
+	if (o->bind)
+		return MOUNT_BIND;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (strcmp(type, kinds[i].type) == 0)
 			return kinds[i].kind;

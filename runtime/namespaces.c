@@ -76,14 +76,22 @@ int namespaces_plan(const struct spec *spec, struct namespaces *ret, struct erro
 			namespaces_close(ret);
 			return r;
 		}
+		/* Nobody enters his own user namespace again: user_namespaces(7). */
+		if (n->type == SPEC_NS_USER && namespaces_joins_own(ret, SPEC_NS_USER)) {
+			cleanup_close(&ret->join_fds[SPEC_NS_USER]);
+			ret->join_fds[SPEC_NS_USER] = -1;
+			continue;
+		}
 		joins = true;
 	}
 	ret->join_early = ret->join_fds[SPEC_NS_USER] >= 0 || ret->join_fds[SPEC_NS_PID] >= 0 ||
 			  (joins && (ret->new_flags & CLONE_NEWUSER));
-	/* Offsets can be written only while no process is in the namespace: then it can't come from clone3. */
-	ret->new_time_offsets = (ret->new_flags & CLONE_NEWTIME) && spec->linux_->n_time_offsets;
-	if (ret->new_time_offsets)
+	ret->new_time = (ret->new_flags & CLONE_NEWTIME) && spec->linux_->n_time_offsets;
+	if (ret->new_time)
 		ret->new_flags &= ~(uint64_t)CLONE_NEWTIME;
+	ret->new_ipc = (ret->new_flags & CLONE_NEWIPC) && (ret->new_flags & CLONE_NEWUSER);
+	if (ret->new_ipc)
+		ret->new_flags &= ~(uint64_t)CLONE_NEWIPC;
 	return 0;
 }
 
@@ -117,37 +125,110 @@ bool namespaces_joins_own(const struct namespaces *ns, enum spec_ns type)
 
 /* --- joining -------------------------------------------------------------------- */
 
-static int join_paths(const struct namespaces *ns, struct error *err)
+/* Returns what the caller lacks the right for, as bits of enum spec_ns, or a negative errno. */
+static int join_some(const struct namespaces *ns, unsigned which, bool refusable, struct error *err)
 {
+	int refused = 0;
+
 	for (int i = 0; i < SPEC_NS_COUNT; i++) {
 		enum spec_ns type = join_order[i];
 
-		if (ns->join_fds[type] >= 0 && setns(ns->join_fds[type], ns_flags[type]) < 0)
+		if (ns->join_fds[type] < 0 || !(which & 1u << type) || setns(ns->join_fds[type], ns_flags[type]) == 0)
+			continue;
+		if (errno != EPERM || !refusable)
 			return error_errno(err, errno, "join the %s namespace", spec_ns_names[type]);
+		refused |= 1 << type;
 	}
+	return refused;
+}
+
+/*
+ * Who joins a user namespace has lost his rights on what belongs to another one, and may have got those on
+ * what belongs to it. So the others are tried before and after.
+ */
+static int join_paths(const struct namespaces *ns, struct error *err)
+{
+	const unsigned all = (1u << SPEC_NS_COUNT) - 1, user = 1u << SPEC_NS_USER;
+	bool joins_user = ns->join_fds[SPEC_NS_USER] >= 0;
+	int refused = join_some(ns, joins_user ? all & ~user : all, joins_user, err);
+
+	if (refused < 0 || !joins_user)
+		return refused;
+	return join_some(ns, (unsigned)refused | user, false, err);
+}
+
+static int join_target(const struct namespaces *ns, struct error *err)
+{
+	int flags = ns->target_flags;
+
+	/* By pidfd (Linux 5.8) all at once, and all of the same process. */
+	if (setns(ns->target_pidfd, flags) == 0)
+		return 0;
+	/* It is the caller's own user namespace: user_namespaces(7), nobody enters that again. */
+	if (errno == EINVAL && (flags & CLONE_NEWUSER) && setns(ns->target_pidfd, flags & ~CLONE_NEWUSER) == 0)
+		return 0;
+	return error_errno(err, errno, "join the container's namespaces");
+}
+
+static int join_all(const struct namespaces *ns, const struct spec *spec, struct error *err)
+{
+	bool target = ns->target_pidfd >= 0;
+	bool user = target ? ns->target_flags & CLONE_NEWUSER : ns->join_fds[SPEC_NS_USER] >= 0;
+	int r = target ? join_target(ns, err) : join_paths(ns, err);
+
+	return r == 0 && user ? process_become_root(&spec->process->user, err) : r;
+}
+
+/* While the process is dumpable, and who owns the user namespace: whoever opened it is asked for the rights. */
+static int open_time_offsets(struct error *err)
+{
+	int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? error_errno(err, errno, "open /proc/self/timens_offsets") : fd;
+}
+
+/* For the caller and its children. */
+static int make_time_namespace(const struct spec *spec, int offsets_fd, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	_cleanup_close_ int ns = -1;
+
+	for (size_t i = 0; i < spec->linux_->n_time_offsets; i++) {
+		const struct spec_time_offset *o = &spec->linux_->time_offsets[i];
+
+		strbuf_addf(&text, "%s %lld %u\n", o->clock, (long long)o->secs, o->nanosecs);
+	}
+	if (text.failed)
+		return error_set(err, ENOMEM, "out of memory");
+	if (unshare(CLONE_NEWTIME) < 0)
+		return error_errno(err, errno, "make a time namespace");
+	if (write(offsets_fd, text.data, text.len) < 0)
+		return error_errno(err, errno, "write linux.timeOffsets");
+	ns = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || setns(ns, CLONE_NEWTIME) < 0)
+		return error_errno(err, errno, "enter the new time namespace");
 	return 0;
 }
 
-static int join_all(const struct namespaces *ns, struct error *err)
+int namespaces_enter(const struct namespaces *ns, const struct spec *spec, struct error *err)
 {
-	int r;
+	int r = 0;
 
-	if (ns->target_pidfd < 0) {
-		r = join_paths(ns, err);
-		return r == 0 && ns->join_fds[SPEC_NS_USER] >= 0 ? process_become_root(err) : r;
+	if (ns->new_time && !ns->join_early) {
+		_cleanup_close_ int offsets = open_time_offsets(err);
+
+		r = offsets < 0 ? offsets : make_time_namespace(spec, offsets, err);
 	}
-	/* By pidfd (Linux 5.8) all at once, and all of the same process. */
-	if (setns(ns->target_pidfd, ns->target_flags) < 0)
-		return error_errno(err, errno, "join the container's namespaces");
-	return ns->target_flags & CLONE_NEWUSER ? process_become_root(err) : 0;
-}
-
-int namespaces_enter(const struct namespaces *ns, struct error *err)
-{
-	int r = ns->join_early ? 0 : join_paths(ns, err);
-
+	if (r == 0)
+		r = process_hide(err);
+	if (r == 0 && !ns->join_early)
+		r = join_paths(ns, err);
+	if (r == 0 && (ns->new_flags & CLONE_NEWUSER))
+		r = process_become_root(&spec->process->user, err);
 	if (r < 0)
 		return r;
+	if (ns->new_ipc && unshare(CLONE_NEWIPC) < 0)
+		return error_errno(err, errno, "make an ipc namespace");
 	if (ns->new_cgroup && unshare(CLONE_NEWCGROUP) < 0)
 		return error_errno(err, errno, "make a cgroup namespace");
 	return 0;
@@ -191,15 +272,21 @@ static int clone_direct(uint64_t flags, int cgroup_fd, pid_t *ret_pid, int *ret_
 }
 
 /* The process between: joins, clones init as a child of the runtime, tells its pid and ends. Returns 0 in init. */
-static int clone_between(const struct namespaces *ns, int sock)
+static int clone_between(const struct namespaces *ns, const struct spec *spec, int sock)
 {
+	_cleanup_close_ int offsets = -1;
 	struct error err = ERROR_INIT;
-	int pidfd = -1, r;
+	int pidfd = -1, r = 0;
 	pid_t pid;
 
-	r = process_hide(&err);
+	if (ns->new_time)
+		r = offsets = open_time_offsets(&err);
+	if (r >= 0)
+		r = process_hide(&err);
 	if (r == 0)
-		r = join_all(ns, &err);
+		r = join_all(ns, spec, &err);
+	if (r == 0 && ns->new_time)
+		r = make_time_namespace(spec, offsets, &err);
 	if (r == 0)
 		r = clone_direct(ns->new_flags | CLONE_PARENT, -1, &pid, &pidfd, &err);
 	if (r == 0) {
@@ -228,7 +315,8 @@ static pid_t pidfd_pid(int pidfd)
 	return p ? (pid_t)atoi(p + strlen("\nPid:")) : -1;
 }
 
-static int clone_joined(const struct namespaces *ns, int cgroup_fd, pid_t *ret_pid, int *ret_pidfd, struct error *err)
+static int clone_joined(const struct namespaces *ns, const struct spec *spec, int cgroup_fd, pid_t *ret_pid,
+			int *ret_pidfd, struct error *err)
 {
 	_cleanup_close_ int ours = -1, theirs = -1, between_fd = -1, pidfd = -1;
 	struct handshake_message m;
@@ -243,7 +331,7 @@ static int clone_joined(const struct namespaces *ns, int cgroup_fd, pid_t *ret_p
 	r = clone_direct(0, cgroup_fd, &between, &between_fd, err);
 	if (r == 0) {
 		close(TAKE_FD(ours));
-		return clone_between(ns, TAKE_FD(theirs));
+		return clone_between(ns, spec, TAKE_FD(theirs));
 	}
 	if (r < 0)
 		return r;
@@ -262,48 +350,10 @@ static int clone_joined(const struct namespaces *ns, int cgroup_fd, pid_t *ret_p
 	return 1;
 }
 
-/*
- * A time namespace with offsets: made by unshare, for the children of this
- * process; the offsets are written before the first of them is there.
- */
-static int make_time_namespace(const struct spec *spec, struct error *err)
-{
-	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
-	int r;
-
-	if (unshare(CLONE_NEWTIME) < 0)
-		return error_errno(err, errno, "make a time namespace");
-	for (size_t i = 0; i < spec->linux_->n_time_offsets; i++) {
-		const struct spec_time_offset *o = &spec->linux_->time_offsets[i];
-
-		strbuf_addf(&text, "%s %lld %u\n", o->clock, (long long)o->secs, o->nanosecs);
-	}
-	if (text.failed)
-		return error_set(err, ENOMEM, "out of memory");
-	r = write_file_at(AT_FDCWD, "/proc/self/timens_offsets", text.data);
-	return r < 0 ? error_errno(err, r, "write linux.timeOffsets") : 0;
-}
-
 int namespaces_clone(const struct namespaces *ns, const struct spec *spec, int cgroup_fd, pid_t *ret_pid,
 		     int *ret_pidfd, struct error *err)
 {
-	int r;
-
-	if (ns->new_time_offsets) {
-		r = make_time_namespace(spec, err);
-		if (r < 0)
-			return r;
-	}
-	r = ns->join_early ? clone_joined(ns, cgroup_fd, ret_pid, ret_pidfd, err)
-			   : clone_direct(ns->new_flags, cgroup_fd, ret_pid, ret_pidfd, err);
-	if (r > 0 && ns->new_time_offsets) {
-		/* Later children (hooks) belong to our own time again. */
-		_cleanup_close_ int own = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
-
-		if (own < 0 || setns(own, CLONE_NEWTIME) < 0) {
-			sys_pidfd_send_signal(*ret_pidfd, SIGKILL, NULL, 0);
-			return error_errno(err, errno, "go back to the runtime's time namespace");
-		}
-	}
-	return r;
+	if (ns->join_early)
+		return clone_joined(ns, spec, cgroup_fd, ret_pid, ret_pidfd, err);
+	return clone_direct(ns->new_flags, cgroup_fd, ret_pid, ret_pidfd, err);
 }

@@ -8,8 +8,10 @@
  * then a short-lived process joins and clones init as its sibling (CLONE_PARENT), so
  * that the runtime itself never leaves its own namespaces. Otherwise init joins.
  *
- * A new cgroup namespace is not in clone3's flags: its root is the cgroup that
- * the process is in at that moment, so init unshares it once it is in its own.
+ * What is not in clone3's flags is unshared by init: a cgroup namespace, since its root is the
+ * cgroup that the process is in at that moment; an ipc namespace together with a user namespace,
+ * since its mqueue belongs to who made it; a time namespace with offsets, since they can be
+ * written only while no process is in it.
  */
 #ifndef VOLRUN_RUNTIME_NAMESPACES_H
 #define VOLRUN_RUNTIME_NAMESPACES_H
@@ -23,8 +25,8 @@
 
 struct namespaces {
 	uint64_t new_flags;	     /* CLONE_NEW* for clone3 */
-	bool new_cgroup;	     /* to be unshared by init */
-	bool new_time_offsets;	     /* the time namespace has offsets, see namespaces_clone */
+	bool new_cgroup, new_ipc;    /* to be unshared by init */
+	bool new_time;		     /* likewise, or by the process between; with offsets */
 	int join_fds[SPEC_NS_COUNT]; /* by enum spec_ns; -1: not joined */
 	bool join_early;	     /* by the process between, see above */
 	int target_pidfd;	     /* exec: join target_flags of this process; -1 */
@@ -45,13 +47,16 @@ bool namespaces_joins_own(const struct namespaces *ns, enum spec_ns type);
 /*
  * Makes the process. Returns 0 in the child and 1 in the parent, which gets pid
  * and pidfd; -errno in the parent. cgroup_fd: the v2 cgroup to start in
- * (CLONE_INTO_CGROUP), or -1.
+ * (CLONE_INTO_CGROUP), or -1. In a joined user namespace the child is root.
  */
 int namespaces_clone(const struct namespaces *ns, const struct spec *spec, int cgroup_fd, pid_t *ret_pid,
 		     int *ret_pidfd, struct error *err);
 
-/* In init: joins what was not joined early; and the new cgroup namespace. */
-int namespaces_enter(const struct namespaces *ns, struct error *err);
+/*
+ * In init, once ids are mapped and the cgroup is entered: makes the process undumpable, joins what
+ * was not joined early, becomes root of a new user namespace, makes what clone3 did not.
+ */
+int namespaces_enter(const struct namespaces *ns, const struct spec *spec, struct error *err);
 /* In init, with a new network namespace: brings up "lo". */
 int namespaces_loopback_up(struct error *err);
 

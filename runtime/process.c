@@ -208,15 +208,18 @@ int process_hide(struct error *err)
 	return 0;
 }
 
-int process_become_root(struct error *err)
+/* Unmapped ids are EINVAL. Nobody is root there, so none of these changes takes capabilities away. */
+int process_become_root(const struct spec_user *user, struct error *err)
 {
-	if (setresgid(0, 0, 0) < 0)
-		return error_errno(err, errno, "become gid 0 of the user namespace (is container id 0 mapped?)");
+	if (setresgid(0, 0, 0) < 0 && (errno != EINVAL || setresgid(user->gid, user->gid, user->gid) < 0))
+		return error_errno(err, errno, "become gid 0 or %u of the user namespace (is one of them mapped?)",
+				   user->gid);
 	/* Where setgroups is denied (an unprivileged mapping) the caller's groups stay; nothing else is possible. */
 	if (setgroups(0, NULL) < 0 && errno != EPERM)
 		return error_errno(err, errno, "drop the supplementary groups");
-	if (setresuid(0, 0, 0) < 0)
-		return error_errno(err, errno, "become uid 0 of the user namespace (is container id 0 mapped?)");
+	if (setresuid(0, 0, 0) < 0 && (errno != EINVAL || setresuid(user->uid, user->uid, user->uid) < 0))
+		return error_errno(err, errno, "become uid 0 or %u of the user namespace (is one of them mapped?)",
+				   user->uid);
 	return 0;
 }
 
