@@ -18,6 +18,7 @@
 #include "runtime/console.h"
 #include "runtime/create_check.h"
 #include "runtime/create_defaults.h"
+#include "runtime/device_trees.h"
 #include "runtime/handshake.h"
 #include "runtime/id_maps.h"
 #include "runtime/init.h"
@@ -349,7 +350,7 @@ static int tell(struct create *c, enum handshake_type type, int value, const cha
 	return r < 0 && r != -ECONNRESET ? r : init_gone(c, err);
 }
 
-/* Sources that init could not reach or clone itself. */
+/* Sources and nodes that init could not reach, clone or make itself. */
 static int send_trees(struct create *c, struct error *err)
 {
 	const struct mount_trees t = {.spec = &c->spec, .bundle = c->state.bundle, .pid = c->state.pid};
@@ -360,6 +361,15 @@ static int send_trees(struct create *c, struct error *err)
 
 		if (r == 0 && fd >= 0)
 			r = tell(c, HS_MOUNT, (int)i, NULL, fd, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < c->spec.linux_->n_devices; i++) {
+		_cleanup_close_ int fd = -1;
+		int r = device_tree_make(&c->spec, i, c->dir_fd, &fd, err);
+
+		if (r == 0 && fd >= 0)
+			r = tell(c, HS_DEVICE, (int)i, NULL, fd, err);
 		if (r < 0)
 			return r;
 	}

@@ -20,7 +20,7 @@ static const struct {
     {"/dev/tty", 5, 0},	 {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9},
 };
 
-static int from_spec(const struct spec_device *d, struct device *ret, struct error *err)
+int device_from_spec(const struct spec_device *d, struct device *ret, struct error *err)
 {
 	static const struct {
 		const char *type;
@@ -65,10 +65,11 @@ int devices_plan(const struct spec *spec, struct arena *arena, struct device **r
 	for (size_t i = 0; i < spec->linux_->n_devices; i++) {
 		const struct spec_device *from = &spec->linux_->devices[i];
 		struct device one = {0}, *same;
-		int r = from_spec(from, &one, err);
+		int r = device_from_spec(from, &one, err);
 
 		if (r < 0)
 			return error_wrap(err, "device \"%s\"", from->path);
+		one.made = i + 1;
 		one.path = path_normalize(arena, from->path);
 		if (!one.path)
 			return error_set(err, ENOMEM, "out of memory");
@@ -106,16 +107,22 @@ static int open_file_place(int dir_fd, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-static int bind_device(const struct device *d, int dir_fd, const char *name, struct error *err)
+/* made: the node that the parent has made, or -1 for the host's. */
+static int bind_device(const struct device *d, int made, int dir_fd, const char *name, struct error *err)
 {
-	_cleanup_close_ int tree = mount_clone(AT_FDCWD, d->path, false, false), target = -1;
-	int r;
+	_cleanup_close_ int own = -1, target = -1;
+	int tree = made, r;
 
+	if (tree < 0)
+		own = tree = mount_clone(AT_FDCWD, d->path, false, false);
 	if (tree < 0)
 		return error_errno(err, tree, "the host's node");
 	r = device_check(tree, d->mode & S_IFMT, d->rdev);
 	if (r < 0)
 		return error_set(err, r, "the host's node is not device %u:%u", major(d->rdev), minor(d->rdev));
+	/* As far as the kernel allows: of a mount that came from elsewhere flags can be locked. */
+	if (made < 0)
+		mount_change(tree, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, 0);
 	target = open_file_place(dir_fd, name);
 	if (target < 0)
 		return error_errno(err, target, "mount point");
@@ -130,7 +137,7 @@ static int make_node(const struct device *d, int dir_fd, const char *name, struc
 		if (errno == EEXIST)
 			return 0;
 		if (errno == EPERM)
-			return bind_device(d, dir_fd, name, err);
+			return bind_device(d, -1, dir_fd, name, err);
 		return error_errno(err, errno, "mknod");
 	}
 	if ((d->uid || d->gid) && fchownat(dir_fd, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
@@ -142,7 +149,7 @@ static int make_device(struct rootfs *r, int dev_fd, const struct device *d, str
 {
 	_cleanup_close_ int parent = -1;
 	const char *name = path_basename(d->path);
-	int dir = dev_fd, e;
+	int dir = dev_fd, made = -1, e;
 
 	if (strncmp(d->path, "/dev/", 5) != 0 || name != d->path + 5) {
 		e = target_open_parent(r->root_fd, d->path, r->arena, &parent, &name);
@@ -150,7 +157,9 @@ static int make_device(struct rootfs *r, int dev_fd, const struct device *d, str
 			return error_errno(err, e, "device \"%s\"", d->path);
 		dir = parent;
 	}
-	e = r->in_userns && !S_ISFIFO(d->mode) ? bind_device(d, dir, name, err) : make_node(d, dir, name, err);
+	if (d->made && r->device_tree_fds)
+		made = r->device_tree_fds[d->made - 1];
+	e = r->in_userns && !S_ISFIFO(d->mode) ? bind_device(d, made, dir, name, err) : make_node(d, dir, name, err);
 	return e < 0 ? error_wrap(err, "device \"%s\"", d->path) : 0;
 }
 
@@ -182,9 +191,13 @@ static int make_links(int dev_fd, struct error *err)
 
 static int open_dev(struct rootfs *r, int *ret_fd, struct error *err)
 {
-	struct target t = {.path = "/dev", .make = TARGET_DIR};
+	/* A link in the image leads nowhere outside, but whoever has one there wants the nodes elsewhere than they
+	 * seem. */
+	struct target t = {.path = "/dev", .make = TARGET_DIR, .no_links = true};
 	int e = target_open(r->root_fd, &t, r->arena, ret_fd, NULL);
 
+	if (e == -ELOOP)
+		return error_set(err, ELOOP, "/dev: the image has a symbolic link there");
 	return e < 0 ? error_errno(err, e, "/dev") : 0;
 }
 

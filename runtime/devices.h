@@ -2,8 +2,8 @@
 /*
  * devices.h - device nodes, the links in /dev and the terminal.
  *
- * Nodes are made with mknod; in a user namespace, where that is refused, the host's
- * are bind-mounted. A node of the host, of the container's /dev/null or of its
+ * Nodes are made with mknod; in a user namespace, where that is refused, the parent's (device_trees.h)
+ * or the host's are bind-mounted. A node of the host, of the container's /dev/null or of its
  * terminal is believed only after fstat of the descriptor showed its kind and number.
  */
 #ifndef VOLRUN_RUNTIME_DEVICES_H
@@ -19,7 +19,11 @@ struct device {
 	dev_t rdev;
 	uid_t uid;
 	gid_t gid;
+	size_t made; /* index in linux.devices, plus one; 0: a default device */
 };
+
+/* All but path and made. Pure. */
+int device_from_spec(const struct spec_device *d, struct device *ret, struct error *err);
 
 /* The default devices (config-linux.md "Default Devices") and linux.devices, which win. Pure. In the arena. */
 int devices_plan(const struct spec *spec, struct arena *arena, struct device **ret, size_t *ret_n, struct error *err);

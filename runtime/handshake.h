@@ -6,7 +6,8 @@
  * waits for the start it means that execve succeeded (close-on-exec).
  *
  *     parent                         init
- *     HS_VOLUME, HS_MOUNT (each) ->
+ *     HS_VOLUME, HS_MOUNT,
+ *     HS_DEVICE (each)           ->
  *     HS_GO                      ->  ids are mapped, the cgroup is entered
  *                                <-  HS_ROOTFS     mounts are made (only when the parent has hooks to run)
  *     HS_HOOKS_DONE              ->
@@ -31,6 +32,7 @@
 enum handshake_type {
 	HS_VOLUME = 1, /* text: destination; with a detached mount */
 	HS_MOUNT,      /* value: index in the spec's mounts; with a detached mount of its source */
+	HS_DEVICE,     /* value: index in linux.devices; with a detached mount of its node */
 	HS_GO,	       /* value: init's pid as the runtime sees it; text: its cgroup, where systemd has chosen it */
 	HS_ROOTFS,
 	HS_HOOKS_DONE,

@@ -43,22 +43,34 @@ static int take_volume(struct init *in, const char *destination, int fd, struct 
 	return 0;
 }
 
-static int take_tree(struct init *in, int index, int fd, struct error *err)
+/* One of n, in a table that is made with the first of them. */
+static int take_tree(struct init *in, int **table, size_t n, int index, int fd, struct error *err)
 {
-	size_t n = in->spec->n_mounts;
-
 	if (index < 0 || (size_t)index >= n)
-		return error_set(err, EPROTO, "handshake: there is no mount %d", index);
-	if (!in->trees) {
-		in->trees = arena_calloc(in->arena, n, sizeof(*in->trees));
-		if (!in->trees)
+		return error_set(err, EPROTO, "handshake: there is no mount or device %d", index);
+	if (!*table) {
+		*table = arena_calloc(in->arena, n, sizeof(**table));
+		if (!*table)
 			return error_set(err, ENOMEM, "out of memory");
 		for (size_t i = 0; i < n; i++)
-			in->trees[i] = -1;
-		in->rootfs.mount_tree_fds = in->trees;
+			(*table)[i] = -1;
 	}
-	in->trees[index] = fd;
+	(*table)[index] = fd;
+	in->rootfs.mount_tree_fds = in->trees;
+	in->rootfs.device_tree_fds = in->devices;
 	return 0;
+}
+
+/* What comes before HS_GO. */
+static int take(struct init *in, const struct handshake_message *m, int fd, struct error *err)
+{
+	if (fd >= 0 && m->type == HS_VOLUME)
+		return take_volume(in, m->text, fd, err);
+	if (fd >= 0 && m->type == HS_MOUNT)
+		return take_tree(in, &in->trees, in->spec->n_mounts, m->value, fd, err);
+	if (fd >= 0 && m->type == HS_DEVICE)
+		return take_tree(in, &in->devices, in->spec->linux_->n_devices, m->value, fd, err);
+	return error_set(err, EPROTO, "handshake: message %d where the mounts were due", m->type);
 }
 
 /* The parent has opened it; here its place alone is wanted, for mounts of type cgroup. */
@@ -82,9 +94,7 @@ static int wait_go(struct init *in, struct error *err)
 			in->state.pid = m.value;
 			return m.text[0] ? take_scope(in, m.text, err) : 0;
 		}
-		if ((m.type != HS_VOLUME && m.type != HS_MOUNT) || fd < 0)
-			return error_set(err, EPROTO, "handshake: message %d where the mounts were due", m.type);
-		r = m.type == HS_VOLUME ? take_volume(in, m.text, fd, err) : take_tree(in, m.value, fd, err);
+		r = take(in, &m, fd, err);
 		if (r < 0)
 			return r;
 	}

@@ -32,6 +32,7 @@ struct init {
 	int master; /* of the terminal, until it is handed over */
 	struct rootfs_volume volumes[VOLUME_MAX];
 	struct cgroup scope; /* of systemd */
+	int *devices;	     /* per entry of linux.devices, as trees */
 	int *trees;	     /* per mount of the spec, -1: none; NULL: none at all */
 };
 

@@ -2,6 +2,7 @@
 #include "runtime/mount_apply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <string.h>
@@ -69,6 +70,12 @@ static bool is_procfs(int fd)
 	return fstatfs(fd, &sfs) == 0 && sfs.f_type == PROC_SUPER_MAGIC;
 }
 
+/* As runc and crun: what is mounted on "/" by that very name takes the place of root.path. */
+static bool covers_root(const struct rootfs *r, const struct mount_op *op)
+{
+	return !r->live && (op->kind == MOUNT_BIND || op->kind == MOUNT_TMPFS) && strcmp(op->destination, "/") == 0;
+}
+
 /* The place for a mount, made where it is absent (then 1); refused where mount_place_check says so. */
 static int open_place(struct rootfs *r, const struct mount_op *op, enum target_make make, bool procfs, int *ret_fd,
 		      struct error *err)
@@ -88,20 +95,29 @@ static int open_place(struct rootfs *r, const struct mount_op *op, enum target_m
 				 op->type);
 	if (e < 0)
 		return error_errno(err, e, "destination");
-	if (mount_place_check(canonical, procfs, err) < 0)
+	if (!covers_root(r, op) && mount_place_check(canonical, procfs, err) < 0)
 		return -err->code;
 	*ret_fd = TAKE_FD(fd);
 	return e;
 }
 
-static int attach(int tree_fd, int target_fd, struct error *err)
+static int attach(struct rootfs *r, const struct mount_op *op, int tree_fd, int target_fd, struct error *err)
 {
-	int r = mount_attach(tree_fd, target_fd);
+	int e = mount_attach(tree_fd, target_fd), root;
 	struct stat st;
 
-	if (r == -EINVAL && fstat(target_fd, &st) == 0 && !S_ISDIR(st.st_mode))
+	if (e == -EINVAL && fstat(target_fd, &st) == 0 && !S_ISDIR(st.st_mode))
 		return error_set(err, ENOTDIR, "the destination is not a directory");
-	return r < 0 ? error_errno(err, r, "move_mount") : 0;
+	if (e < 0)
+		return error_errno(err, e, "move_mount");
+	if (!covers_root(r, op))
+		return 0;
+	root = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
+	if (root < 0)
+		return error_errno(err, errno, "the new root");
+	close(r->root_fd);
+	r->root_fd = root;
+	return 0;
 }
 
 /* Remembers a mount that rootfs_finish makes read-only; takes the descriptor. */
@@ -164,6 +180,8 @@ static int apply_fs(struct rootfs *r, const struct mount_op *op, struct mount_fs
 		return apply_legacy(r, op, &f, target_fd, err);
 	if (e < 0)
 		return e;
+	if (op->options.copyup && covers_root(r, op))
+		return error_set(err, EINVAL, "tmpcopyup: the root itself can't be copied");
 	if (op->options.copyup) {
 		e = mount_copy_up(target_fd, fd, err);
 		if (e < 0)
@@ -174,7 +192,7 @@ static int apply_fs(struct rootfs *r, const struct mount_op *op, struct mount_fs
 		if (e < 0)
 			return error_errno(err, e, "propagation");
 	}
-	e = attach(fd, target_fd, err);
+	e = attach(r, op, fd, target_fd, err);
 	return e < 0 ? e : remember_late(r, op, &fd, err);
 }
 
@@ -209,15 +227,18 @@ static int apply_tmpfs(struct rootfs *r, const struct mount_op *op, struct error
 }
 
 /* sysfs needs a network namespace of the user namespace's own; without it the host's is shown, as it is. */
-static int sysfs_from_host(const struct mount_op *op, int target_fd, struct error *err)
+static int sysfs_from_host(struct rootfs *r, const struct mount_op *op, int target_fd, struct error *err)
 {
 	_cleanup_close_ int tree = mount_clone(AT_FDCWD, "/sys", true, false);
+	struct mount_options o = op->options;
 	int e;
 
 	if (tree < 0)
 		return error_errno(err, tree, "the host's /sys");
-	e = mount_set_bind_options(tree, &op->options, err);
-	return e < 0 ? e : attach(tree, target_fd, err);
+	/* What lies on it (cgroups, debugfs) has come along. */
+	o.rec_set |= o.attr_set & MOUNT_ATTR_RDONLY;
+	e = mount_set_bind_options(tree, &o, err);
+	return e < 0 ? e : attach(r, op, tree, target_fd, err);
 }
 
 static int apply_new(struct rootfs *r, const struct mount_op *op, struct error *err)
@@ -240,7 +261,7 @@ static int apply_new(struct rootfs *r, const struct mount_op *op, struct error *
 		return mount_cgroup(r, op, fd, err);
 	e = apply_fs(r, op, f, fd, err);
 	if (e == -EPERM && op->kind == MOUNT_SYSFS)
-		return sysfs_from_host(op, fd, err);
+		return sysfs_from_host(r, op, fd, err);
 	return e;
 }
 
@@ -298,7 +319,7 @@ static int apply_bind(struct rootfs *r, const struct mount_op *op, struct error 
 				 S_ISDIR(st.st_mode) ? "source" : "destination",
 				 S_ISDIR(st.st_mode) ? "destination" : "source");
 	e = mount_set_bind_options(tree, o, err);
-	return e < 0 ? e : attach(tree, target, err);
+	return e < 0 ? e : attach(r, op, tree, target, err);
 }
 
 static int apply_remount(struct rootfs *r, const struct mount_op *op, struct error *err)

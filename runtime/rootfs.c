@@ -316,8 +316,10 @@ int rootfs_finish(struct rootfs *r, struct error *err)
 int rootfs_add_mounts(struct rootfs *r, struct error *err)
 {
 	struct mount_plan plan;
-	int e = mount_plan_make(r, &plan, err);
+	int e;
 
+	r->live = true;
+	e = mount_plan_make(r, &plan, err);
 	for (size_t i = 0; e == 0 && i < plan.n; i++)
 		e = mount_apply(r, &plan.ops[i], err);
 	return e < 0 ? e : finish_late(r, err);

@@ -41,12 +41,15 @@ struct rootfs {
 	const struct spec *spec;
 	const char *rootfs_path; /* absolute */
 	bool no_pivot;
+	bool live;		     /* rootfs_add_mounts: the container runs, its root stays */
 	bool in_userns;		     /* a new user namespace, or we are in one: devices are bind-mounted */
 	const struct cgroup *cgroup; /* for mounts of type cgroup */
 	const struct rootfs_volume *volumes;
 	size_t n_volumes;
 	/* Per entry of spec->mounts: an idmapped detached mount that the parent made, or -1; NULL: none has one. */
 	const int *mount_tree_fds;
+	/* Per entry of linux.devices: a detached mount of its node, or -1; NULL: none has one. */
+	const int *device_tree_fds;
 	int console_fd; /* terminal: the slave, bind-mounted on /dev/console; -1: none */
 	struct arena *arena;
 	int root_fd; /* set by rootfs_prepare; "/" of the container, also after rootfs_enter */

@@ -4,11 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "runtime/create_check.h"
+#include "runtime/create_defaults.h"
 
 static struct error err;
 
@@ -95,11 +98,41 @@ static void what_is_not_supported_is_refused_and_not_ignored(void **state)
 static void what_create_needs_must_be_there(void **state)
 {
 	(void)state;
-	spec.process = NULL;
-	assert_int_equal(check(), -EINVAL);
-	spec.process = &process;
 	spec.root = NULL;
 	assert_int_equal(check(), -EINVAL);
+}
+
+static void without_a_process_a_container_can_be_created_but_not_run(void **state)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+
+	(void)state;
+	spec.process = NULL;
+	assert_int_equal(create_defaults(&spec, true, &arena, &err), -EINVAL);
+	assert_int_equal(create_defaults(&spec, false, &arena, &err), 0);
+	assert_non_null(spec.process);
+	assert_int_equal(spec.process->n_args, 0);
+	assert_int_equal(check(), 0);
+}
+
+static void a_user_namespace_without_mappings_has_the_ids_of_the_process(void **state)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct spec_id_mapping given = {.container_id = 0, .host_id = 5, .size = 10};
+
+	(void)state;
+	process.user.uid = 3;
+	assert_int_equal(create_defaults(&spec, false, &arena, &err), 0);
+	assert_int_equal(linux_.n_uid_mappings + linux_.n_gid_mappings, 0);
+	namespaces[1].type = SPEC_NS_USER;
+	linux_.gid_mappings = &given;
+	linux_.n_gid_mappings = 1;
+	assert_int_equal(create_defaults(&spec, false, &arena, &err), 0);
+	assert_int_equal(linux_.n_uid_mappings, 1);
+	assert_int_equal(linux_.uid_mappings[0].container_id, 3);
+	assert_int_equal(linux_.uid_mappings[0].host_id, geteuid());
+	assert_int_equal(linux_.uid_mappings[0].size, 1);
+	assert_ptr_equal(linux_.gid_mappings, &given);
 }
 
 int main(void)
@@ -111,6 +144,8 @@ int main(void)
 	    cmocka_unit_test_setup(a_terminal_needs_somebody_who_holds_it, set_up),
 	    cmocka_unit_test_setup(what_is_not_supported_is_refused_and_not_ignored, set_up),
 	    cmocka_unit_test_setup(what_create_needs_must_be_there, set_up),
+	    cmocka_unit_test_setup(without_a_process_a_container_can_be_created_but_not_run, set_up),
+	    cmocka_unit_test_setup(a_user_namespace_without_mappings_has_the_ids_of_the_process, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

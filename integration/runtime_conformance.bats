@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What the OCI's validation suite and crun's own tests have shown to be missing.
+
+load lib/common
+setup() { common_setup; }
+teardown() { common_teardown; }
+
+@test "a container without a process is created, started and stopped; run refuses it" {
+	bundle c1 'true' 'del(.process)'
+	try volrun create --bundle "$T/c1" c1
+	ok
+	is "$(status_of c1)" created
+	try volrun exec c1 /bin/sh -c 'echo here'
+	ok
+	is "$output" here
+	try volrun start c1
+	ok
+	for _ in {1..50}; do
+		[[ $(status_of c1) != stopped ]] || break
+		sleep 0.1
+	done
+	is "$(status_of c1)" stopped
+	try volrun delete c1
+	ok
+	try volrun run --bundle "$T/c1" c2
+	is "$status" 1
+	like "$stderr" 'process: missing'
+}
+
+@test "a user namespace without mappings has the process's user as the caller's" {
+	container c1 'cat /proc/self/uid_map /proc/self/gid_map; id -u' '.linux.namespaces += [{type: "user"}]'
+	ok
+	is "$(awk 'NR < 3 { print $1, $2, $3 }' <<<"$output")" $'0 0 1\n0 0 1'
+	is "${lines[2]}" 0
+}
+
+@test "a bundle that only the container's root may enter can be run in a user namespace" {
+	bundle c1 'echo in'
+	in_userns c1
+	chown 100000:200000 "$T/c1"
+	chmod 700 "$T/c1"
+	for _ in {1..10}; do
+		try volrun run --bundle "$T/c1" c1
+		ok
+		is "$output" in
+	done
+}
+
+@test "SELinux labels are nothing where there is no SELinux" {
+	[[ ! -d /sys/fs/selinux ]] || skip "this machine has SELinux"
+	container c1 'echo here' '.process.selinuxLabel = "system_u:system_r:container_t:s0"
+		| .linux.mountLabel = "system_u:object_r:container_file_t:s0" | .linux.maskedPaths = ["/proc/acpi", "/proc/scsi"]'
+	ok
+	is "$output" here
+}
+
+@test "prestart hooks are told created, createRuntime hooks creating" {
+	bundle c1 true ".hooks.prestart = [{path: \"/bin/sh\", args: [\"sh\", \"-c\", \"cat >$T/prestart\"]}]
+		| .hooks.createRuntime = [{path: \"/bin/sh\", args: [\"sh\", \"-c\", \"cat >$T/createRuntime\"]}]"
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$(jq -r .status "$T/prestart")" created
+	is "$(jq -r .status "$T/createRuntime")" creating
+}
+
+@test "devices of a user namespace have the owner, mode and number of the config, and work" {
+	bundle c1 'stat -c "%u:%g %a %t:%T %F" /dev/foo; head -c 3 /dev/foo | wc -c; grep -c " /dev/\(null\|foo\) [^ ]*nosuid[^ ]*noexec" /proc/self/mountinfo' \
+		'.linux.devices = [{path: "/dev/foo", type: "c", major: 1, minor: 5, uid: 10, gid: 11, fileMode: 432}]'
+	in_userns c1
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" $'10:11 660 1:5 character special file\n3\n2'
+}
+
+@test "a bind mount on / takes the place of the root" {
+	mkdir "$T/other"
+	cp -a "$SUITE/rootfs/." "$T/other/"
+	echo other >"$T/other/which"
+	container c1 'cat /which; echo more >/made' ".mounts = [{destination: \"/\", type: \"bind\", source: \"$T/other\", options: [\"bind\"]}] + .mounts"
+	ok
+	is "$output" other
+	is "$(cat "$T/other/made")" more
+	[[ ! -e $T/c1/rootfs/made ]] || fail "written into root.path"
+	container c2 true '.mounts = [{destination: "/", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup"]}] + .mounts'
+	is "$status" 1
+	like "$stderr" 'tmpcopyup'
+}
+
+@test "idmap=uids=...;gids=... maps a mount's ids" {
+	mkdir "$T/data"
+	echo x >"$T/data/file"
+	chown 1000:1000 "$T/data/file"
+	container c1 'stat -c %u:%g /data/file' ".mounts += [{destination: \"/data\", type: \"bind\", source: \"$T/data\",
+		options: [\"bind\", \"idmap=uids=1000-3000-1#5000-6000-2;gids=1000-4000-1\"]}]"
+	[[ $status == 0 ]] || ! grep -q "can't have mapped ids" <<<"$stderr" || skip "the file system of $T has no idmapped mounts"
+	ok
+	is "$output" 3000:4000
+	for bad in uids=0-1 'uids=0-1-1' 'uids=0-1-0;gids=0-1-1' 'uids=0-1-1;gids=x' 'uids=0-1-1-1;gids=0-1-1'; do
+		container c2 true ".mounts += [{destination: \"/data\", type: \"bind\", source: \"$T/data\", options: [\"bind\", \"idmap=$bad\"]}]"
+		is "$status" 1 "$bad"
+		like "$stderr" 'not of the form'
+	done
+}
+
+@test "an image whose /dev is a link is refused" {
+	bundle c1 true 'del(.mounts[] | select(.destination | startswith("/dev")))'
+	rmdir "$T/c1/rootfs/dev" 2>/dev/null || rm -rf "$T/c1/rootfs/dev"
+	mkdir "$T/c1/rootfs/elsewhere"
+	ln -s elsewhere "$T/c1/rootfs/dev"
+	try volrun run --bundle "$T/c1" c1
+	is "$status" 1
+	like "$stderr" '/dev: the image has a symbolic link there'
+	is "$(ls "$T/c1/rootfs/elsewhere")" ''
+}
+
+@test "without a network namespace the host's /sys is as read-only as asked for" {
+	bundle c1 "awk '\$5 ~ \"^/sys(/|\$)\" && \$6 !~ \"^ro\" { print \$5 }' /proc/self/mountinfo" \
+		'del(.linux.namespaces[] | select(.type == "network")) | .mounts |= map(select(.destination != "/sys/fs/cgroup"))
+		| (.mounts[] | select(.destination == "/sys")).options += ["ro"]'
+	in_userns c1
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" ''
+}
