@@ -238,7 +238,7 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 	struct exec_result result;
 	const struct spec_process *base;
 	struct spec_process process;
-	struct spec spec;
+	struct spec spec = {.process = NULL};
 	char path[FD_PATH_MAX];
 	int r = container_open(g->root, args->items[0], arena, &c, err);
 
