@@ -110,3 +110,226 @@ MAPPED=".linux.uidMappings = $MANY | .linux.gidMappings = ($MANY | .[0].hostID =
 	until_true 5 eval '[[ $(user_volrun state c1 | jq -r .status) == stopped ]]'
 	user_volrun delete c1
 }
+
+# --- what an ordinary user may not do ---------------------------------------------------
+
+@test "additional groups are refused where setgroups is denied, and granted where it is not" {
+	user_container c1 true '.process.user.additionalGids = [5]'
+	not_ok 'cannot set any additional groups'
+	user_container c1 'grep ^Groups: /proc/self/status' "$MAPPED | .process.user.additionalGids = [5]"
+	ok
+	like "$output" '^Groups:[[:space:]]+5'
+}
+
+@test "an id that is not mapped is refused with a hint" {
+	user_container c1 true '.process.user = {uid: 5, gid: 0}'
+	not_ok 'uid 5 .*mapped'
+	user_container c1 true '.process.user = {uid: 0, gid: 5}'
+	not_ok 'gid 5 .*mapped'
+}
+
+@test "without a user namespace an ordinary user gets no container" {
+	user_container c1 true '.linux.namespaces |= map(select(.type != "user")) | del(.linux.uidMappings, .linux.gidMappings)'
+	not_ok 'rootless container requires user namespaces'
+}
+
+@test "a group of devpts that is not mapped is left out" {
+	user_container c1 'grep " /dev/pts " /proc/self/mountinfo' '(.mounts[] | select(.type == "devpts")).options += ["gid=5"]'
+	ok
+	unlike "$output" 'gid='
+	user_container c1 'grep " /dev/pts " /proc/self/mountinfo' "$MAPPED | (.mounts[] | select(.type == \"devpts\")).options += [\"gid=5\"]"
+	ok
+	like "$output" 'gid='
+}
+
+@test "device nodes are bind mounts of the host's, and can be used" {
+	user_container c1 'for d in null zero full tty random urandom; do stat -c "%t:%T" /dev/$d; done; head -c 3 /dev/zero | wc -c' '
+		.linux.devices = [{type: "c", path: "/dev/fuse", major: 10, minor: 229}, {type: "p", path: "/dev/pipe"}]'
+	[[ -e /dev/fuse ]] || { not_ok 'device "/dev/fuse": the host.s node: No such file'; return; }
+	ok
+	is "${lines[*]}" "1:3 1:5 1:7 5:0 1:8 1:9 3"
+	user_container c1 true '.linux.devices = [{type: "c", path: "/dev/fuse", major: 10, minor: 200}]'
+	not_ok 'not device 10:200'
+}
+
+@test "without a network namespace sysfs is the host's, read-only" {
+	user_container c1 'grep " /sys " /proc/self/mountinfo; ls /sys/class/net; touch /sys/x' "$HOST_NET"
+	((status != 0))
+	like "${lines[0]}" ' /sys ro,nosuid,nodev,noexec'
+	[[ ${lines[*]:1} == *lo* ]]
+}
+
+@test "a bind mount keeps the locked flags of its source" {
+	mkdir -m 777 "$T/src"
+	mount -t tmpfs -o nosuid,nodev,noexec,noatime tmpfs "$T/src"
+	local option=''
+	for option in '"bind"' '"bind", "rw"' '"bind", "ro"' '"rbind", "nosuid"'; do
+		user_container c1 'grep " /mnt " /proc/self/mountinfo' ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [$option]}]"
+		((status == 0)) || break
+		[[ $output =~ ' /mnt r'[wo]',nosuid,nodev,noexec,noatime ' ]] || break
+		option=
+	done
+	local exec
+	user_container c2 true ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\", \"exec\"]}]"
+	exec=$status
+	umount "$T/src"
+	is "$option" "" "option"
+	((exec != 0)) || fail "noexec was taken away"
+	like "$stderr" 'flags are locked'
+}
+
+@test "oom_score_adj and limits that may not be had are left as they are" {
+	user_container c1 'cat /proc/self/oom_score_adj; ulimit -n' '.process.oomScoreAdj = 500 | .process.rlimits = [{type: "RLIMIT_NOFILE", soft: 512, hard: 512}]'
+	ok
+	is "${lines[*]}" "500 512"
+	user_container c1 'cat /proc/self/oom_score_adj' '.process.oomScoreAdj = -500'
+	ok
+}
+
+@test "sysctls of the own network, masked and read-only paths, read-only root, time offsets" {
+	user_container c1 'cat /proc/sys/net/ipv4/ip_forward; cat /proc/kcore | wc -c; touch /tmp/x; touch /proc/sys/kernel/hostname; cat /proc/self/timens_offsets' '
+		.linux.sysctl = {"net.ipv4.ip_forward": "1"} | .root.readonly = true
+		| .linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {secs: 1000}}'
+	like "$stderr" 'touch: /tmp/x: Read-only'
+	is "${lines[0]}" 1
+	is "${lines[1]}" 0
+	like "$output" 'boottime +1000 '
+}
+
+@test "a user without an entry in passwd has a container of his own id" {
+	U_ID=$((U_ID + 100000)) U_GID=$((U_ID + 1))
+	chown "$U_ID" "$ROOT" "$T/run"
+	user_container c1 'id -u; cat /proc/self/gid_map'
+	ok
+	is "${lines[0]}" 0
+	like "${lines[1]}" "^ +0 +$U_GID +1\$"
+}
+
+@test "hooks, the terminal's absence and a volume-less bundle run as the user" {
+	user_bundle c1 'true' '.hooks = {prestart: [{path: "/bin/sh", args: ["sh", "-c", "id -u >$ENV.T/prestart"]}],
+		createContainer: [{path: "/bin/sh", args: ["sh", "-c", "id -u >$ENV.T/create"]}]}'
+	sed -i "s#\$ENV.T#$T/run#" "$T/c1/config.json"
+	try user_volrun run --bundle "$T/c1" c1
+	ok
+	is "$(<"$T/run/prestart")" "$U_ID"
+	is "$(<"$T/run/create")" 0
+}
+
+# --- cgroups ---------------------------------------------------------------------------------
+
+@test "without permission there is no cgroup, unless a limit is asked for" {
+	user_container c1 'echo ok'
+	ok
+	user_container c1 true '.linux.resources = {memory: {limit: 50000000}}'
+	not_ok 'memory limit asked'
+	user_container c1 'echo ok' '.linux.resources = {devices: [{allow: false, access: "rwm"}]}'
+	ok
+	is "$output" ok
+}
+
+@test "a delegated cgroup is used" {
+	[[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]] || skip "needs a pure cgroup v2: run in lib/v2view or the virtual machine"
+	local dir=/sys/fs/cgroup/$CG/user
+	mkdir -p "$dir/shell" "$dir/work"
+	chown "$U_ID" "$dir" "$dir/cgroup.procs" "$dir/cgroup.subtree_control" "$dir/work" "$dir/work/cgroup.procs" "$dir/shell/cgroup.procs"
+	user_bundle c1 'cat /proc/self/cgroup; exec sleep 60' ".linux.cgroupsPath = \"/$CG/user/work/c1\""
+	# Who isn't in the delegated tree himself may not start anything there: cgroups(7).
+	try sh -c 'echo 0 >"$1/shell/cgroup.procs"; shift; exec "$@"' sh "$dir" \
+		setpriv --reuid "$U_ID" --regid "$U_GID" --clear-groups timeout -k 5 60 "$BIN/volrun" --root "$ROOT" run --detach --bundle "$T/c1" c1 3>&- 4>&-
+	ok
+	until_true 5 grep -q ^0:: "$BATS_TEST_TMPDIR/stdout"
+	is "$(grep ^0:: "$BATS_TEST_TMPDIR/stdout")" "0::/$CG/user/work/c1"
+	is "$(cat "$dir/work/c1/cgroup.procs" | wc -l)" 1
+	is "$(user_volrun ps --format json c1 | jq length)" 1
+	user_volrun kill --all c1 KILL
+	until_true 5 eval '[[ $(user_volrun state c1 | jq -r .status) == stopped ]]'
+	user_volrun delete c1
+	[[ ! -e $dir/work/c1 ]]
+	rmdir "$dir/work" "$dir/shell" "$dir"
+}
+
+@test "a delegated cgroup that the caller is not in is refused with the reason" {
+	[[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]] || skip "needs a pure cgroup v2: run in lib/v2view or the virtual machine"
+	local dir=/sys/fs/cgroup/$CG/user
+	mkdir -p "$dir"
+	chown "$U_ID" "$dir" "$dir/cgroup.procs" "$dir/cgroup.subtree_control"
+	user_container c1 true ".linux.cgroupsPath = \"/$CG/user/c1\""
+	rmdir "$dir"
+	not_ok 'cgroup.*delegated'
+}
+
+# --- in a user namespace, in a container -----------------------------------------------------------
+
+@test "root of a user namespace that somebody else made" {
+	user_bundle c1 'id -u; cat /proc/self/uid_map' '.linux.uidMappings = [{containerID: 0, hostID: 0, size: 1}] | .linux.gidMappings = .linux.uidMappings'
+	try as_user unshare --user --map-root-user timeout -k 5 60 "$BIN/volrun" --root "$ROOT" run --bundle "$T/c1" c1
+	ok
+	is "${lines[0]}" 0
+	like "${lines[1]}" '^ +0 +0 +1$'
+	# The same without a user namespace of the container's own.
+	config c1 '.linux.namespaces |= map(select(.type != "user")) | del(.linux.uidMappings, .linux.gidMappings)'
+	try as_user unshare --user --map-root-user timeout -k 5 60 "$BIN/volrun" --root "$ROOT" run --bundle "$T/c1" c1
+	ok
+	is "${lines[0]}" 0
+	like "${lines[1]}" "^ +0 +$U_ID +1\$"
+}
+
+CAPS='["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_NET_ADMIN", "CAP_SYS_CHROOT", "CAP_SYS_ADMIN", "CAP_MKNOD", "CAP_SETFCAP"]'
+WITH_ADMIN=".process.capabilities = {bounding: $CAPS, effective: $CAPS, permitted: $CAPS}"
+UNMASKED='.linux.maskedPaths = [] | .linux.readonlyPaths = []'
+CGROUPS='.linux.namespaces += [{type: "cgroup"}] | .mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["$mode"]}]'
+
+# nested OUTER-FILTER INNER-FILTER SCRIPT: volrun within a container; SCRIPT runs within that.
+nested() {
+	bundle inner "$3" "$2 | del(.linux.cgroupsPath)"
+	bundle outer 'volrun --root /tmp/st create -b /inner in </dev/null >/tmp/out && volrun --root /tmp/st start in || exit
+			n=0; while volrun --root /tmp/st state in | grep -q running && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+			cat /tmp/out; volrun --root /tmp/st delete in; ls /tmp/st' "
+		.process.noNewPrivileges = false | $1 | .mounts += [
+			{destination: \"/inner\", source: \"$T/inner\", options: [\"rbind\"]},
+			{destination: \"/bin/volrun\", source: \"$BIN/volrun\", options: [\"bind\", \"ro\"]}]"
+	[[ -z ${owner:-} ]] || chown -hR "$owner" "$T/inner/rootfs" "$T/outer/rootfs"
+	try volrun run --bundle "$T/outer" outer
+}
+
+@test "in a container with its own cgroup, which may make children" {
+	nested "$WITH_ADMIN | $UNMASKED | ${CGROUPS/\$mode/rw}" . 'id -u; hostname; cat /dev/null && stat -c %t:%T /dev/null'
+	ok
+	is "${lines[*]}" "0 sandbox 1:3"
+}
+
+@test "in a container with read-only cgroups there is no cgroup, unless a limit is asked for" {
+	nested "$WITH_ADMIN | $UNMASKED | ${CGROUPS/\$mode/ro}" . 'id -u; hostname'
+	ok
+	is "${lines[*]}" "0 sandbox"
+	nested "$WITH_ADMIN | $UNMASKED | ${CGROUPS/\$mode/ro}" '.linux.resources = {pids: {limit: 5}}' true
+	((status != 0))
+	like "$stderr" 'limit asked'
+}
+
+@test "in a container with a user namespace, with and without another one within" {
+	local map='.linux.namespaces += [{type: "user"}] | .linux.gidMappings = .linux.uidMappings'
+	local outer=".linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | $map"
+	owner=100000:100000
+	nested "$WITH_ADMIN | $UNMASKED | $outer" . 'id -u; cat /proc/self/uid_map; stat -c %t:%T /dev/null'
+	ok
+	is "$(xargs <<<"$output")" "0 0 100000 65536 1:3"
+	nested "$WITH_ADMIN | $UNMASKED | $outer | ${CGROUPS/\$mode/ro}" ".linux.uidMappings = [{containerID: 0, hostID: 0, size: 1000}] | $map" 'id -u; cat /proc/self/uid_map; stat -c %t:%T /dev/null'
+	ok
+	is "$(xargs <<<"$output")" "0 0 0 1000 1:3"
+}
+
+@test "in a container with masked paths the refusal of the kernel is explained" {
+	local map='.linux.namespaces += [{type: "user"}] | .linux.gidMappings = .linux.uidMappings'
+	owner=100000:100000
+	nested "$WITH_ADMIN | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | $map" \
+		".linux.uidMappings = [{containerID: 0, hostID: 0, size: 1000}] | $map" true
+	((status != 0))
+	like "$stderr" 'nothing masked'
+	# The outer container's own /proc is good enough for who shares its pid namespace.
+	nested "$WITH_ADMIN | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | $map" \
+		".linux.uidMappings = [{containerID: 0, hostID: 0, size: 1000}] | $map | .linux.namespaces |= map(select(.type != \"pid\"))
+			| .mounts[0] = {destination: \"/proc\", source: \"/proc\", options: [\"rbind\"]} | .linux.maskedPaths = [] | .linux.readonlyPaths = []" 'id -u'
+	ok
+	is "$output" 0
+}

@@ -220,7 +220,8 @@ static int create_in(struct cgroup *cg, struct cgroup_hierarchy *h, const char *
 {
 	int r = cgroup_tree_make(h, path, cgroup_version_of(cg)->level, ret_made);
 
-	if (r < 0 && cg->rootless && not_permitted(r)) {
+	/* Read-only: in a container whose cgroups are another's matter. */
+	if (r == -EROFS || (r < 0 && cg->rootless && not_permitted(r))) {
 		*ret_made = 0;
 		return 0;
 	}
@@ -289,8 +290,10 @@ static int make(struct cgroup *cg, const char *path, bool rootless, bool adopt, 
 	if (r < 0)
 		return r;
 	if (!any_open(&c)) {
-		if (!rootless)
-			return error_set(err, ENOENT, "no cgroup hierarchy is mounted at " CGROUP_ROOT);
+		if (!rootless && c.n_hierarchies == 0)
+			return error_set(err, ENOENT,
+					 "no cgroup hierarchy is mounted at " CGROUP_ROOT
+					 " (--cgroup-manager=disabled does without)");
 		cgroup_close(&c);
 		c.rootless = true;
 	} else {
@@ -402,7 +405,8 @@ int cgroup_destroy(const struct cgroup *cg, struct error *err)
 		const struct cgroup_hierarchy *h = &cg->hierarchies[i - 1];
 		int r = cgroup_tree_remove(h, cg->path, deadline);
 
-		if (r < 0 && !(cg->rootless && not_permitted(r)))
+		/* Where nothing can be made, nothing was. */
+		if (r < 0 && r != -EROFS && !(cg->rootless && not_permitted(r)))
 			return error_errno(err, r, "cannot remove cgroup %s%s", h->mount, cg->path);
 	}
 	return 0;

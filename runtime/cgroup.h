@@ -55,8 +55,8 @@ int cgroup_path_for(const char *cgroups_path, const char *id, struct arena *a, c
 /*
  * Makes the cgroup(s) and enables controllers on the way (v2). An existing
  * cgroup that has processes is refused, as runc >= 1.1 does. On failure nothing stays behind.
- * cg is CGROUP_INIT before; path is kept, not copied. Rootless and not permitted: the mode becomes
- * CGROUP_NONE and 0 is returned (cgroup_apply fails if limits are asked for). cgroup_close it.
+ * cg is CGROUP_INIT before; path is kept, not copied. Rootless and not permitted, or read-only (in a container): the
+ * mode becomes CGROUP_NONE and 0 is returned (cgroup_apply fails if limits are asked for). cgroup_close it.
  */
 int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct error *err);
 /*

@@ -262,6 +262,11 @@ static int apply_new(struct rootfs *r, const struct mount_op *op, struct error *
 	e = apply_fs(r, op, f, fd, err);
 	if (e == -EPERM && op->kind == MOUNT_SYSFS)
 		return sysfs_from_host(r, op, fd, err);
+	/* The kernel's mount_too_revealing(): no way around what an outer container masks. */
+	if (e == -EPERM && op->kind == MOUNT_PROC && r->in_userns)
+		return error_set(err, EPERM,
+				 "Operation not permitted: the kernel allows a new one only to who has a /proc with "
+				 "nothing masked (is this inside of a container?)");
 	return e;
 }
 
@@ -304,6 +309,10 @@ static int apply_bind(struct rootfs *r, const struct mount_op *op, struct error 
 	}
 	if (tree < 0) {
 		own = tree = mount_clone(AT_FDCWD, op->source, o->recursive, o->src_nofollow);
+		if (tree == -EINVAL && !o->recursive && r->in_userns)
+			return error_set(err, EINVAL,
+					 "source: Invalid argument: mounts beneath it are locked in this user "
+					 "namespace (rbind takes them along)");
 		if (tree < 0)
 			return error_errno(err, tree, "source");
 	}

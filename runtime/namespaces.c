@@ -262,6 +262,14 @@ static int clone_direct(uint64_t flags, int cgroup_fd, pid_t *ret_pid, int *ret_
 		args.cgroup = (uint64_t)cgroup_fd;
 	}
 	pid = sys_clone3(&args);
+	/* Nothing else of clone3 is refused this way. */
+	if (pid < 0 && errno == EACCES && cgroup_fd >= 0)
+		return error_set(err, EACCES,
+				 "enter the container's cgroup: permission denied (the caller must be in the same "
+				 "delegated tree: cgroups(7), \"delegation containment\")");
+	if (pid < 0 && errno == EPERM && !(flags & CLONE_NEWUSER) && geteuid() != 0)
+		return error_set(err, EPERM,
+				 "rootless container requires user namespaces: linux.namespaces has no new one");
 	if (pid < 0)
 		return error_errno(err, errno, "clone the container's init with its namespaces");
 	if (pid == 0)

@@ -362,16 +362,24 @@ int process_note(const struct process *p, int sock, struct error *err)
 	return handshake_send(sock, HS_NOTE, 0, text, -1, err);
 }
 
+static const char *unmapped(int code)
+{
+	return code == EINVAL ? " (is it mapped in the user namespace?)" : "";
+}
+
 static int become_user(const struct spec_user *u, bool keep_groups, struct error *err)
 {
 	/* Without groups to set, a user namespace that denies setgroups is fine. */
 	if (!keep_groups && setgroups(u->n_additional_gids, u->additional_gids) < 0 &&
 	    (errno != EPERM || u->n_additional_gids))
-		return error_errno(err, errno, "set the supplementary groups");
+		return errno == EPERM ? error_set(err, EPERM,
+						  "process.user.additionalGids: cannot set any additional groups in a "
+						  "rootless container whose only group is the caller's")
+				      : error_errno(err, errno, "set the supplementary groups%s", unmapped(errno));
 	if (setresgid(u->gid, u->gid, u->gid) < 0)
-		return error_errno(err, errno, "become gid %u", u->gid);
+		return error_errno(err, errno, "become gid %u%s", u->gid, unmapped(errno));
 	if (setresuid(u->uid, u->uid, u->uid) < 0)
-		return error_errno(err, errno, "become uid %u", u->uid);
+		return error_errno(err, errno, "become uid %u%s", u->uid, unmapped(errno));
 	umask(u->umask ? *u->umask : 0022);
 	return 0;
 }
