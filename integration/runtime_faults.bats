@@ -10,11 +10,14 @@ setup_file() { cc -O2 -o "$BATS_FILE_TMPDIR/inject" "$BATS_TEST_DIRNAME/faults/i
 setup() { common_setup; }
 teardown() { common_teardown; }
 
+unsanitized() {
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the sanitizers' own system calls would fail, and they abort; shown by the usual build"
+}
+
 # sweep ERRNO|KILL BEFORE AFTER COMMAND...: for each call: BEFORE, the command with the fault, AFTER (both: functions).
 sweep() {
 	local error=$1 before=$2 after=$3 step=${VOLRUN_FAULT_STEP:-9} n
 	shift 3
-	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the sanitizers' own system calls would fail, and they abort; shown by the usual build"
 	# The first is the execve of the command itself.
 	n=$((2 + RANDOM % step))
 	echo "errno $error, calls $n, $n + $step, ..."
@@ -59,16 +62,19 @@ for_each_fault() { # COMMAND...
 }
 
 @test "run: a system call that fails" {
+	unsanitized
 	bundle c true
 	for_each_fault nothing_before run_undone run --bundle "$T/c" c
 }
 
 @test "create: a system call that fails" {
+	unsanitized
 	bundle c true
 	for_each_fault nothing_before undone create --bundle "$T/c" c
 }
 
 @test "run and create, killed at any system call" {
+	unsanitized
 	bundle c true
 	sweep KILL nothing_before forced run --bundle "$T/c" c
 	sweep KILL nothing_before forced create --bundle "$T/c" c
@@ -77,6 +83,7 @@ for_each_fault() { # COMMAND...
 created() { volrun create --bundle "$T/c" c </dev/null >/dev/null; }
 
 @test "start and delete: a system call that fails, or a kill" {
+	unsanitized
 	bundle c 'exec sleep 1000'
 	for error in 12 KILL; do
 		sweep $error created forced start c
@@ -91,6 +98,7 @@ as_before() {
 }
 
 @test "exec: a system call that fails, or a kill, does nothing to the container" {
+	unsanitized
 	bundle c 'exec sleep 1000'
 	volrun run --detach --bundle "$T/c" c </dev/null >/dev/null 2>&1
 	for error in 12 5; do sweep $error nothing_before as_before exec c true; done
