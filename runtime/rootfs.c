@@ -86,6 +86,9 @@ static int make_root_mount(struct rootfs *r, struct error *err)
 
 	if (e < 0)
 		return e;
+	/* From what is unbindable no bind mount could be made; rootfs_finish makes the root so. */
+	if (propagation & MS_UNBINDABLE)
+		propagation = MS_PRIVATE | MS_REC;
 	if (mount(NULL, "/", NULL, propagation, NULL) < 0)
 		return error_errno(err, errno, "propagation of the mount namespace");
 	e = open_directory(r->rootfs_path, &place, err);
@@ -276,7 +279,7 @@ int rootfs_enter(struct rootfs *r, struct error *err)
 		return chroot_here(err);
 	e = r->no_pivot ? move_root(r, err) : pivot(err);
 	/* Slave and private were set before; what is shared must not have been while the host's mounts were there. */
-	if (e == 0 && !(propagation & (MS_SLAVE | MS_PRIVATE)) && mount(NULL, "/", NULL, propagation, NULL) < 0)
+	if (e == 0 && propagation & MS_SHARED && mount(NULL, "/", NULL, propagation, NULL) < 0)
 		return error_errno(err, errno, "linux.rootfsPropagation");
 	return e;
 }
@@ -295,6 +298,17 @@ static int finish_late(struct rootfs *r, struct error *err)
 	return 0;
 }
 
+/* At last: read-only paths are binds. */
+static int finish_unbindable(struct rootfs *r, struct error *err)
+{
+	unsigned long propagation = 0;
+	int e = wanted_propagation(r->spec, &propagation, err);
+
+	if (e == 0 && propagation & MS_UNBINDABLE && mount(NULL, "/", NULL, propagation, NULL) < 0)
+		return error_errno(err, errno, "linux.rootfsPropagation");
+	return e;
+}
+
 int rootfs_finish(struct rootfs *r, struct error *err)
 {
 	int e = sysctl_apply(r->root_fd, r->spec->linux_, r->arena, err);
@@ -310,7 +324,9 @@ int rootfs_finish(struct rootfs *r, struct error *err)
 			return error_errno(err, e, "make the root file system read-only");
 	}
 	e = readonly_paths(r, err);
-	return e < 0 ? e : masked_paths(r, err);
+	if (e == 0)
+		e = masked_paths(r, err);
+	return e == 0 ? finish_unbindable(r, err) : e;
 }
 
 int rootfs_add_mounts(struct rootfs *r, struct error *err)
