@@ -123,3 +123,34 @@ teardown() { common_teardown; }
 	ok
 	is "$output" ''
 }
+
+@test "delete --force ends a container whose init was moved to another, frozen cgroup of v1" {
+	[[ -w /sys/fs/cgroup/freezer/tasks ]] || skip "no freezer of cgroup v1 here (only it keeps a killed process)"
+	bundle c1 'sleep 100'
+	try volrun run --detach --bundle "$T/c1" c1
+	ok
+	mkdir "/sys/fs/cgroup/freezer/$CG-frozen"
+	pid_of c1 >"/sys/fs/cgroup/freezer/$CG-frozen/tasks"
+	echo FROZEN >"/sys/fs/cgroup/freezer/$CG-frozen/freezer.state"
+	try volrun delete --force c1
+	rmdir "/sys/fs/cgroup/freezer/$CG-frozen"
+	ok
+}
+
+@test "exec --cgroup without controllers enters the hierarchies that have it" {
+	[[ -w /sys/fs/cgroup/pids/tasks ]] || skip "no cgroup v1 here"
+	bundle c1 'sleep 100'
+	try volrun run --detach --bundle "$T/c1" c1
+	ok
+	mkdir "/sys/fs/cgroup/pids/$CG/c1/sub"
+	try volrun exec --cgroup sub c1 cat /proc/self/cgroup
+	ok
+	like "$output" ':pids:.*/sub'
+	[[ $(grep -c /sub <<<"$output") == 1 ]] || fail "$output"
+	try volrun exec --cgroup none c1 true
+	is "$status" 255
+	try volrun exec --cgroup pids:../x c1 true
+	like "$stderr" '`..` components are not allowed'
+	try volrun delete --force c1
+	ok
+}

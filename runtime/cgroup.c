@@ -357,7 +357,8 @@ static bool has_one_of(const struct cgroup_hierarchy *h, const char *controllers
 
 int cgroup_descend(struct cgroup *cg, const char *controllers, const char *sub, struct error *err)
 {
-	bool any = false;
+	bool any = false, entered = false;
+	int r = 0;
 
 	for (size_t i = 0; i < cg->n_hierarchies; i++) {
 		struct cgroup_hierarchy *h = &cg->hierarchies[i];
@@ -369,11 +370,19 @@ int cgroup_descend(struct cgroup *cg, const char *controllers, const char *sub, 
 		if (!sub[strspn(sub, "/")])
 			continue;
 		fd = openat(h->fd, sub + strspn(sub, "/"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			return error_errno(err, errno, "the cgroup %s beneath %s%s", sub, h->mount, cg->path);
+		if (fd < 0) {
+			r = error_errno(err, errno, "the cgroup %s beneath %s%s", sub, h->mount, cg->path);
+			/* Who names no controllers means those that have it. */
+			if (r != -ENOENT || controllers)
+				return r;
+			continue;
+		}
 		close(h->fd);
 		h->fd = fd;
+		entered = true;
 	}
+	if (r < 0 && !entered)
+		return r;
 	set_dir_fd(cg);
 	return any ? 0
 		   : error_set(err, EINVAL, "--cgroup: no hierarchy of the container has the controllers \"%s\"",

@@ -90,6 +90,8 @@ int cgroup_kill(const struct cgroup *cg, struct error *err);
 int cgroup_signal(const struct cgroup *cg, int sig, struct error *err);
 /* Returns when all are frozen (at most 10 s, then they are thawed and it is an error). */
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct error *err);
+/* Thaws the freezer of v1 that a process is in, wherever it was moved to. Best effort. */
+void cgroup_thaw_process(const struct cgroup *cg, pid_t pid);
 int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct error *err);
 /* Removes it and its descendants; retries while processes go away (at most 10 s). Absent: 0. */
 int cgroup_destroy(const struct cgroup *cg, struct error *err);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgroup_procs.c - the processes in a container's cgroups: list, signal, freeze, kill. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -93,6 +96,28 @@ int cgroup_freeze(const struct cgroup *cg, bool freeze, struct error *err)
 	if (freeze)
 		(void)cgroup_version_of(cg)->freeze(cg, false);
 	return error_set(err, ETIMEDOUT, "cannot %s cgroup %s: some process did not stop within 10 s", what, cg->path);
+}
+
+void cgroup_thaw_process(const struct cgroup *cg, pid_t pid)
+{
+	const struct cgroup_hierarchy *h = cgroup_find_controller(cg, "freezer");
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX], *place, *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	if (cg->mode != CGROUP_V1 || !h || read_file_at(AT_FDCWD, path, 1 << 16, &text, NULL) < 0)
+		return;
+	place = strstr(text, ":freezer:");
+	if (!place)
+		return;
+	place += strlen(":freezer:");
+	end = strchr(place, '\n');
+	if (end)
+		*end = '\0';
+	/* Of another cgroup namespace, which no path leads to. */
+	if (strstr(place, "/../") || snprintf(path, sizeof(path), "%s%s/freezer.state", h->mount, place) >= PATH_MAX)
+		return;
+	(void)write_file_at(AT_FDCWD, path, "THAWED");
 }
 
 /*

@@ -244,10 +244,11 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 
 	if (r == 0)
 		r = spec_load(fd_path(c.dir_fd, path), arena, &spec, err);
-	base = r == 0 && spec.process ? spec.process : spec_no_process();
-	if (r == 0)
-		r = o->process ? process_from_file(o, base, arena, &process, err)
-			       : process_from_flags(o, args, base, arena, &process, err);
+	if (r < 0)
+		return r;
+	base = spec.process ? spec.process : spec_no_process();
+	r = o->process ? process_from_file(o, base, arena, &process, err)
+		       : process_from_flags(o, args, base, arena, &process, err);
 	if (r == 0)
 		r = check_status(&c, o, &process, err);
 	if (r == 0)

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -351,29 +350,25 @@ static int tell(struct create *c, enum handshake_type type, int value, const cha
 }
 
 /* Sources and nodes that init could not reach, clone or make itself. */
-static int send_trees(struct create *c, struct error *err)
+static int send_tree(struct create *c, enum handshake_type type, size_t i, struct error *err)
 {
 	const struct mount_trees t = {.spec = &c->spec, .bundle = c->state.bundle, .pid = c->state.pid};
+	_cleanup_close_ int fd = -1;
+	int r = type == HS_MOUNT ? mount_tree_make(&t, i, c->arena, &fd, err)
+				 : device_tree_make(&c->spec, i, c->dir_fd, &fd, err);
 
-	for (size_t i = 0; i < c->spec.n_mounts; i++) {
-		_cleanup_close_ int fd = -1;
-		int r = mount_tree_make(&t, i, c->arena, &fd, err);
+	return r == 0 && fd >= 0 ? tell(c, type, (int)i, NULL, fd, err) : r;
+}
 
-		if (r == 0 && fd >= 0)
-			r = tell(c, HS_MOUNT, (int)i, NULL, fd, err);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < c->spec.linux_->n_devices; i++) {
-		_cleanup_close_ int fd = -1;
-		int r = device_tree_make(&c->spec, i, c->dir_fd, &fd, err);
+static int send_trees(struct create *c, struct error *err)
+{
+	int r = 0;
 
-		if (r == 0 && fd >= 0)
-			r = tell(c, HS_DEVICE, (int)i, NULL, fd, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < c->spec.n_mounts; i++)
+		r = send_tree(c, HS_MOUNT, i, err);
+	for (size_t i = 0; r == 0 && i < c->spec.linux_->n_devices; i++)
+		r = send_tree(c, HS_DEVICE, i, err);
+	return r;
 }
 
 static int release_init(struct create *c, struct error *err)
@@ -426,8 +421,7 @@ static int run_hooks(struct create *c, struct error *err)
 	if (h->n_prestart + h->n_create_runtime == 0)
 		return 0;
 	r = expect(c, HS_ROOTFS, err);
-	/* The deprecated ones are told what runtime-spec 1.0 had there, and crun and the OCI's tests have still. */
-	state.status = OCI_CREATED;
+	state.status = OCI_CREATED; /* so runtime-spec 1.0 had it for these; crun and the OCI's tests have it still */
 	if (r == 0)
 		r = oci_hooks_run("prestart", h->prestart, h->n_prestart, &state, NULL, err);
 	state.status = OCI_CREATING;

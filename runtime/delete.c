@@ -17,6 +17,8 @@
 #include "runtime/volumes.h"
 
 #define KILL_TIMEOUT_MS 10000
+/* Then it may be frozen, in a cgroup of v1 that is not the container's. */
+#define KILL_PATIENCE_MS 500
 
 /* The copy of config.json that create has made. */
 static int load_config(int dir_fd, struct arena *arena, struct spec *ret, struct error *err)
@@ -26,7 +28,7 @@ static int load_config(int dir_fd, struct arena *arena, struct spec *ret, struct
 	return spec_load(fd_path(dir_fd, path), arena, ret, err);
 }
 
-static int kill_init(const struct container_state *s, struct error *err)
+static int kill_init(const struct container_state *s, const struct cgroup *cg, struct error *err)
 {
 	_cleanup_close_ int pidfd = -1;
 	struct pollfd p = {.events = POLLIN};
@@ -37,6 +39,8 @@ static int kill_init(const struct container_state *s, struct error *err)
 	if (sys_pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return error_errno(err, errno, "kill the container's init");
 	p.fd = pidfd;
+	if (poll(&p, 1, KILL_PATIENCE_MS) == 0)
+		cgroup_thaw_process(cg, s->pid);
 	while (poll(&p, 1, KILL_TIMEOUT_MS) <= 0)
 		if (errno != EINTR)
 			return error_set(err, ETIMEDOUT, "the container's init (pid %d) does not end after SIGKILL",
@@ -60,7 +64,7 @@ static int end_processes(const struct container_state *s, struct error *err)
 			cgroup_freeze(&cg, false, &thaw);
 	}
 	if (r == 0)
-		r = kill_init(s, err);
+		r = kill_init(s, &cg, err);
 	cgroup_close(&cg);
 	return r;
 }
