@@ -13,40 +13,20 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/sys.h"
-#include "oci/volume.h"
 #include "runtime/console.h"
 #include "runtime/create_check.h"
 #include "runtime/create_defaults.h"
+#include "runtime/create_internal.h"
 #include "runtime/device_trees.h"
 #include "runtime/handshake.h"
 #include "runtime/id_maps.h"
 #include "runtime/init.h"
 #include "runtime/mount_trees.h"
-#include "runtime/namespaces.h"
 #include "runtime/net_devices.h"
 #include "runtime/notify_socket.h"
 #include "runtime/oci_hooks.h"
-#include "runtime/process.h"
 #include "runtime/sysctl.h"
-#include "runtime/systemd.h"
 #include "runtime/volumes.h"
-
-/* What the steps make, each from what the earlier ones made. */
-struct create {
-	const struct create_request *request;
-	struct arena *arena;
-	struct strbuf *notes;
-	struct spec spec;
-	struct process process;
-	struct namespaces ns;
-	struct cgroup cgroup;
-	struct systemd_place place; /* with --systemd-cgroup */
-	struct container_state state;
-	struct rootfs_volume volumes[VOLUME_MAX];
-	size_t n_volumes;
-	bool released; /* HS_GO was said */
-	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master, notify;
-};
 
 /* --- before there is a process --------------------------------------------------- */
 
@@ -115,25 +95,6 @@ static int plan_process(struct create *c, struct error *err)
 	return r == 0 ? sysctl_check_namespaces(&c->spec, &c->ns, err) : r;
 }
 
-static int plan_cgroup(struct create *c, struct error *err)
-{
-	const struct globals *g = c->request->globals;
-	const char *path = c->spec.linux_->cgroups_path;
-	const char *manager = g->cgroup_manager ? g->cgroup_manager : "cgroupfs";
-
-	if (strcmp(manager, "disabled") == 0)
-		return 0;
-	c->state.cgroup_mode = (int32_t)cgroup_detect();
-	if (g->systemd_cgroup || strcmp(manager, "systemd") == 0) {
-		/* Where the cgroup is shows when the scope is made, with init in it. */
-		int r = systemd_place_parse(path, c->request->id, g->is_rootless, c->arena, &c->place, err);
-
-		c->state.systemd_scope = r == 0 ? c->place.unit : NULL;
-		return r;
-	}
-	return cgroup_path_for(path, c->request->id, c->arena, &c->state.cgroup_path, err);
-}
-
 /* Written before anything is made outside of the directory, so that delete --force finds it even if we are killed. */
 static int save_plan(struct create *c, struct error *err)
 {
@@ -158,31 +119,6 @@ static int save_plan(struct create *c, struct error *err)
 	if (r == 0 && s->has_volumes && config && *config)
 		r = create_absolute_path(config, c->arena, &s->volume_config, err);
 	return r == 0 ? state_save(c->dir_fd, s, err) : r;
-}
-
-static int make_cgroup(struct create *c, struct error *err)
-{
-	int r;
-
-	if (!c->state.cgroup_path)
-		return 0;
-	r = cgroup_create(&c->cgroup, c->state.cgroup_path, c->state.rootless, err);
-	/* What delete goes by is what was made, not what was seen before. */
-	if (r == 0)
-		c->state.cgroup_mode = (int32_t)c->cgroup.mode;
-	return r;
-}
-
-static void undo_cgroup(struct create *c)
-{
-	struct error ignored = ERROR_INIT;
-
-	if (c->state.cgroup_path)
-		cgroup_kill(&c->cgroup, &ignored);
-	if (c->state.systemd_scope)
-		systemd_stop(c->state.systemd_scope, c->state.rootless, &ignored);
-	if (c->state.cgroup_path)
-		cgroup_destroy(&c->cgroup, &ignored);
 }
 
 /* --- the process --------------------------------------------------------------------- */
@@ -241,19 +177,6 @@ static void undo_clone(struct create *c)
 	waitpid(c->state.pid, NULL, 0);
 }
 
-static int make_scope(struct create *c, struct error *err)
-{
-	enum cgroup_mode mode = (enum cgroup_mode)c->state.cgroup_mode;
-	struct systemd_unit unit;
-	int r = systemd_plan_start(&c->spec, &c->place, c->request->id, c->state.pid, mode, c->arena, &unit, err);
-
-	if (r == 0)
-		r = systemd_start(&unit, c->state.rootless, err);
-	if (r == 0)
-		r = systemd_cgroup_of(c->state.pid, mode, c->arena, &c->state.cgroup_path, err);
-	return r == 0 ? cgroup_adopt(&c->cgroup, mode, c->state.cgroup_path, c->state.rootless, err) : r;
-}
-
 static int prepare_init(struct create *c, struct error *err)
 {
 	pid_t pid = c->state.pid;
@@ -262,7 +185,7 @@ static int prepare_init(struct create *c, struct error *err)
 	if (c->ns.new_flags & CLONE_NEWUSER)
 		r = id_maps_write(pid, c->spec.linux_, err);
 	if (r == 0 && c->state.systemd_scope)
-		r = make_scope(c, err);
+		r = create_make_scope(c, err);
 	if (r == 0 && c->state.cgroup_path && c->cgroup.dir_fd < 0)
 		r = cgroup_attach(&c->cgroup, pid, err);
 	if (r == 0)
@@ -404,14 +327,6 @@ static int release_at_once(struct create *c, struct error *err)
 	return release_init(c, err);
 }
 
-/* While init makes its mounts. */
-static int limit_cgroup(struct create *c, struct error *err)
-{
-	if (!c->state.cgroup_path)
-		return 0;
-	return cgroup_apply(&c->cgroup, c->spec.linux_->resources, false, err);
-}
-
 static int run_hooks(struct create *c, struct error *err)
 {
 	const struct spec_hooks *h = c->spec.hooks;
@@ -530,16 +445,16 @@ static const struct step steps[] = {
     {reserve, undo_reserve},	   /* the id is ours, or somebody else's */
     {prepare_notify, undo_notify}, /* $NOTIFY_SOCKET */
     {plan_process, NULL},	   /* seccomp compiled, namespaces opened */
-    {plan_cgroup, NULL},
+    {create_plan_cgroup, NULL},
     {save_plan, NULL},
-    {make_cgroup, undo_cgroup},
+    {create_make_cgroup, create_undo_cgroup},
     {clone_init, undo_clone},
     {release_at_once, NULL}, /* HS_GO, if there is nothing to wait for */
     {prepare_init, NULL},    /* id maps, cgroup, limits; the state has its pid, and the config its copy */
     {fetch_volumes, undo_volumes},
     {move_net_devices, NULL},
     {release_init, NULL}, /* HS_GO: init makes its mounts */
-    {limit_cgroup, NULL},
+    {create_limit_cgroup, NULL},
     {run_hooks, NULL}, /* prestart, createRuntime */
     {receive_console, NULL},
     {wait_ready, NULL},

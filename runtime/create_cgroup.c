@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create's steps about the cgroup: where it is, made by ourselves or by systemd, its limits. */
+#include <string.h>
+
+#include "runtime/create_internal.h"
+
+int create_plan_cgroup(struct create *c, struct error *err)
+{
+	const struct globals *g = c->request->globals;
+	const char *path = c->spec.linux_->cgroups_path;
+	const char *manager = g->cgroup_manager ? g->cgroup_manager : "cgroupfs";
+
+	if (strcmp(manager, "disabled") == 0)
+		return 0;
+	c->state.cgroup_mode = (int32_t)cgroup_detect();
+	if (g->systemd_cgroup || strcmp(manager, "systemd") == 0) {
+		/* Where the cgroup is shows when the scope is made, with init in it. */
+		int r = systemd_place_parse(path, c->request->id, g->is_rootless, c->arena, &c->place, err);
+
+		c->state.systemd_scope = r == 0 ? c->place.unit : NULL;
+		return r;
+	}
+	return cgroup_path_for(path, c->request->id, c->arena, &c->state.cgroup_path, err);
+}
+
+int create_make_cgroup(struct create *c, struct error *err)
+{
+	int r;
+
+	if (!c->state.cgroup_path)
+		return 0;
+	r = cgroup_create(&c->cgroup, c->state.cgroup_path, c->state.rootless, err);
+	/* What delete goes by is what was made, not what was seen before. */
+	if (r == 0)
+		c->state.cgroup_mode = (int32_t)c->cgroup.mode;
+	return r;
+}
+
+void create_undo_cgroup(struct create *c)
+{
+	struct error ignored = ERROR_INIT;
+
+	if (c->state.cgroup_path)
+		cgroup_kill(&c->cgroup, &ignored);
+	if (c->state.systemd_scope)
+		systemd_stop(c->state.systemd_scope, c->state.rootless, &ignored);
+	if (c->state.cgroup_path)
+		cgroup_destroy(&c->cgroup, &ignored);
+}
+
+int create_make_scope(struct create *c, struct error *err)
+{
+	enum cgroup_mode mode = (enum cgroup_mode)c->state.cgroup_mode;
+	struct systemd_unit unit;
+	int r = systemd_plan_start(&c->spec, &c->place, c->request->id, c->state.pid, mode, c->arena, &unit, err);
+
+	if (r == 0)
+		r = systemd_start(&unit, c->state.rootless, err);
+	if (r == 0)
+		r = systemd_cgroup_of(c->state.pid, mode, c->arena, &c->state.cgroup_path, err);
+	return r == 0 ? cgroup_adopt(&c->cgroup, mode, c->state.cgroup_path, c->state.rootless, err) : r;
+}
+
+/* While init makes its mounts. */
+int create_limit_cgroup(struct create *c, struct error *err)
+{
+	if (!c->state.cgroup_path)
+		return 0;
+	return cgroup_apply(&c->cgroup, c->spec.linux_->resources, false, err);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create_internal.h - between create.c, the list of steps, and the steps that have a file of their own. */
+#ifndef VOLRUN_RUNTIME_CREATE_INTERNAL_H
+#define VOLRUN_RUNTIME_CREATE_INTERNAL_H
+
+#include "oci/volume.h"
+#include "runtime/create.h"
+#include "runtime/namespaces.h"
+#include "runtime/process.h"
+#include "runtime/rootfs.h"
+#include "runtime/systemd.h"
+
+/* What the steps make, each from what the earlier ones made. */
+struct create {
+	const struct create_request *request;
+	struct arena *arena;
+	struct strbuf *notes;
+	struct spec spec;
+	struct process process;
+	struct namespaces ns;
+	struct cgroup cgroup;
+	struct systemd_place place; /* with --systemd-cgroup */
+	struct container_state state;
+	struct rootfs_volume volumes[VOLUME_MAX];
+	size_t n_volumes;
+	bool released; /* HS_GO was said */
+	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master, notify;
+};
+
+/* create_cgroup.c */
+int create_plan_cgroup(struct create *c, struct error *err);
+int create_make_cgroup(struct create *c, struct error *err);
+void create_undo_cgroup(struct create *c);
+/* systemd's, with init in it: once init is there. */
+int create_make_scope(struct create *c, struct error *err);
+/* While init makes its mounts. */
+int create_limit_cgroup(struct create *c, struct error *err);
+
+#endif
