@@ -20,6 +20,7 @@ scoped() {
 }
 
 property() { systemctl show --property "$1" --value "$UNIT.scope"; }
+inactive() { [[ $(property ActiveState) == inactive ]]; }
 cgroup_file() { cat "/sys/fs/cgroup/system.slice/$UNIT.scope/$1"; }
 
 @test "a container is in a delegated scope of the slice that cgroupsPath names" {
@@ -115,5 +116,5 @@ cgroup_file() { cat "/sys/fs/cgroup/system.slice/$UNIT.scope/$1"; }
 	kill -9 $pid
 	ended $pid
 	volrun delete --force c
-	until_true 10 test "$(property ActiveState)" = inactive
+	until_true 10 inactive
 }

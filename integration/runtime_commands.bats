@@ -13,6 +13,8 @@ sleeper() {
 	running "$1"
 }
 
+has_status() { [[ $(status_of "$1") == "$2" ]]; }
+
 # running NAME: starts the bundle.
 running() {
 	volrun run --detach --bundle "$T/$1" "$1" </dev/null >/dev/null 2>"$T/stderr" || { cat "$T/stderr"; return 1; }
@@ -45,7 +47,8 @@ running() {
 	for id in test-1 test-2 other; do sleeper $id; done
 	try volrun kill --regex '^test-' KILL
 	ok
-	until_true 5 test "$(status_of test-1)$(status_of test-2)" = stoppedstopped
+	until_true 5 has_status test-1 stopped
+	until_true 5 has_status test-2 stopped
 	is "$(status_of other)" running
 	try volrun delete -r 'test'
 	ok
@@ -63,7 +66,7 @@ running() {
 	sleeper a
 	bundle b 'exit 0'
 	volrun run --detach --bundle "$T/b" b </dev/null >/dev/null 2>&1
-	until_true 5 test "$(status_of b)" = stopped
+	until_true 5 has_status b stopped
 	try volrun delete --regex '^[ab]$'
 	not_ok 'delete a: cannot delete container a that is not stopped: running'
 	is "$(volrun list -q)" a

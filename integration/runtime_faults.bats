@@ -91,10 +91,11 @@ created() { volrun create --bundle "$T/c" c </dev/null >/dev/null; }
 	done
 }
 
+alone() { [[ $(volrun ps --format json c) == "[$(pid_of c)]" ]]; }
+
 # The container is as it was, with nothing but its init in it.
 as_before() {
-	[[ $(status_of c) == running ]] || return 1
-	until_true 5 test "$(volrun ps --format json c)" = "[$(pid_of c)]"
+	[[ $(status_of c) == running ]] && until_true 5 alone
 }
 
 @test "exec: a system call that fails, or a kill, does nothing to the container" {
@@ -107,7 +108,9 @@ as_before() {
 	volrun delete --force c
 }
 
-# Kept: a torn state file is no reason to crash, or to keep anything.
+no_processes() { [[ -z $(left_processes) ]]; }
+
+# A torn state file is no reason to crash, or to keep anything.
 @test "a state file cut short at every 16th byte: no command crashes, delete --force removes all" {
 	bundle c 'exec sleep 1000'
 	local size cut
@@ -127,6 +130,7 @@ as_before() {
 		[[ ! -e $ROOT/c ]] || fail "the state of a cut at $cut is left"
 		# What the state told of is gone with it: the process is the test's to end.
 		kill -9 "$pid" 2>/dev/null || :
+		until_true 5 no_processes
 	done
 	left_cgroups | sort -r | xargs -r rmdir
 }
