@@ -200,17 +200,7 @@ static int prepare_init(struct create *c, struct error *err)
 
 static int move_net_devices(struct create *c, struct error *err)
 {
-	_cleanup_close_ int fd = -1;
-	char path[48];
-
-	if (c->spec.linux_->n_net_devices == 0)
-		return 0;
-	if (c->ns.join_fds[SPEC_NS_NETWORK] >= 0)
-		return net_devices_move(c->spec.linux_, c->ns.join_fds[SPEC_NS_NETWORK], err);
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", c->state.pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? error_errno(err, errno, "open the container's network namespace")
-		      : net_devices_move(c->spec.linux_, fd, err);
+	return net_devices_move(c->spec.linux_, c->ns.join_fds[SPEC_NS_NETWORK], c->state.pid, err);
 }
 
 /* --- volumes ---------------------------------------------------------------------------- */
@@ -453,9 +443,10 @@ static const struct step steps[] = {
     {prepare_init, NULL},    /* id maps, cgroup, limits; the state has its pid, and the config its copy */
     {fetch_volumes, undo_volumes},
     {move_net_devices, NULL},
-    {release_init, NULL}, /* HS_GO: init makes its mounts */
-    {create_limit_cgroup, NULL},
-    {run_hooks, NULL}, /* prestart, createRuntime */
+    {create_limit_cgroup, NULL}, /* v1 */
+    {release_init, NULL},	 /* HS_GO: init makes its mounts */
+    {create_limit_cgroup, NULL}, /* v2 */
+    {run_hooks, NULL},		 /* prestart, createRuntime */
     {receive_console, NULL},
     {wait_ready, NULL},
     {write_pid, undo_pid},

@@ -61,10 +61,16 @@ int create_make_scope(struct create *c, struct error *err)
 	return r == 0 ? cgroup_adopt(&c->cgroup, mode, c->state.cgroup_path, c->state.rootless, err) : r;
 }
 
-/* While init makes its mounts. */
+/*
+ * Called on both sides of HS_GO. v2: while init makes its mounts. v1: before, as between the rule that
+ * denies all devices and those that allow some, its mknod would fail.
+ */
 int create_limit_cgroup(struct create *c, struct error *err)
 {
-	if (!c->state.cgroup_path)
+	bool early = c->cgroup.mode == CGROUP_V1;
+
+	if (!c->state.cgroup_path || c->limited || (!early && !c->released))
 		return 0;
+	c->limited = true;
 	return cgroup_apply(&c->cgroup, c->spec.linux_->resources, false, err);
 }

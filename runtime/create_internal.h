@@ -24,6 +24,7 @@ struct create {
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
 	bool released; /* HS_GO was said */
+	bool limited;  /* the cgroup has its limits */
 	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master, notify;
 };
 
@@ -33,7 +34,7 @@ int create_make_cgroup(struct create *c, struct error *err);
 void create_undo_cgroup(struct create *c);
 /* systemd's, with init in it: once init is there. */
 int create_make_scope(struct create *c, struct error *err);
-/* While init makes its mounts. */
+/* To be called before and after HS_GO; the version decides which of them counts. */
 int create_limit_cgroup(struct create *c, struct error *err);
 
 #endif

@@ -259,11 +259,20 @@ static int open_inside(int netns_fd, int *ret, struct error *err)
 	return 0;
 }
 
-int net_devices_move(const struct spec_linux *l, int netns_fd, struct error *err)
+int net_devices_move(const struct spec_linux *l, int netns_fd, pid_t pid, struct error *err)
 {
-	_cleanup_close_ int host = open_socket(), inside = -1;
+	_cleanup_close_ int host = -1, inside = -1, own = -1;
+	char path[48];
 	int r;
 
+	if (l->n_net_devices == 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	if (netns_fd < 0)
+		netns_fd = own = open(path, O_RDONLY | O_CLOEXEC);
+	if (netns_fd < 0)
+		return error_errno(err, errno, "linux.netDevices: open the container's network namespace");
+	host = open_socket();
 	if (host < 0)
 		return error_errno(err, host, "linux.netDevices: make a netlink socket");
 	r = open_inside(netns_fd, &inside, err);

@@ -8,13 +8,15 @@
 #ifndef VOLRUN_RUNTIME_NET_DEVICES_H
 #define VOLRUN_RUNTIME_NET_DEVICES_H
 
+#include <sys/types.h>
+
 #include "base/error.h"
 #include "oci/spec.h"
 
 /*
  * By the parent; this process is single-threaded, and goes into the namespace for a moment to make a socket there.
- * netns_fd: the container's.
+ * netns_fd: the container's, when it joins one; -1: that of init, pid.
  */
-int net_devices_move(const struct spec_linux *l, int netns_fd, struct error *err);
+int net_devices_move(const struct spec_linux *l, int netns_fd, pid_t pid, struct error *err);
 
 #endif
