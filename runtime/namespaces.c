@@ -267,6 +267,11 @@ static int clone_direct(uint64_t flags, int cgroup_fd, pid_t *ret_pid, int *ret_
 		return error_set(err, EACCES,
 				 "enter the container's cgroup: permission denied (the caller must be in the same "
 				 "delegated tree: cgroups(7), \"delegation containment\")");
+	if (pid < 0 && errno == EOPNOTSUPP && cgroup_fd >= 0)
+		return error_set(
+		    err, EOPNOTSUPP,
+		    "enter the container's cgroup: it is in an invalid state, since there are processes "
+		    "in its parent (move those to a cgroup beside it: cgroups(7), \"no internal processes\")");
 	if (pid < 0 && errno == EPERM && !(flags & CLONE_NEWUSER) && geteuid() != 0)
 		return error_set(err, EPERM,
 				 "rootless container requires user namespaces: linux.namespaces has no new one");
