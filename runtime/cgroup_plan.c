@@ -108,6 +108,8 @@ static int memory_v2(struct maker *m, const struct spec_memory *mem, struct erro
 	else if (swap > 0)
 		add(m, swap == limit ? CGROUP_WRITE_OPTIONAL : 0, "swap limit", "memory", "memory.swap.max",
 		    text_i64(m, swap - limit));
+	else if (mem->swap && !mem->limit) /* as crun; with a limit 0 is "not given", as in runc */
+		add(m, CGROUP_WRITE_OPTIONAL, "swap limit", "memory", "memory.swap.max", "0");
 	if (limit != 0)
 		add(m, 0, "memory limit", "memory", "memory.max", text_max(m, limit));
 	if (number(mem->reservation) != 0)

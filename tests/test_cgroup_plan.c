@@ -148,6 +148,19 @@ static void equal_memory_and_swap_forbid_swap_even_where_it_is_not_accounted(voi
 	assert_true(find("memory.swap.max")->flags & CGROUP_WRITE_OPTIONAL);
 }
 
+static void swap_of_zero_alone_forbids_it_on_v2(void **state)
+{
+	struct spec_memory memory = {.swap = i64(0)};
+	struct spec_resources res = {.memory = &memory};
+
+	(void)state;
+	make_v2(&res);
+	assert_write("memory.swap.max", "0");
+	memory.limit = i64(1000);
+	make_v2(&res);
+	assert_null(find("memory.swap.max"));
+}
+
 static void minus_one_is_no_limit(void **state)
 {
 	struct spec_memory memory = {.limit = i64(-1)};
@@ -372,6 +385,7 @@ int main(void)
 	    CASE(nothing_asked_is_nothing_written),
 	    CASE(swap_is_counted_without_memory_on_v2_and_with_it_on_v1),
 	    CASE(equal_memory_and_swap_forbid_swap_even_where_it_is_not_accounted),
+	    CASE(swap_of_zero_alone_forbids_it_on_v2),
 	    CASE(minus_one_is_no_limit),
 	    CASE(contradictory_memory_is_refused),
 	    CASE(a_check_before_the_update_needs_a_limit),
