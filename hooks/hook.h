@@ -24,6 +24,7 @@ int hook_start_keeper(int *ret_sock, struct error *err);
 /*
  * A detached clone of the tree's mount: private, nosuid, nodev, read-only for
  * ro; mapped by user_ns (-1: none), so that ids on disk are the container's.
+ * Returns 1, with no descriptor, where only the container may mount (rootless): the tree itself is to be sent.
  */
 int hook_mount_tree(int tree_fd, bool ro, int user_ns, int *ret_fd, struct error *err);
 /* The user namespace of pid when it is not this process's own; else -1. */

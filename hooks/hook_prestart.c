@@ -21,11 +21,13 @@
 struct mount_message {
 	const char *destination;
 	bool ro;
+	bool directory; /* the descriptor is of the tree itself, which the container's init is to mount */
 };
 
 static const struct json_field mount_fields[] = {
     JSON_FIELD(struct mount_message, destination, "destination", JSON_STR, .required = true),
     JSON_FIELD(struct mount_message, ro, "ro", JSON_BOOL, .write_empty = true),
+    JSON_FIELD(struct mount_message, directory, "directory", JSON_BOOL),
     {NULL},
 };
 static const struct json_table mount_table = {"mount", sizeof(struct mount_message), mount_fields, JSON_STRICT};
@@ -167,7 +169,8 @@ static int send_mount(int runtime, int user_ns, const struct keeper_request_volu
 
 	if (r < 0)
 		return error_wrap(err, "volume %s", v->name);
-	return keeper_send(runtime, &mount_table, &message, &fd, 1, err);
+	message.directory = r == 1;
+	return keeper_send(runtime, &mount_table, &message, r == 1 ? &tree_fd : &fd, 1, err);
 }
 
 static int hand_over(int keeper, int runtime, const struct keeper_request *request, struct arena *a,

@@ -4,6 +4,7 @@
 # alone, with and without a cgroup; within a user namespace; within a container.
 
 load lib/common
+load lib/volume
 
 # A user of this file's own: uid and name are taken from the process id, the ranges from far above.
 setup_file() {
@@ -342,4 +343,41 @@ nested() {
 			| .mounts[0] = {destination: \"/proc\", source: \"/proc\", options: [\"rbind\"]} | .linux.maskedPaths = [] | .linux.readonlyPaths = []" 'id -u'
 	ok
 	is "$output" 0
+}
+
+# --- volumes --------------------------------------------------------------------------------------
+
+# user_vrun NAME ANNOTATION SCRIPT [FILTER]: as vrun, by the user, whose store and cache are on node N.
+user_vrun() {
+	user_bundle "$1" "$3" "${4:-.} | .annotations = {\"dev.volrun.volume\": \"$2\"}"
+	chown -hR "$U_ID:$U_GID" "$T/store" "$T/state-N" "$T/cache-N" "$T/run-N" "$T/N.json"
+	try as_user VOLRUN_CONFIG="$T/N.json" HOME="$T" timeout -k 5 60 "$BIN/volrun" --root "$T/state-N" run --bundle "$T/$1" "$1"
+	until_true 30 eval '[[ -z $(keepers) ]]'
+}
+
+@test "a volume of an ordinary user's: the second run finds what the first one wrote" {
+	[[ -e $BIN/volrun-hook ]] || skip "the programs for volumes have not been built"
+	node N
+	user_vrun c1 "state /data" 'echo one >/data/f; mkdir /data/d; grep -o " /data rw,nosuid,nodev" /proc/self/mountinfo'
+	ok
+	is "${lines[0]}" " /data rw,nosuid,nodev"
+	is "$(<"$T/store/volumes/default/state/f")" one
+	user_vrun c2 "state /data" 'cat /data/f; stat -c "%u %g" /data/f; ls -d /data/d; echo two >/data/f'
+	ok
+	is "${lines[*]}" "one 0 0 /data/d"
+	rm -rf "$T/cache-N/main"
+	user_vrun c3 "state /data ro" 'cat /data/f; echo three >/data/f'
+	is "${lines[0]}" two
+	like "$stderr" 'Read-only'
+	is "$(<"$T/store/volumes/default/state/f")" two
+}
+
+@test "a volume in a container with the user's ranges keeps what every id can be read of" {
+	[[ -e $BIN/volrun-hook ]] || skip "the programs for volumes have not been built"
+	node N
+	user_vrun c1 "state /data" 'chmod 777 /data; chown 1000 /data 2>/dev/null; echo root >/data/r' "$MAPPED"
+	ok
+	user_vrun c2 "state /data" 'cat /data/r' "$MAPPED"
+	ok
+	is "$output" root
 }

@@ -291,7 +291,7 @@ static int release_init(struct create *c, struct error *err)
 	if (c->released)
 		return 0;
 	for (size_t i = 0; i < c->n_volumes && r == 0; i++)
-		r = tell(c, HS_VOLUME, 0, c->volumes[i].destination, c->volumes[i].tree_fd, err);
+		r = tell(c, HS_VOLUME, c->volumes[i].kind, c->volumes[i].destination, c->volumes[i].tree_fd, err);
 	if (r == 0)
 		r = send_trees(c, err);
 	if (r < 0)

@@ -30,7 +30,7 @@
 #include "base/strbuf.h"
 
 enum handshake_type {
-	HS_VOLUME = 1, /* text: destination; with a detached mount */
+	HS_VOLUME = 1, /* text: destination; value: enum volume_kind; with a detached mount or a directory */
 	HS_MOUNT,      /* value: index in the spec's mounts; with a detached mount of its source */
 	HS_DEVICE,     /* value: index in linux.devices; with a detached mount of its node */
 	HS_GO,	       /* value: init's pid as the runtime sees it; text: its cgroup, where systemd has chosen it */

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "runtime/console.h"
 #include "runtime/handshake.h"
+#include "runtime/mount_trees.h"
 #include "runtime/oci_hooks.h"
 #include "runtime/target.h"
 
@@ -32,13 +33,20 @@ static int begin(struct init *in, struct error *err)
 	return setsid() < 0 ? error_errno(err, errno, "make a new session") : 0;
 }
 
-static int take_volume(struct init *in, const char *destination, int fd, struct error *err)
+static int take_volume(struct init *in, const char *destination, int kind, int fd, struct error *err)
 {
 	const char *copy = arena_strdup(in->arena, destination);
+	int tree = fd, r;
 
 	if (!copy || in->rootfs.n_volumes >= VOLUME_MAX)
 		return error_set(err, ENOMEM, "out of memory");
-	in->volumes[in->rootfs.n_volumes++] = (struct rootfs_volume){.destination = copy, .tree_fd = fd};
+	if (kind != VOLUME_MOUNT) {
+		r = mount_tree_of_directory(fd, kind == VOLUME_DIRECTORY_RO, &tree, err);
+		if (r < 0)
+			return error_wrap(err, "volume on \"%s\"", destination);
+		close(fd);
+	}
+	in->volumes[in->rootfs.n_volumes++] = (struct rootfs_volume){.destination = copy, .tree_fd = tree};
 	in->rootfs.volumes = in->volumes;
 	return 0;
 }
@@ -65,7 +73,7 @@ static int take_tree(struct init *in, int **table, size_t n, int index, int fd, 
 static int take(struct init *in, const struct handshake_message *m, int fd, struct error *err)
 {
 	if (fd >= 0 && m->type == HS_VOLUME)
-		return take_volume(in, m->text, fd, err);
+		return take_volume(in, m->text, m->value, fd, err);
 	if (fd >= 0 && m->type == HS_MOUNT)
 		return take_tree(in, &in->trees, in->spec->n_mounts, m->value, fd, err);
 	if (fd >= 0 && m->type == HS_DEVICE)

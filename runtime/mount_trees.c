@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/sys.h"
 #include "runtime/id_maps.h"
 #include "runtime/mount_fs.h"
@@ -132,4 +135,31 @@ int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *are
 	*ret_fd = -1;
 	r = tree_make(t, m, arena, ret_fd, err);
 	return r < 0 ? error_wrap(err, "mount \"%s\" on \"%s\"", m->source ? m->source : "", m->destination) : 0;
+}
+
+int mount_tree_of_directory(int dir_fd, bool ro, int *ret_fd, struct error *err)
+{
+	_cleanup_close_ int here = -1, tree = -1;
+	char link[FD_PATH_MAX], path[PATH_MAX];
+	struct stat st, wanted;
+	ssize_t n = readlink(fd_path(dir_fd, link), path, sizeof(path) - 1);
+	int r;
+
+	if (n < 0)
+		return error_set(err, errno, "its directory has no path (error %d)", errno);
+	path[n] = '\0';
+	here = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (here < 0 || fstat(here, &st) < 0 || fstat(dir_fd, &wanted) < 0)
+		return error_set(err, errno, "its directory can't be reached from the container (error %d)", errno);
+	if (st.st_dev != wanted.st_dev || st.st_ino != wanted.st_ino)
+		return error_set(err, ESTALE, "its directory is another one in the container's mount namespace");
+	tree = mount_clone(here, "", false, false);
+	r = tree;
+	if (r >= 0)
+		r = mount_change(tree, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (ro ? MOUNT_ATTR_RDONLY : 0), 0,
+				 MS_PRIVATE);
+	if (r < 0)
+		return error_set(err, -r, "its directory can't be mounted in the user namespace (error %d)", -r);
+	*ret_fd = TAKE_FD(tree);
+	return 0;
 }

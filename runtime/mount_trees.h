@@ -29,4 +29,11 @@ struct mount_trees {
  */
 int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err);
 
+/*
+ * By init, rootless: a detached mount of a directory that the runtime has opened in its own mount namespace; it is
+ * looked up again, by its path, in the copy that is this process's. Private, nosuid, nodev, read-only for ro. The
+ * errors are a volume's: without the words that callers match.
+ */
+int mount_tree_of_directory(int dir_fd, bool ro, int *ret_fd, struct error *err);
+
 #endif

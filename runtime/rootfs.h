@@ -20,10 +20,17 @@
 #include "oci/spec.h"
 #include "runtime/cgroup.h"
 
-/* A volume to be mounted: a detached mount, made by volrun-hook (read-only, nosuid, nodev already set on it). */
+enum volume_kind {
+	VOLUME_MOUNT,	  /* a detached mount, made by volrun-hook (read-only, nosuid, nodev already set on it) */
+	VOLUME_DIRECTORY, /* rootless: the directory, of which init makes such a mount before rootfs_prepare */
+	VOLUME_DIRECTORY_RO,
+};
+
+/* A volume to be mounted. */
 struct rootfs_volume {
 	const char *destination; /* absolute, normal form */
 	int tree_fd;
+	enum volume_kind kind;
 };
 
 /* Internal: a mount that rootfs_finish makes read-only, once everything is in it. */

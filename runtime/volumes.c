@@ -14,12 +14,13 @@
 /* What volrun-hook sends with each mount. */
 struct volume_message {
 	const char *destination;
-	bool ro;
+	bool ro, directory;
 };
 
 static const struct json_field message_fields[] = {
     JSON_FIELD(struct volume_message, destination, "destination", JSON_STR, .required = true),
     JSON_FIELD(struct volume_message, ro, "ro", JSON_BOOL),
+    JSON_FIELD(struct volume_message, directory, "directory", JSON_BOOL),
     {NULL},
 };
 static const struct json_table message_table = {"volume", sizeof(struct volume_message), message_fields, JSON_STRICT};
@@ -121,8 +122,11 @@ static int receive(int sock, struct arena *arena, struct rootfs_volume *ret, siz
 			return r;
 		if (fd < 0 || m.destination[0] != '/' || *ret_n >= VOLUME_MAX)
 			return error_set(err, EPROTO, "volrun-hook sent a message that makes no sense");
-		ret[*ret_n] =
-		    (struct rootfs_volume){.destination = path_normalize(arena, m.destination), .tree_fd = fd};
+		ret[*ret_n] = (struct rootfs_volume){.destination = path_normalize(arena, m.destination),
+						     .tree_fd = fd,
+						     .kind = !m.directory ? VOLUME_MOUNT
+							     : m.ro	  ? VOLUME_DIRECTORY_RO
+									  : VOLUME_DIRECTORY};
 		if (!ret[*ret_n].destination)
 			return error_set(err, ENOMEM, "out of memory");
 		fd = -1;

@@ -5,6 +5,7 @@
  *
  *     volrun-hook [--config=FILE] prestart --socket=FD    state JSON on stdin
  *         one message {"destination": "/data", "ro": false} with a mount for each volume; exit 0
+ *         rootless, where the hook may not mount: "directory": true, with the volume's directory
  *         failure: exit 1 and one line on stderr
  *     volrun-hook [--config=FILE] poststop                state JSON on stdin; warnings on stderr
  */

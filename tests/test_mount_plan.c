@@ -66,7 +66,8 @@ static struct spec_mount *add(struct fixture *f, const char *destination, const 
 
 static void add_volume(struct fixture *f, const char *destination)
 {
-	f->volumes[f->r.n_volumes] = (struct rootfs_volume){destination, 100 + (int)f->r.n_volumes};
+	f->volumes[f->r.n_volumes] =
+	    (struct rootfs_volume){.destination = destination, .tree_fd = 100 + (int)f->r.n_volumes};
 	f->r.n_volumes++;
 }
 
