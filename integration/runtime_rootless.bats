@@ -228,6 +228,19 @@ MAPPED=".linux.uidMappings = $MANY | .linux.gidMappings = ($MANY | .[0].hostID =
 	is "$output" ok
 }
 
+@test "without a cgroup of its own a container is shown the caller's, and nothing above it" {
+	[[ $(stat -f -c %T /sys/fs/cgroup) != cgroup2fs ]] || skip "about cgroup v1"
+	local mount='.mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev"]}]' own
+	own=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+	user_container c1 'cat /proc/self/mountinfo' "$mount"
+	ok
+	is "$(awk '$5 == "/sys/fs/cgroup/memory" { print $4, $6 }' <<<"$output")" "$own ro,nosuid,nodev,noexec,relatime"
+	user_container c1 'cat /proc/self/mountinfo' "$mount | .linux.namespaces += [{type: \"cgroup\"}]"
+	ok
+	is "$(awk '$5 ~ "^/sys/fs/cgroup/(memory|systemd|cpu.*|unified)$" && $4 != "/" { print $5, $4 }' <<<"$output")" ""
+	is "$(awk '$5 == "/sys/fs/cgroup/memory" { print $4, $6 }' <<<"$output")" "/ ro,nosuid,nodev,noexec,relatime"
+}
+
 @test "a delegated cgroup is used" {
 	[[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]] || skip "needs a pure cgroup v2: run in lib/v2view or the virtual machine"
 	local dir=/sys/fs/cgroup/$CG/user

@@ -20,9 +20,37 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define MOUNTINFO_MAX (16u << 20)
 
+static bool has_own(const struct rootfs *r)
+{
+	return r->cgroup && r->cgroup->mode != CGROUP_NONE && r->cgroup->path;
+}
+
 static const char *own_path(const struct rootfs *r)
 {
-	return r->cgroup && r->cgroup->mode != CGROUP_NONE && r->cgroup->path ? r->cgroup->path : "";
+	return has_own(r) ? r->cgroup->path : "";
+}
+
+/* Without a cgroup of its own the container is in the caller's. NULL: not in that hierarchy, or out of memory. */
+static const char *inherited_path(const char *name, struct arena *arena)
+{
+	const char *controllers = strcmp(name, "unified") == 0	 ? ""
+				  : strcmp(name, "systemd") == 0 ? "name=systemd"
+								 : name;
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+
+	if (read_file_at(AT_FDCWD, "/proc/self/cgroup", 65536, &text, NULL) < 0)
+		return NULL;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
+
+		if (!path)
+			continue;
+		*path++ = '\0';
+		if (strcmp(list + 1, controllers) == 0)
+			return strcmp(path, "/") == 0 ? "" : arena_strdup(arena, path);
+	}
+	return NULL;
 }
 
 static bool has_cgroupns(const struct spec *spec)
@@ -90,6 +118,51 @@ static int link_controllers(int dir_fd, const char *name, struct arena *arena, s
 	return 0;
 }
 
+/* "cpu,cpuacct" as two options; a named hierarchy has none of the controllers. */
+static int new_options(const char *name, struct arena *arena, struct mount_options *o, struct error *err)
+{
+	size_t room = strlen(name) + 2;
+
+	o->n_data = 0;
+	o->data = arena_calloc(arena, room, sizeof(*o->data));
+	if (!o->data)
+		return error_set(err, ENOMEM, "out of memory");
+	if (strcmp(name, "unified") == 0)
+		return 0;
+	if (strcmp(name, "systemd") == 0) {
+		o->data[o->n_data++] = "none";
+		o->data[o->n_data++] = "name=systemd";
+		return 0;
+	}
+	while (*name) {
+		size_t n = strcspn(name, ",");
+
+		o->data[o->n_data] = arena_strndup(arena, name, n);
+		if (!o->data[o->n_data++])
+			return error_set(err, ENOMEM, "out of memory");
+		name += n + (name[n] == ',');
+	}
+	return 0;
+}
+
+/* A new mount of a hierarchy: its root is that of the cgroup namespace. */
+static int mount_new(const char *name, const struct mount_options *options, struct arena *arena, int target_fd,
+		     struct error *err)
+{
+	struct mount_options o = *options;
+	struct mount_fs f = {
+	    .type = strcmp(name, "unified") == 0 ? "cgroup2" : "cgroup", .source = "cgroup", .options = &o};
+	_cleanup_close_ int fd = -1;
+	int e = new_options(name, arena, &o, err);
+
+	if (e == 0)
+		e = mount_fs_detached(&f, &fd, err);
+	if (e < 0)
+		return e;
+	e = mount_attach(fd, target_fd);
+	return e < 0 ? error_errno(err, e, "move_mount") : 0;
+}
+
 static int add_hierarchy(struct rootfs *r, const struct mount_op *op, int dir_fd, const char *mountpoint,
 			 struct error *err)
 {
@@ -103,10 +176,13 @@ static int add_hierarchy(struct rootfs *r, const struct mount_op *op, int dir_fd
 	target = openat(dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return error_errno(err, errno, "%s", name);
-	source = arena_printf(r->arena, "%s%s", mountpoint, own_path(r));
-	if (!source)
-		return error_set(err, ENOMEM, "out of memory");
-	e = bind_on(source, &o, target, err);
+	if (!has_own(r) && has_cgroupns(r->spec)) {
+		e = mount_new(name, &o, r->arena, target, err);
+	} else {
+		source = has_own(r) ? own_path(r) : inherited_path(name, r->arena);
+		source = source ? arena_printf(r->arena, "%s%s", mountpoint, source) : NULL;
+		e = source ? bind_on(source, &o, target, err) : -ENOENT;
+	}
 	/* A hierarchy in which the container has no cgroup is left out. */
 	if (e == -ENOENT) {
 		cleanup_close(&target);
