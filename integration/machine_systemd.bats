@@ -38,7 +38,8 @@ cgroup_file() { cat "/sys/fs/cgroup/system.slice/$UNIT.scope/$1"; }
 }
 
 @test "limits are the scope's properties and the cgroup's files, and update changes both" {
-	scoped '.linux.resources = {memory: {limit: 67108864}, pids: {limit: 50}, cpu: {shares: 512, quota: 50000, period: 100000, cpus: "0"}}'
+	scoped '.linux.resources = {memory: {limit: 67108864}, pids: {limit: 50}, cpu: {shares: 512, quota: 50000, period: 100000, cpus: "0"},
+		unified: {"memory.high": "29360128"}}'
 	is "$(property MemoryMax)" 67108864
 	is "$(property TasksMax)" 50
 	is "$(property CPUQuotaPerSecUSec)" 500ms
@@ -50,11 +51,20 @@ cgroup_file() { cat "/sys/fs/cgroup/system.slice/$UNIT.scope/$1"; }
 	is "$(property MemoryMax)" 33554432
 	is "$(cgroup_file memory.max)" 33554432
 	is "$(cgroup_file pids.max)" 20
+	# Without a period: with the one that there is.
+	volrun update --cpu-period 50000 --cpu-quota 25000 c
+	volrun update --cpu-quota 10000 c
+	is "$(property CPUQuotaPerSecUSec)" 200ms
+	is "$(cgroup_file cpu.max)" "10000 50000"
+	volrun update --cpu-period 100000 c
+	is "$(cgroup_file cpu.max)" "10000 100000"
+	volrun update --cpu-period 50000 c
 	# What systemd does when it reads its units anew must not take the limits back.
 	systemctl daemon-reload
 	is "$(cgroup_file memory.max)" 33554432
 	is "$(cgroup_file pids.max)" 20
-	is "$(cgroup_file cpu.max)" "50000 100000"
+	is "$(cgroup_file cpu.max)" "10000 50000"
+	is "$(cgroup_file memory.high)" 29360128
 	volrun delete --force c
 }
 

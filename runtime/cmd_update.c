@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -170,6 +172,29 @@ static int from_file(const char *file, struct arena *arena, struct spec_resource
 	return json_parse(text, len, "stdin", &spec_resources_table, arena, ret, err);
 }
 
+/* v2 has quota and period in one file: the one that is not named stays as it is. */
+static int complete_cpu(const struct cgroup *cg, struct spec_resources *r, struct arena *arena, struct error *err)
+{
+	bool quota = r->cpu && r->cpu->quota && *r->cpu->quota, period = r->cpu && r->cpu->period && *r->cpu->period;
+	_cleanup_free_ char *text = NULL;
+	uint64_t *old_period;
+	int64_t *old_quota;
+
+	if (quota == period || cg->mode != CGROUP_V2 || cg->dir_fd < 0 ||
+	    read_file_at(cg->dir_fd, "cpu.max", 64, &text, NULL) < 0)
+		return 0;
+	old_period = arena_alloc(arena, sizeof(*old_period));
+	old_quota = arena_alloc(arena, sizeof(*old_quota));
+	if (!old_period || !old_quota)
+		return error_set(err, ENOMEM, "out of memory");
+	if (quota && sscanf(text, "%*s %" SCNu64, old_period) == 1)
+		r->cpu->period = old_period;
+	/* "max": none */
+	if (period && sscanf(text, "%" SCNd64, old_quota) == 1)
+		r->cpu->quota = old_quota;
+	return 0;
+}
+
 /* Else systemd would set the old limits again, when it reads its units anew. */
 static int set_unit(const struct container_state *s, const struct spec_resources *resources, struct arena *arena,
 		    struct error *err)
@@ -202,9 +227,11 @@ static int run_update(const struct globals *g, int argc, char **argv, struct err
 		return error_set(err, ESRCH, "container not running: no such process");
 	if (!c.state.cgroup_path)
 		return error_set(err, ENOTSUP, "the container has no cgroup");
-	r = c.state.systemd_scope ? set_unit(&c.state, &resources, &arena, err) : 0;
+	r = container_cgroup(&c.state, &cg, err);
 	if (r == 0)
-		r = container_cgroup(&c.state, &cg, err);
+		r = complete_cpu(&cg, &resources, &arena, err);
+	if (r == 0 && c.state.systemd_scope)
+		r = set_unit(&c.state, &resources, &arena, err);
 	if (r == 0)
 		r = cgroup_apply(&cg, &resources, true, err);
 	cgroup_close(&cg);

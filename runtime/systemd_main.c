@@ -56,10 +56,11 @@ static int bus_connect(struct bus *b, bool user, struct error *err)
 
 	if (r < 0)
 		return error_set(err, -r,
-				 user ? "the user's systemd can't be reached (%s); is DBUS_SESSION_BUS_ADDRESS or "
-					"XDG_RUNTIME_DIR set, and lingering on?"
-				      : "the system's bus can't be reached (%s); does systemd run here?",
-				 strerror(-r));
+				 user
+				     ? "the user's systemd can't be reached (error %d); is DBUS_SESSION_BUS_ADDRESS or "
+				       "XDG_RUNTIME_DIR set, and lingering on?"
+				     : "the system's bus can't be reached (error %d); does systemd run here?",
+				 -r);
 	/* Before the job is made, so that its end is not missed. */
 	r = sd_bus_match_signal(b->bus, NULL, SYSTEMD, OBJECT, MANAGER, "JobRemoved", on_job_removed, b);
 	if (r >= 0)

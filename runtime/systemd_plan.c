@@ -145,10 +145,12 @@ static int add_cpu(struct maker *m, const struct spec_cpu *c, bool v2, struct er
 	if (c->shares && *c->shares)
 		add_number(m, v2 ? "CPUWeight" : "CPUShares", v2 ? cgroup_cpu_weight(*c->shares) : *c->shares);
 	if (c->quota && *c->quota > 0) {
+		uint64_t quota = (uint64_t)*c->quota, step = 10000;
 		/* systemd rounds to 10 ms per second, and refuses less. */
-		uint64_t per_second = (uint64_t)*c->quota * 1000000 / period;
+		uint64_t steps =
+		    quota / period * (1000000 / step) + (quota % period * (1000000 / step) + period - 1) / period;
 
-		add_number(m, "CPUQuotaPerSecUSec", (per_second + 9999) / 10000 * 10000);
+		add_number(m, "CPUQuotaPerSecUSec", steps > UINT64_MAX / step ? UINT64_MAX : steps * step);
 	} else if (c->quota && *c->quota < 0) {
 		add_number(m, "CPUQuotaPerSecUSec", UINT64_MAX);
 	}
@@ -170,12 +172,43 @@ static void add_memory(struct maker *m, const struct spec_memory *s, bool v2)
 	/* The spec's swap counts memory, too. */
 	if (s->swap && *s->swap < 0)
 		add_number(m, "MemorySwapMax", UINT64_MAX);
+	else if (s->swap && *s->swap == 0)
+		add_number(m, "MemorySwapMax", 0);
 	else if (s->swap && s->limit && *s->limit > 0 && *s->swap >= *s->limit)
 		add_number(m, "MemorySwapMax", (uint64_t)(*s->swap - *s->limit));
 }
 
+/* The files of `unified` that systemd has a property for: else it would set its own value again on a reload. */
+static int add_unified(struct maker *m, const struct json_pair *pair, struct error *err)
+{
+	static const struct {
+		const char *file, *property;
+	} numbers[] = {
+	    {"memory.max", "MemoryMax"},	  {"memory.high", "MemoryHigh"}, {"memory.low", "MemoryLow"},
+	    {"memory.min", "MemoryMin"},	  {"pids.max", "TasksMax"},	 {"cpu.weight", "CPUWeight"},
+	    {"memory.swap.max", "MemorySwapMax"},
+	};
+	uint64_t n;
+
+	if (strcmp(pair->key, "cpuset.cpus") == 0)
+		return add_mask(m, "AllowedCPUs", pair->value, err);
+	if (strcmp(pair->key, "cpuset.mems") == 0)
+		return add_mask(m, "AllowedMemoryNodes", pair->value, err);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		if (strcmp(pair->key, numbers[i].file) != 0)
+			continue;
+		if (strcmp(pair->value, "max") == 0)
+			add_number(m, numbers[i].property, UINT64_MAX);
+		else if (num_parse_u64(pair->value, UINT64_MAX, &n) == 0)
+			add_number(m, numbers[i].property, n);
+	}
+	return 0;
+}
+
 static int add_resources(struct maker *m, const struct spec_resources *r, bool v2, struct error *err)
 {
+	int e = 0;
+
 	if (r->memory)
 		add_memory(m, r->memory, v2);
 	if (r->pids && r->pids->limit)
@@ -183,7 +216,12 @@ static int add_resources(struct maker *m, const struct spec_resources *r, bool v
 	if (r->block_io && r->block_io->weight && *r->block_io->weight)
 		add_number(m, v2 ? "IOWeight" : "BlockIOWeight",
 			   v2 ? cgroup_io_weight(*r->block_io->weight) : *r->block_io->weight);
-	return r->cpu ? add_cpu(m, r->cpu, v2, err) : 0;
+	if (r->cpu && (e = add_cpu(m, r->cpu, v2, err)) < 0)
+		return e;
+	/* Last: it counts before the others. */
+	for (size_t i = 0; v2 && e == 0 && i < r->n_unified; i++)
+		e = add_unified(m, &r->unified[i], err);
+	return e;
 }
 
 static int add_annotations(struct maker *m, const struct spec *spec, struct error *err)

@@ -96,6 +96,15 @@ static void limits_become_properties_of_v2(void **state)
 			    "CPUWeight t 100 CPUQuotaPerSecUSec t 500000 CPUQuotaPeriodUSec t 100000");
 	assert_string_equal(limits("{\"cpu\":{\"cpus\":\"0-3,8\",\"mems\":\"0\"}}", CGROUP_V2, &a),
 			    "AllowedCPUs ay 0f01 AllowedMemoryNodes ay 01");
+	assert_string_equal(limits("{\"memory\":{\"swap\":0}}", CGROUP_V2, &a), "MemorySwapMax t 0");
+	assert_string_equal(limits("{\"cpu\":{\"quota\":9223372036854775807,\"period\":1000}}", CGROUP_V2, &a),
+			    "CPUQuotaPerSecUSec t 18446744073709551615 CPUQuotaPeriodUSec t 1000");
+	assert_string_equal(limits("{\"cpu\":{\"quota\":1,\"period\":1000000}}", CGROUP_V2, &a),
+			    "CPUQuotaPerSecUSec t 10000 CPUQuotaPeriodUSec t 1000000");
+	assert_string_equal(limits("{\"unified\":{\"memory.high\":\"4096\",\"pids.max\":\"max\",\"cpuset.cpus\":\"1\","
+				   "\"memory.oom.group\":\"1\"}}",
+				   CGROUP_V2, &a),
+			    "MemoryHigh t 4096 TasksMax t 18446744073709551615 AllowedCPUs ay 02");
 	assert_non_null(strstr(limits("{\"cpu\":{\"cpus\":\"3-1\"}}", CGROUP_V2, &a), "no list of numbers"));
 	assert_non_null(strstr(limits("{\"cpu\":{\"cpus\":\"0,99999\"}}", CGROUP_V2, &a), "no list of numbers"));
 }
