@@ -77,3 +77,19 @@ u_bundle() {
 	try setpriv --reuid 1000 --regid 1000 --clear-groups env -i PATH="$PATH" "$BIN/volrun" --root "$ROOT" run --bundle "$T/c1" c1 3>&- 4>&-
 	not_ok 'pids limit asked'
 }
+
+@test "with --systemd-cgroup a container of u's is in a scope of his own systemd" {
+	local unit=vu-$$ pid
+	u_bundle c1 'sleep 1000' '.linux.cgroupsPath = "user.slice:vu:'$$'" | .linux.resources = {pids: {limit: 40}}'
+	try u_volrun --systemd-cgroup run --detach --bundle "$T/c1" c1
+	ok
+	pid=$(u_volrun state c1 | jq .pid)
+	like "$(cut -d : -f 3 "/proc/$pid/cgroup")" "/user@1000.service/user.slice/$unit.scope"
+	is "$(as_u systemctl --user show --property TasksMax --value "$unit.scope")" 40
+	u_volrun update --pids-limit 50 c1
+	is "$(as_u systemctl --user show --property TasksMax --value "$unit.scope")" 50
+	try u_volrun exec c1 true
+	ok
+	u_volrun delete --force c1
+	is "$(as_u systemctl --user show --property ActiveState --value "$unit.scope")" inactive
+}
