@@ -103,7 +103,11 @@ exec_json() { jq ".process | $1" "$T/c1/config.json" >"$T/process.json"; }
 # --- network devices ------------------------------------------------------------------
 
 # veth VAR...: a pair vrt0, vrt1 on the host.
-veth() { ip link add vrt0 type veth peer name vrt1 2>/dev/null || skip "this kernel has no veth"; }
+veth() {
+	ip link add vrt0 type veth peer name vrt1 2>/dev/null || skip "this kernel has no veth"
+	# Where udev runs it gives them an address, a moment later.
+	udevadm settle --timeout=10 2>/dev/null || :
+}
 
 @test "a network device moves into the container with its permanent global addresses, and is up" {
 	veth
