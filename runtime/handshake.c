@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "runtime/process.h"
 
 int handshake_pair(int ret_fds[2], struct error *err)
 {
@@ -42,6 +43,7 @@ void handshake_send_error(int sock, const struct error *e)
 int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
+	char reason[PROGRAM_ERROR_MAX];
 	size_t n_fds = 1;
 	ssize_t len = recv_fds(sock, ret, sizeof(*ret), &fd, &n_fds);
 
@@ -64,6 +66,9 @@ int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct 
 		return error_set(err, EPROTO, "handshake: a message of %zd bytes makes no sense", len);
 	if (ret->type == HS_ERROR)
 		return error_set(err, ret->value ? ret->value : EIO, "%s", ret->text);
+	if (ret->type == HS_NOT_EXECUTED)
+		return error_set(err, ret->value > 0 ? ret->value : EIO, "exec %s: %s", ret->text,
+				 program_error(ret->value, reason));
 	*ret_fd = TAKE_FD(fd);
 	return 1;
 }

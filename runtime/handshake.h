@@ -19,6 +19,7 @@
  *                                    over the start socket
  *                                <-  HS_ERROR      at any time; init ends after it
  *     end of stream              <-  execve
+ *                                    or HS_NOT_EXECUTED, see launcher.h
  */
 #ifndef VOLRUN_RUNTIME_HANDSHAKE_H
 #define VOLRUN_RUNTIME_HANDSHAKE_H
@@ -40,9 +41,10 @@ enum handshake_type {
 	HS_READY,
 	HS_CREATED,
 	HS_START,
-	HS_CLONED, /* value: pid; from the process that joins namespaces before it clones init */
-	HS_NOTE,   /* text: the line */
-	HS_ERROR,  /* value: errno; text: the message */
+	HS_CLONED,	 /* value: pid; from the process that joins namespaces before it clones init */
+	HS_NOTE,	 /* text: the line */
+	HS_ERROR,	 /* value: errno; text: the message */
+	HS_NOT_EXECUTED, /* value: errno; text: the program; from the launcher */
 };
 
 struct handshake_message {
@@ -61,7 +63,7 @@ void handshake_send_error(int sock, const struct error *e);
 
 /*
  * The next message. Returns 1, or 0 when the peer is gone (-ECONNRESET: it is, and has not read all that it was sent).
- * *ret_fd: -1 or a descriptor of the caller's. HS_ERROR is turned into err and its errno.
+ * *ret_fd: -1 or a descriptor of the caller's. HS_ERROR and HS_NOT_EXECUTED are turned into err and their errno.
  */
 int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct error *err);
 /* The same, but what is noted before goes into notes, a line each. */

@@ -70,15 +70,25 @@ static int plan_env(const struct spec_process *process, int n_listen, struct are
 	return 0;
 }
 
+static bool wants_launcher(const struct spec_process *process, const struct spec *spec)
+{
+	bool labelled = (process->apparmor_profile && *process->apparmor_profile) ||
+			(process->selinux_label && *process->selinux_label);
+
+	return process->n_args && !labelled && spec->hooks->n_start_container == 0;
+}
+
 int process_plan(const struct spec_process *process, const struct spec *spec, int dir_fd, unsigned preserve_fds,
 		 struct arena *arena, struct process *ret, struct error *err)
 {
-	struct process p = {.spec = process, .container = spec, .receiver = -1, .lsm_fd = -1};
+	struct process p = PROCESS_INIT;
 	struct error ignored = ERROR_INIT;
 	unsigned n_told = listen_fds(), n_listen = n_told;
 	struct stat st;
 	int r;
 
+	p.spec = process;
+	p.container = spec;
 	if (preserve_fds > 1024)
 		return error_set(err, EINVAL, "--preserve-fds: %u are too many", preserve_fds);
 	/* With nothing behind them, as many as there are: crun's callers name more. */
@@ -106,6 +116,8 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 		return error_errno(err, errno, "look at /proc/self/exe (is /proc mounted?)");
 	p.self_dev = st.st_dev;
 	p.self_ino = st.st_ino;
+	if (wants_launcher(process, spec))
+		launcher_open(&p.seccomp, &p.launcher);
 	*ret = p;
 	return 0;
 }
@@ -114,6 +126,7 @@ void process_close(struct process *p)
 {
 	cleanup_close(&p->receiver);
 	p->receiver = -1;
+	launcher_close(&p->launcher);
 }
 
 /* --- LSM ---------------------------------------------------------------------- */
@@ -315,11 +328,26 @@ static int set_execution_domain(const struct spec_linux *l, struct error *err)
 	return l->memory_policy ? memory_policy_set(l->memory_policy, err) : 0;
 }
 
+static int find_program(struct process *p, struct arena *arena, struct error *err)
+{
+	size_t n = p->spec->n_args;
+	int r = program_find(p->spec->args[0], p->env, p->self_dev, p->self_ino, arena, &p->path, err);
+
+	if (r < 0)
+		return r;
+	p->argv = arena_calloc(arena, n + 2, sizeof(*p->argv));
+	if (!p->argv)
+		return error_set(err, ENOMEM, "out of memory");
+	p->argv[0] = p->path;
+	memcpy(&p->argv[1], p->spec->args, n * sizeof(*p->argv));
+	return 0;
+}
+
 /* --- in the container ------------------------------------------------------------- */
 
 int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err)
 {
-	int keep[] = {keep_fd, keep_fd2, p->receiver};
+	int keep[] = {keep_fd, keep_fd2, p->receiver, p->launcher.fd, p->launcher.report_fd};
 	struct error denied = ERROR_INIT;
 	int r;
 
@@ -347,9 +375,7 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 	r = caps_plan(p->spec->capabilities, arena, &p->caps, &p->ignored, err);
 	if (r < 0)
 		return r;
-	if (p->spec->n_args == 0)
-		return 0;
-	return program_find(p->spec->args[0], p->env, p->self_dev, p->self_ino, arena, &p->path, err);
+	return p->spec->n_args ? find_program(p, arena, err) : 0;
 }
 
 int process_note(const struct process *p, int sock, struct error *err)
@@ -402,6 +428,7 @@ int process_become(struct process *p, struct error *err)
 	bool nnp = p->spec->no_new_privileges;
 	int r;
 
+	launcher_report_to(&p->launcher, p->report);
 	if (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, errno, "set no_new_privs");
 	/* Without no_new_privs the filter needs CAP_SYS_ADMIN, which the user may not have. */
@@ -429,7 +456,8 @@ int process_execve(struct process *p, struct error *err)
 	/* A container without a process, see create_defaults.h. */
 	if (p->spec->n_args == 0)
 		_exit(0);
-	execve(p->path, (char *const *)p->spec->args, (char *const *)p->env);
+	launcher_execute(&p->launcher, p->argv, p->env);
+	execve(p->path, (char *const *)&p->argv[1], (char *const *)p->env);
 	r = errno;
 	return error_set(err, r, "exec %s: %s", p->path, program_error(r, text));
 }

@@ -10,8 +10,8 @@
  *
  * Why the program can't get at our binary (CVE-2019-5736) or at a directory
  * of the host (CVE-2024-21626): our processes are not dumpable while they are in
- * the container, a program or interpreter that turns out to be our own
- * executable is refused, every descriptor but the wanted ones is closed before
+ * the container, the program is executed by the launcher (launcher.h), a program or interpreter that
+ * turns out to be our own executable is refused, every descriptor but the wanted ones is closed before
  * chdir, and the directory must then have a path within the root.
  */
 #ifndef VOLRUN_RUNTIME_PROCESS_H
@@ -26,6 +26,7 @@
 #include "oci/spec.h"
 #include "oci/state.h"
 #include "runtime/caps.h"
+#include "runtime/launcher.h"
 #include "runtime/seccomp.h"
 
 struct process {
@@ -38,21 +39,23 @@ struct process {
 	dev_t self_dev;	      /* our own executable */
 	ino_t self_ino;	      /* likewise */
 	const char *path;     /* the program, once found */
+	const char **argv;    /* path, then the spec's args */
 	const char *ignored;  /* capabilities that can't be granted, see caps_plan; NULL: none */
 	bool cwd_entered;     /* chdir succeeded before the change of user */
-	/* For SCMP_ACT_NOTIFY; the last three are set by the child before process_become: */
+	/* For SCMP_ACT_NOTIFY; the last three (report: for all) are set by the child before process_become: */
 	int receiver;		/* socket of who gets the listener; -1 */
 	struct oci_state state; /* of the container */
 	pid_t pid;		/* of this process, as the runtime sees it */
-	int report;		/* where a failure of sending goes, as HS_ERROR */
+	int report;		/* where a failure goes, as HS_ERROR */
 
+	struct launcher launcher;
 	int lsm_fd;	       /* /proc/self/attr/..., or -1 */
 	const char *lsm_label; /* what to write there */
 };
 
 #define PROCESS_INIT                                                                                                   \
 	{                                                                                                              \
-		.receiver = -1, .lsm_fd = -1                                                                           \
+		.receiver = -1, .launcher = LAUNCHER_INIT, .lsm_fd = -1                                                \
 	}
 
 /*

@@ -47,6 +47,12 @@ int seccomp_flags_parse(const struct spec_seccomp *s, unsigned *ret, struct erro
  */
 int seccomp_install(const struct seccomp_program *p, int *ret_listener, struct error *err);
 
+/*
+ * seccomp_eval.c: whether the filter lets this process make a system call (SECCOMP_RET_ALLOW or _LOG), by running it.
+ * Without a filter: yes. False also where it is beyond what libseccomp makes (other loads than of words).
+ */
+bool seccomp_allows(const struct seccomp_program *p, long nr, const uint64_t args[6]);
+
 /* What the build knows, for `features`: NULL-terminated lists. */
 /* Of the flags those that the running kernel takes; ret has the room of seccomp_flags. */
 void seccomp_supported_flags(const char **ret);

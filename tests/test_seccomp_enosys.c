@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_internal.h"
 #include "tests/seccomp_engine.h"
 
 #define ENOSYS_RESULT (SECCOMP_RET_ERRNO | ENOSYS)
@@ -31,67 +32,12 @@ static int release(void **state)
 	return 0;
 }
 
-static uint32_t load(const struct seccomp_data *data, uint32_t offset)
-{
-	uint32_t value;
-
-	assert_true(offset <= sizeof(*data) - sizeof(value));
-	memcpy(&value, (const char *)data + offset, sizeof(value));
-	return value;
-}
-
-static size_t jump(const struct sock_filter *i, uint32_t a)
-{
-	bool holds;
-
-	switch (BPF_OP(i->code)) {
-	case BPF_JA:
-		return i->k;
-	case BPF_JEQ:
-		holds = a == i->k;
-		break;
-	case BPF_JGT:
-		holds = a > i->k;
-		break;
-	case BPF_JGE:
-		holds = a >= i->k;
-		break;
-	default:
-		holds = a & i->k;
-	}
-	return holds ? i->jt : i->jf;
-}
-
 /* What the kernel does with the call: SECCOMP_RET_*. */
 static uint32_t ask(uint32_t arch, uint32_t nr, uint64_t arg)
 {
 	const struct seccomp_data data = {.arch = arch, .nr = (int)nr, .args = {arg}};
-	uint32_t a = 0, mem[BPF_MEMWORDS] = {0};
 
-	for (size_t pc = 0; pc < program.prog.len; pc++) {
-		const struct sock_filter *i = &program.prog.filter[pc];
-
-		switch (BPF_CLASS(i->code)) {
-		case BPF_LD:
-			a = BPF_MODE(i->code) == BPF_MEM ? mem[i->k] : load(&data, i->k);
-			break;
-		case BPF_ST:
-			mem[i->k] = a;
-			break;
-		case BPF_ALU:
-			assert_int_equal(BPF_OP(i->code), BPF_AND);
-			a &= i->k;
-			break;
-		case BPF_JMP:
-			pc += jump(i, a);
-			break;
-		default:
-			assert_int_equal(BPF_CLASS(i->code), BPF_RET);
-			return i->k;
-		}
-	}
-	fail_msg("the program has no end");
-	return 0;
+	return seccomp_run(&program, &data);
 }
 
 static void compile(const struct spec_seccomp *s)

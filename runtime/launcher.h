@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * launcher.h - the last step before the program of the user (CVE-2019-5736).
+ *
+ * While a process of ours executes a program, /proc/self/exe is the file of volrun on
+ * the host. A container that makes the kernel resolve this link (an interpreter "#!/proc/self/exe", a
+ * file exchanged after it was looked at) has that file as its own executable, and can open it for
+ * writing once we are gone. So it is not volrun that executes the program: it executes a launcher of
+ * some hundred bytes in a sealed memfd, which executes the program. All that
+ * /proc/self/exe can lead to then is memory that nobody can write to (F_SEAL_WRITE) and that does nothing without us.
+ * It costs some 0.07 ms; a whole second volrun, as runc and crun have it, costs ten times that.
+ *
+ * There is none (launcher_open: -1, and what we execute is looked at before, see program.c):
+ * - with an AppArmor profile or an SELinux label, as it is the first execve that changes to it, and the
+ *   profile would have to allow the program to the launcher;
+ * - where the seccomp filter doesn't let it do its two system calls, or `startContainer` hooks run behind the filter;
+ * - on other processors than x86-64 and arm64; where memfds may not be executed (vm.memfd_noexec=2).
+ */
+#ifndef VOLRUN_RUNTIME_LAUNCHER_H
+#define VOLRUN_RUNTIME_LAUNCHER_H
+
+#include "runtime/seccomp.h"
+
+struct launcher {
+	int fd;	       /* the sealed memfd; -1: there is none */
+	int report_fd; /* the number that its handshake socket is to have; taken until then by a copy of fd */
+};
+#define LAUNCHER_INIT                                                                                                  \
+	{                                                                                                              \
+		.fd = -1, .report_fd = -1                                                                              \
+	}
+
+/* By the parent; both descriptors are close-on-exec. */
+void launcher_open(const struct seccomp_program *filter, struct launcher *ret);
+void launcher_close(struct launcher *l);
+
+/*
+ * In the child, before there is a filter: from here on report_fd stays open when the launcher is executed. The launcher
+ * makes it close-on-exec; if it can't execute the program it sends HS_NOT_EXECUTED with errno and the path.
+ */
+void launcher_report_to(struct launcher *l, int sock);
+/* argv: the path, then argv of the program. Returns when there is no launcher or it can't be executed. */
+void launcher_execute(struct launcher *l, const char *const *argv, const char *const *env);
+
+#endif
