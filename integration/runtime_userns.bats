@@ -310,3 +310,37 @@ idmapped() {
 	try volrun run --bundle "$T/c1" c1
 	not_ok "file system can't have mapped ids"
 }
+
+# runtime-spec, config-linux.md, "Cgroup ownership".
+OWN_CGROUP='.linux.namespaces += [{type: "cgroup"}]
+	| .mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev"]}]'
+
+# owners NAME: of the container's cgroup on the host, and of three of its files.
+owners() { (cd "/sys/fs/cgroup/$CG/$1" && stat -c %u . cgroup.procs cgroup.subtree_control cgroup.type | xargs); }
+
+@test "the user of the process owns the cgroup that it may write to, and can divide it" {
+	[[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]] || skip "ownership is for cgroup v2, shown in the other view"
+	bundle c1 'mkdir /sys/fs/cgroup/sub && echo 0 >/sys/fs/cgroup/sub/cgroup.procs && grep ^0:: /proc/self/cgroup; sleep 100' "$OWN_CGROUP"
+	in_userns c1
+	volrun run --detach --bundle "$T/c1" c1 >"$T/out"
+	until_true 5 grep -q sub "$T/out"
+	[[ $(<"$T/out") == 0::/sub ]]
+	[[ $(owners c1) == "100000 100000 100000 0" ]]
+	volrun delete --force c1
+	bundle c2 'sleep 100' "$OWN_CGROUP | .process.user = {uid: 77, gid: 77}"
+	volrun run --detach --bundle "$T/c2" c2
+	[[ $(owners c2) == "77 77 77 0" ]]
+	volrun delete --force c2
+}
+
+@test "a cgroup that is mounted read-only, or without a cgroup namespace, stays the runtime's" {
+	[[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]] || skip "ownership is for cgroup v2, shown in the other view"
+	bundle c1 'sleep 100' "$OWN_CGROUP | .mounts[-1].options += [\"ro\"] | .process.user = {uid: 77, gid: 77}"
+	volrun run --detach --bundle "$T/c1" c1
+	[[ $(owners c1) == "0 0 0 0" ]]
+	volrun delete --force c1
+	bundle c2 'sleep 100' "$OWN_CGROUP | .linux.namespaces |= map(select(.type != \"cgroup\")) | .process.user = {uid: 77, gid: 77}"
+	volrun run --detach --bundle "$T/c2" c2
+	[[ $(owners c2) == "0 0 0 0" ]]
+	volrun delete --force c2
+}

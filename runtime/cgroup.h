@@ -83,6 +83,14 @@ int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err);
  */
 int cgroup_apply(const struct cgroup *cg, const struct spec_resources *resources, bool update, struct error *err);
 
+/*
+ * cgroup_owner.c: who is to own the cgroup, by runtime-spec's rule: v2 only, with a cgroup namespace of the container's
+ * own and a writable mount of it, the user of the process. false: it stays the caller's.
+ */
+bool cgroup_owner(const struct spec *spec, bool new_cgroup_namespace, uid_t *ret);
+/* Gives the directory and what the kernel lists in /sys/kernel/cgroup/delegate away. Does nothing on v1. */
+int cgroup_give(const struct cgroup *cg, uid_t uid, struct error *err);
+
 /* All processes, descendants' too. The caller frees *ret_pids. */
 int cgroup_pids(const struct cgroup *cg, pid_t **ret_pids, size_t *ret_n, struct error *err);
 /* cgroup.kill (5.14), else freeze, SIGKILL each, thaw; until empty or 10 s. */

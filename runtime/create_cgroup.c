@@ -68,9 +68,14 @@ int create_make_scope(struct create *c, struct error *err)
 int create_limit_cgroup(struct create *c, struct error *err)
 {
 	bool early = c->cgroup.mode == CGROUP_V1;
+	uid_t owner;
+	int r;
 
 	if (!c->state.cgroup_path || c->limited || (!early && !c->released))
 		return 0;
 	c->limited = true;
-	return cgroup_apply(&c->cgroup, c->spec.linux_->resources, false, err);
+	r = cgroup_apply(&c->cgroup, c->spec.linux_->resources, false, err);
+	if (r == 0 && cgroup_owner(&c->spec, c->ns.new_cgroup, &owner))
+		r = cgroup_give(&c->cgroup, owner, err);
+	return r;
 }

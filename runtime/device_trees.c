@@ -9,17 +9,8 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "runtime/devices.h"
+#include "runtime/id_maps.h"
 #include "runtime/mount_fs.h"
-
-static bool to_host(const struct spec_id_mapping *maps, size_t n, uint32_t id, uint32_t *ret)
-{
-	for (size_t i = 0; i < n; i++)
-		if (id >= maps[i].container_id && id - maps[i].container_id < maps[i].size) {
-			*ret = maps[i].host_id + (id - maps[i].container_id);
-			return true;
-		}
-	return false;
-}
 
 static int make_tree(const struct device *d, const struct spec_linux *l, const char *name, int dir_fd, int *ret_fd)
 {
@@ -28,8 +19,8 @@ static int make_tree(const struct device *d, const struct spec_linux *l, const c
 	mode_t mask;
 	int r;
 
-	if (!to_host(l->uid_mappings, l->n_uid_mappings, d->uid, &uid) ||
-	    !to_host(l->gid_mappings, l->n_gid_mappings, d->gid, &gid))
+	if (!id_map_to_host(l->uid_mappings, l->n_uid_mappings, d->uid, &uid) ||
+	    !id_map_to_host(l->gid_mappings, l->n_gid_mappings, d->gid, &gid))
 		return -EPERM;
 	mask = umask(0);
 	r = mknodat(dir_fd, name, d->mode, d->rdev) < 0 ? -errno : 0;

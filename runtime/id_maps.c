@@ -142,3 +142,13 @@ int id_maps_write(pid_t pid, const struct spec_linux *l, struct error *err)
 	}
 	return map(pid, &gids, err);
 }
+
+bool id_map_to_host(const struct spec_id_mapping *maps, size_t n, uint32_t id, uint32_t *ret)
+{
+	for (size_t i = 0; i < n; i++)
+		if (id >= maps[i].container_id && id - maps[i].container_id < maps[i].size) {
+			*ret = maps[i].host_id + (id - maps[i].container_id);
+			return true;
+		}
+	return false;
+}

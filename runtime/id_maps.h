@@ -10,6 +10,8 @@
 #ifndef VOLRUN_RUNTIME_ID_MAPS_H
 #define VOLRUN_RUNTIME_ID_MAPS_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -20,5 +22,8 @@
  * looked for in $PATH, then where distributions have them. Uses linux.uidMappings and linux.gidMappings.
  */
 int id_maps_write(pid_t pid, const struct spec_linux *l, struct error *err);
+
+/* What an id of the container is on the host; false: it isn't mapped. */
+bool id_map_to_host(const struct spec_id_mapping *maps, size_t n, uint32_t id, uint32_t *ret);
 
 #endif
