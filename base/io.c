@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "base/sys.h"
 
 int read_fd(int fd, size_t max, char **ret_data, size_t *ret_len)
 {
@@ -319,6 +320,24 @@ int mkdir_p_at(int dirfd, const char *path, mode_t mode)
 	if (mkdirat(dirfd, buf, mode) < 0 && errno != EEXIST)
 		return -errno;
 	return 0;
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+void close_fds_but(unsigned from, int *keep, size_t n)
+{
+	qsort(keep, n, sizeof(*keep), compare_fds);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)from)
+			continue;
+		if (keep[i] > (int)from)
+			sys_close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	sys_close_range(from, ~0u, 0);
 }
 
 int fd_cloexec(int fd, bool on)

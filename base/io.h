@@ -52,6 +52,9 @@ int mkdir_p_at(int dirfd, const char *path, mode_t mode);
  */
 int remove_tree_at(int dirfd, const char *name);
 
+/* Closes all descriptors from `from` on but these (-1: none), which it sorts. */
+void close_fds_but(unsigned from, int *keep, size_t n);
+
 /* Sets or clears FD_CLOEXEC. */
 int fd_cloexec(int fd, bool on);
 /* "/proc/self/fd/N" in a buffer of the caller; returns buf. */

@@ -166,15 +166,22 @@ static int clone_here(struct exec *e, struct error *err)
 {
 	const char *cpus = initial_cpus(e);
 	struct affinity own;
-	int pair[2], r = handshake_pair(pair, err);
+	int keep[2], pair[2], r = handshake_pair(pair, err);
 
 	if (r == 0 && cpus)
 		r = affinity_change(cpus, "process.execCPUAffinity.initial", &own, err);
 	if (r < 0)
 		return r;
+	keep[0] = pair[1];
+	keep[1] = e->process.receiver;
+	e->ns.close_from = 3 + e->process.n_extra_fds;
+	e->ns.keep_fds = keep;
+	e->ns.n_keep_fds = ARRAY_SIZE(keep);
 	r = namespaces_clone(&e->ns, e->request->spec, e->cgroup.dir_fd, &e->result.pid, &e->result.pidfd, err);
 	if (r == 0) {
-		close(pair[0]);
+		/* Who joined something has closed it. */
+		if (!e->ns.join_early)
+			close(pair[0]);
 		if (child_run(e->request, &e->process, pair[1], e->arena, err) < 0)
 			handshake_send_error(pair[1], err);
 		_exit(255);

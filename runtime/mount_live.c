@@ -103,6 +103,21 @@ static int work(struct live *l, int (*what)(struct live *, int, struct error *),
 	return what(l, root_fd, err);
 }
 
+/* The sources, and the end of the socket. */
+static int *needed_fds(struct live *l, int sock, size_t *ret_n)
+{
+	size_t n = l->trees ? l->spec->n_mounts : 0;
+	int *fds = arena_calloc(l->arena, n + 1, sizeof(*fds));
+
+	if (!fds)
+		return NULL;
+	if (n)
+		memcpy(fds, l->trees, n * sizeof(*fds));
+	fds[n] = sock;
+	*ret_n = n + 1;
+	return fds;
+}
+
 /* --- outside ---------------------------------------------------------------------- */
 
 static int run_inside(struct live *l, int (*what)(struct live *, int, struct error *), struct error *err)
@@ -118,9 +133,13 @@ static int run_inside(struct live *l, int (*what)(struct live *, int, struct err
 	if (r < 0)
 		return r;
 	namespaces_plan_exec(l->spec, init, &ns);
-	r = namespaces_clone(&ns, l->spec, -1, &pid, &pidfd, err);
+	ns.close_from = 3;
+	ns.keep_fds = needed_fds(l, pair[1], &ns.n_keep_fds);
+	r = ns.keep_fds ? namespaces_clone(&ns, l->spec, -1, &pid, &pidfd, err)
+			: error_set(err, ENOMEM, "out of memory");
 	if (r == 0) {
-		close(pair[0]);
+		if (!ns.join_early)
+			close(pair[0]);
 		r = work(l, what, pair[1], err);
 		if (r < 0)
 			handshake_send_error(pair[1], err);

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -284,6 +285,20 @@ static int clone_direct(uint64_t flags, int cgroup_fd, pid_t *ret_pid, int *ret_
 	return 1;
 }
 
+static int close_others(const struct namespaces *ns, int sock, struct error *err)
+{
+	size_t n = ns->n_keep_fds;
+	_cleanup_free_ int *keep = calloc(n + 2, sizeof(*keep));
+
+	if (!keep)
+		return error_set(err, ENOMEM, "out of memory");
+	memcpy(keep, ns->keep_fds, n * sizeof(*keep));
+	keep[n] = sock;
+	keep[n + 1] = ns->target_pidfd;
+	close_fds_but(ns->close_from, keep, n + 2);
+	return 0;
+}
+
 /* The process between: joins, clones init as a child of the runtime, tells its pid and ends. Returns 0 in init. */
 static int clone_between(const struct namespaces *ns, const struct spec *spec, int sock)
 {
@@ -292,7 +307,9 @@ static int clone_between(const struct namespaces *ns, const struct spec *spec, i
 	int pidfd = -1, r = 0;
 	pid_t pid;
 
-	if (ns->new_time)
+	if (ns->close_from)
+		r = close_others(ns, sock, &err);
+	if (r == 0 && ns->new_time)
 		r = offsets = open_time_offsets(&err);
 	if (r >= 0)
 		r = process_hide(&err);

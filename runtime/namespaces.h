@@ -31,6 +31,13 @@ struct namespaces {
 	bool join_early;	     /* by the process between, see above */
 	int target_pidfd;	     /* exec: join target_flags of this process; -1 */
 	int target_flags;
+	/*
+	 * exec: what is closed before the container can see the process that joins (one that may trace it could use
+	 * its descriptors): all from close_from on but these. 0: nothing is.
+	 */
+	unsigned close_from;
+	const int *keep_fds;
+	size_t n_keep_fds;
 };
 
 /* The CLONE_NEW* flag of an enum spec_ns. */

@@ -236,25 +236,6 @@ int process_become_root(const struct spec_user *user, struct error *err)
 	return 0;
 }
 
-static int compare_fds(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* Closes everything from `from` on but these (-1: none). */
-static void close_all_but(unsigned from, int *keep, size_t n)
-{
-	qsort(keep, n, sizeof(*keep), compare_fds);
-	for (size_t i = 0; i < n; i++) {
-		if (keep[i] < (int)from)
-			continue;
-		if (keep[i] > (int)from)
-			sys_close_range(from, (unsigned)keep[i] - 1, 0);
-		from = (unsigned)keep[i] + 1;
-	}
-	sys_close_range(from, ~0u, 0);
-}
-
 /*
  * So that a program that isn't root can open /dev/stdout again. Best effort, as runc does; with the group, as crun, but
  * for a terminal: that is the group of those who may write to it.
@@ -356,7 +337,7 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 		if (r < 0)
 			return r;
 	}
-	close_all_but(3 + p->n_extra_fds, keep, ARRAY_SIZE(keep));
+	close_fds_but(3 + p->n_extra_fds, keep, ARRAY_SIZE(keep));
 	give_stdio(p->spec->user.uid, p->spec->user.gid);
 	r = add_home(p, arena, err);
 	if (r < 0)
