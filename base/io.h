@@ -55,6 +55,11 @@ int remove_tree_at(int dirfd, const char *name);
 /* Closes all descriptors from `from` on but these (-1: none), which it sorts. */
 void close_fds_but(unsigned from, int *keep, size_t n);
 
+/* A file in memory that may be executed and sealed, close-on-exec; or -errno. */
+int memfd_executable(const char *name);
+/* From here on nobody changes it (F_SEAL_WRITE and the others). */
+int memfd_seal(int fd);
+
 /* Sets or clears FD_CLOEXEC. */
 int fd_cloexec(int fd, bool on);
 /* "/proc/self/fd/N" in a buffer of the caller; returns buf. */

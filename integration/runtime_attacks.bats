@@ -49,9 +49,7 @@ in_background() {
 ptrace_too='.process.capabilities |= map_values(. + ["CAP_SYS_PTRACE"])'
 
 # --- CVE-2019-5736 -------------------------------------------------------------
-# To take hold of the runtime's program and to write to it are two things: only the second one harms. As long as the
-# program that runs is the file itself, it is written to in four of these: by an ELF interpreter, the exchange of a
-# program, and the two with CAP_SYS_PTRACE.
+# To take hold of the runtime's program and to write to it are two things: only the second one harms.
 
 @test "CVE-2019-5736: /proc/self/exe is no program to start a container with, nor are links to it" {
 	local program
@@ -118,7 +116,7 @@ ptrace_too='.process.capabilities |= map_values(. + ["CAP_SYS_PTRACE"])'
 	attacker c
 	# A runtime that runs in the container would wait at the fifo, for everybody to take hold of it.
 	mkfifo "$T/c/rootfs/fifo"
-	cp "$T/c/rootfs/bin/busybox" "$T/c/rootfs/true"
+	ln "$T/c/rootfs/bin/busybox" "$T/c/rootfs/true"
 	printf '#!/proc/self/exe --log=/fifo\n' >"$T/c/rootfs/script"
 	chmod +x "$T/c/rootfs/script"
 	"$BATS_FILE_TMPDIR/swap" "$T/c/rootfs/true" "$T/c/rootfs/script" 5 3>&- 4>&- &

@@ -12,6 +12,7 @@
 #include "runtime/console.h"
 #include "runtime/create_defaults.h"
 #include "runtime/exec.h"
+#include "runtime/sealed_self.h"
 
 struct options {
 	const char *process, *pid_file, *console_socket, *pidfd_socket, *user, *cwd, *apparmor, *label, *preserve_fds;
@@ -246,6 +247,8 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 		r = spec_load(fd_path(c.dir_fd, path), arena, &spec, err);
 	if (r < 0)
 		return r;
+	if (self_is_exposed(&spec))
+		self_seal();
 	base = spec.process ? spec.process : spec_no_process();
 	r = o->process ? process_from_file(o, base, arena, &process, err)
 		       : process_from_flags(o, args, base, arena, &process, err);

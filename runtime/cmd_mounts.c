@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "runtime/command.h"
 #include "runtime/mount_live.h"
+#include "runtime/sealed_self.h"
 
 static const struct arg_option no_options[] = {{NULL}};
 
@@ -25,6 +26,8 @@ static int change_mounts(const struct globals *g, const char *id, const char *fi
 		return error_set(err, ESRCH, "container not running: no such process");
 	if (!spec_find_namespace(&spec, SPEC_NS_MOUNT))
 		return error_set(err, ENOTSUP, "the container has no mount namespace of its own");
+	if (self_is_exposed(&spec))
+		self_seal();
 	r = spec_load_mounts(file, arena, &spec.mounts, &spec.n_mounts, err);
 	if (r < 0)
 		return r;

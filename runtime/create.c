@@ -25,6 +25,7 @@
 #include "runtime/net_devices.h"
 #include "runtime/notify_socket.h"
 #include "runtime/oci_hooks.h"
+#include "runtime/sealed_self.h"
 #include "runtime/sysctl.h"
 #include "runtime/volumes.h"
 
@@ -32,6 +33,7 @@
 
 static int load_spec(struct create *c, struct error *err)
 {
+	const struct spec_namespace *pid;
 	int r = create_bundle_path(c->request->bundle, c->arena, &c->state.bundle, err);
 
 	if (r == 0)
@@ -41,6 +43,10 @@ static int load_spec(struct create *c, struct error *err)
 		r = create_defaults(&c->spec, c->request->start, c->arena, err);
 	if (r == 0)
 		r = create_check(&c->spec, c->request, err);
+	/* In a pid namespace of its own there is nobody yet. */
+	pid = r == 0 ? spec_find_namespace(&c->spec, SPEC_NS_PID) : NULL;
+	if (pid && pid->path && self_is_exposed(&c->spec))
+		self_seal();
 	return r;
 }
 

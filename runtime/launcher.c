@@ -6,16 +6,12 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "runtime/handshake.h"
-
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U /* Linux 6.3 */
-#endif
 
 /*
  * The launcher's code, copied from here. It starts as the kernel starts each program: argc, argv and
@@ -165,25 +161,17 @@ static bool filter_lets_it(const struct seccomp_program *filter, int report_fd)
 	return seccomp_allows(filter, SYS_fcntl, close_on_exec) && seccomp_allows(filter, SYS_execveat, execute);
 }
 
-static int make_memfd(void)
-{
-	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int fd = memfd_create("volrun-launcher", flags | MFD_EXEC);
-
-	return fd < 0 && errno == EINVAL ? memfd_create("volrun-launcher", flags) : fd;
-}
-
 void launcher_open(const struct seccomp_program *filter, struct launcher *ret)
 {
-	_cleanup_close_ int fd = make_memfd(), report_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, fd);
+	_cleanup_close_ int fd = memfd_executable("volrun-launcher"),
+			    report_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, fd);
 	struct image image;
 	size_t size;
 
 	if (report_fd < 0 || !filter_lets_it(filter, report_fd))
 		return;
 	size = make_image(&image, report_fd);
-	if (size == 0 || write(fd, &image, size) != (ssize_t)size ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+	if (size == 0 || write(fd, &image, size) != (ssize_t)size || memfd_seal(fd) < 0)
 		return;
 	*ret = (struct launcher){TAKE_FD(fd), TAKE_FD(report_fd)};
 }

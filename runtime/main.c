@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "oci/spec.h"
 #include "runtime/command.h"
+#include "runtime/sealed_self.h"
 
 static const struct arg_option global_options[] = {
     {"root", 0, ARG_STR, offsetof(struct globals, root), "DIR", "where the state of containers is kept (/run/volrun)"},
@@ -178,6 +179,7 @@ int main(int argc, char **argv)
 	int failure = 1, r;
 
 	open_stdio();
+	self_remember(argv);
 	r = run(argc, argv, &failure, &err);
 	if (r < 0) {
 		log_error("%s", err.msg);

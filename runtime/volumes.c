@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "base/spawn.h"
 #include "runtime/handshake.h"
+#include "runtime/sealed_self.h"
 
 /* What volrun-hook sends with each mount. */
 struct volume_message {
@@ -28,11 +29,9 @@ static const struct json_table message_table = {"volume", sizeof(struct volume_m
 int own_program(const char *name, struct arena *arena, const char **ret, struct error *err)
 {
 	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	const char *path = NULL;
 
-	if (n > 0) {
-		self[n] = '\0';
+	if (self_path(self, sizeof(self)) > 0) {
 		path = arena_printf(arena, "%.*s%s", (int)(path_basename(self) - self), self, name);
 		if (path && access(path, X_OK) == 0) {
 			*ret = path;

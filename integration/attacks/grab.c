@@ -5,8 +5,8 @@
  * The programs with these inodes are no prey. It looks at descriptors by /proc/PID/fd and at the directories
  * /proc/PID/cwd and root, too (CVE-2016-9962, CVE-2024-21626).
  *
- * Prints what it gets, once each: "held" (the program, not to write), "written", "descriptor TARGET" (of a file
- * system that the container doesn't have). Then "end".
+ * Prints what it gets, once each: "held" (the program, not to write; none that is sealed), "written", "descriptor
+ * TARGET" (of a file system that the container doesn't have). Then "end".
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@
 
 static struct stat own, box, root;
 static char **others;
-static int held[HELD_MAX], n_held, written, told_fd;
+static int held[HELD_MAX], n_held, written, told_fd, told_held;
 
 static int same(const struct stat *a, const struct stat *b)
 {
@@ -38,6 +38,21 @@ static int is_other(const struct stat *st)
 		if (strtoull(*i, NULL, 10) == st->st_ino)
 			return 1;
 	return 0;
+}
+
+/* What executes the programs of containers, and a copy of the runtime: files in memory that are sealed. */
+static int is_sealed(int held_fd)
+{
+	char path[64];
+	int fd, seals;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", held_fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
+
+	if (fd >= 0)
+		close(fd);
+	return seals >= 0 && (seals & F_SEAL_WRITE);
 }
 
 static void hold_program(const char *pid)
@@ -54,8 +69,10 @@ static void hold_program(const char *pid)
 		close(fd);
 		return;
 	}
-	if (n_held == 0)
+	if (!told_held && !is_sealed(fd)) {
 		printf("held\n");
+		told_held = 1;
+	}
 	held[n_held++] = fd;
 }
 
