@@ -47,7 +47,7 @@ static int collect(const char *root, struct arena *arena, struct row **ret, size
 		_cleanup_container_ struct container c = CONTAINER_INIT;
 		struct error skip = ERROR_INIT;
 
-		if (e->d_name[0] == '.' || container_open(root, e->d_name, arena, &c, &skip) < 0)
+		if (e->d_name[0] == '.' || container_look(root, e->d_name, arena, &c, &skip) < 0)
 			continue;
 		if (n == room) {
 			struct row *more = arena_calloc(arena, room * 2, sizeof(*rows));

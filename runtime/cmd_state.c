@@ -19,7 +19,7 @@ static int run_state(const struct globals *g, int argc, char **argv, struct erro
 
 	if (r <= 0)
 		return r;
-	r = container_open(g->root, args.items[0], &arena, &c, err);
+	r = container_look(g->root, args.items[0], &arena, &c, err);
 	if (r < 0)
 		return r;
 	/* Callers know but four states (podman fails with "unrecognized status"); runc, too, tells of it when it is

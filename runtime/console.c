@@ -3,27 +3,52 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <termios.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/sys.h"
 #include "base/unix.h"
+#include "runtime/devices.h"
 
-int console_open(const char *ptmx, int *ret_master, char *name, size_t name_size, struct error *err)
+bool console_on_devpts(int fd)
 {
-	_cleanup_close_ int master = open(ptmx, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	unsigned n;
-	int unlock = 0;
+	struct statfs sfs;
 
+	return fstatfs(fd, &sfs) == 0 && sfs.f_type == DEVPTS_SUPER_MAGIC;
+}
+
+int console_open(int root_fd, int *ret_master, char *name, size_t name_size, struct error *err)
+{
+	/* Looked at before it is opened: that alone could start something, if it were another device. */
+	_cleanup_close_ int pts =
+	    sys_openat2(root_fd, "dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	_cleanup_close_ int master = -1;
+	int unlock = 0, r;
+	unsigned n;
+
+	if (pts < 0)
+		return error_errno(err, errno, "open the container's /dev/pts");
+	if (!console_on_devpts(pts))
+		return error_set(err, ENODEV, "the container's /dev/pts is no file system of terminals (devpts)");
+	master = openat(pts, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
 	if (master < 0)
-		return error_errno(err, errno, "open a terminal at %s", ptmx);
-	if (ioctl(master, TIOCGPTN, &n) < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
-		return error_errno(err, errno, "make a terminal of %s", ptmx);
-	snprintf(name, name_size, "/dev/pts/%u", n);
+		return error_errno(err, errno, "open the container's /dev/pts/ptmx");
+	r = console_on_devpts(master) ? device_check(master, S_IFCHR, makedev(5, 2)) : -ENODEV;
+	if (r < 0)
+		return error_set(err, r, "the container's /dev/pts/ptmx is not a pty multiplexer");
+	if (ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCGPTN, &n) < 0)
+		return error_errno(err, errno, "make a terminal of the container's /dev/pts/ptmx");
+	if ((size_t)snprintf(name, name_size, "/dev/pts/%u", n) >= name_size)
+		return error_set(err, ENAMETOOLONG, "terminal: no room for the name");
 	*ret_master = TAKE_FD(master);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #ifndef VOLRUN_RUNTIME_CONSOLE_H
 #define VOLRUN_RUNTIME_CONSOLE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -24,8 +25,12 @@ int console_attach(int master, const struct spec_console_size *size, struct erro
  */
 void console_clear_onlcr(int master);
 
-/* Opens a new pty pair of the devpts at `ptmx`; the slave's name goes to name ("/dev/pts/0"). */
-int console_open(const char *ptmx, int *ret_master, char *name, size_t name_size, struct error *err);
+/*
+ * Opens a new pty pair of the devpts that the container has on /dev/pts, beneath its root's descriptor, whatever it has
+ * put there in the meantime; the slave's name goes to name ("/dev/pts/0").
+ */
+int console_open(int root_fd, int *ret_master, char *name, size_t name_size, struct error *err);
+bool console_on_devpts(int fd);
 
 /* Connects to --console-socket, early, so that a wrong path is found before anything is made. */
 int console_socket_connect(const char *path, int *ret, struct error *err);

@@ -21,13 +21,16 @@
 
 static int child_terminal(const struct exec_request *request, int sock, struct error *err)
 {
-	_cleanup_close_ int master = -1;
+	_cleanup_close_ int root = -1, master = -1;
 	char name[64];
 	int r;
 
 	if (!request->process->terminal)
 		return 0;
-	r = console_open("/dev/ptmx", &master, name, sizeof(name), err);
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return error_errno(err, errno, "open the container's root");
+	r = console_open(root, &master, name, sizeof(name), err);
 	if (r == 0)
 		r = handshake_send(sock, HS_CONSOLE, 0, name, master, err);
 	return r == 0 ? console_attach(master, request->process->console_size, err) : r;
@@ -166,7 +169,7 @@ static int clone_here(struct exec *e, struct error *err)
 {
 	const char *cpus = initial_cpus(e);
 	struct affinity own;
-	int keep[4], pair[2], r = handshake_pair(pair, err);
+	int keep[5], pair[2], r = handshake_pair(pair, err);
 
 	if (r == 0 && cpus)
 		r = affinity_change(cpus, "process.execCPUAffinity.initial", &own, err);
@@ -174,8 +177,9 @@ static int clone_here(struct exec *e, struct error *err)
 		return r;
 	keep[0] = pair[1];
 	keep[1] = e->process.receiver;
-	keep[2] = e->process.launcher.fd;
-	keep[3] = e->process.launcher.report_fd;
+	keep[2] = e->process.proc_fd;
+	keep[3] = e->process.launcher.fd;
+	keep[4] = e->process.launcher.report_fd;
 	e->ns.close_from = 3 + e->process.n_extra_fds;
 	e->ns.keep_fds = keep;
 	e->ns.n_keep_fds = ARRAY_SIZE(keep);

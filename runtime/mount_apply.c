@@ -336,10 +336,14 @@ static int apply_remount(struct rootfs *r, const struct mount_op *op, struct err
 	_cleanup_close_ int fd = -1;
 	struct target t = {.path = op->destination};
 	char path[FD_PATH_MAX];
-	int e = target_open(r->root_fd, &t, r->arena, &fd, NULL);
+	const char *canonical;
+	int e = target_open(r->root_fd, &t, r->arena, &fd, &canonical);
 
 	if (e < 0)
 		return error_errno(err, e, "destination");
+	/* What a link of the image leads to was not meant. */
+	if (strcmp(canonical, op->destination) != 0 && mount_place_check(canonical, true, err) < 0)
+		return -err->code;
 	/* With "bind" only this mount is meant, not its file system. */
 	if (!op->options.bind && (op->options.n_data || op->options.sb_set)) {
 		struct mount_fs f = {.options = &op->options};

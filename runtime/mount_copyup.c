@@ -62,12 +62,16 @@ static int copy_attributes(int from_fd, int to_fd, const struct stat *st)
 
 static int copy_file(int from_dir, int to_dir, const char *name)
 {
-	_cleanup_close_ int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), to = -1;
+	_cleanup_close_ int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+			    to = -1;
 	struct stat st;
 	ssize_t n;
 
 	if (from < 0 || fstat(from, &st) < 0)
 		return -errno;
+	/* In a directory that others share it may be another one by now. */
+	if (!S_ISREG(st.st_mode))
+		return -ESTALE;
 	to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;

@@ -51,10 +51,15 @@ static int unmount(int root_fd, char *normal, struct arena *arena, struct error 
 	_cleanup_close_ int dir = -1;
 	char *name = strrchr(normal, '/');
 	struct target t = {.path = name == normal ? "/" : normal, .make = TARGET_EXISTING};
+	const char *canonical = NULL;
 	int r;
 
 	*name++ = '\0';
-	r = target_open(root_fd, &t, arena, &dir, NULL);
+	r = target_open(root_fd, &t, arena, &dir, &canonical);
+	/* The container's links must not lead to what masks and locks its /proc and /sys. */
+	if (r >= 0 && strcmp(canonical, t.path) != 0 &&
+	    (path_is_beneath(canonical, "/proc") || path_is_beneath(canonical, "/sys")))
+		return error_set(err, ELOOP, "a symbolic link of the container leads to \"%s\"", canonical);
 	if (r >= 0 && (fchdir(dir) < 0 || umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0))
 		r = -errno;
 	if (r == -EINVAL || r == -ENOENT)

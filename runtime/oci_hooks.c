@@ -36,7 +36,10 @@ static int open_output(const struct oci_state *state, const char *key, int *ret,
 			path = state->annotations[i].value;
 	if (!path)
 		return 0;
-	*ret = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0600);
+	/* A fifo that nobody reads is an error, and not a wait without end. */
+	*ret = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (*ret >= 0)
+		fcntl(*ret, F_SETFL, O_APPEND);
 	return *ret < 0 ? error_errno(err, errno, "open %s, of the annotation %s", path, key) : 0;
 }
 

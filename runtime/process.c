@@ -70,12 +70,39 @@ static int plan_env(const struct spec_process *process, int n_listen, struct are
 	return 0;
 }
 
-static bool wants_launcher(const struct spec_process *process, const struct spec *spec)
+void process_close(struct process *p)
 {
-	bool labelled = (process->apparmor_profile && *process->apparmor_profile) ||
-			(process->selinux_label && *process->selinux_label);
+	cleanup_close(&p->receiver);
+	cleanup_close(&p->proc_fd);
+	p->receiver = p->proc_fd = -1;
+	launcher_close(&p->launcher);
+}
 
-	return process->n_args && !labelled && spec->hooks->n_start_container == 0;
+static int plan_lsm(struct process *p, struct arena *arena, struct error *err)
+{
+	const char *profile = p->spec->apparmor_profile, *label = p->spec->selinux_label;
+
+	if (label && *label) {
+		p->lsm_label = label;
+		p->lsm_file = "self/attr/exec";
+	} else if (profile && *profile && access("/sys/kernel/security/apparmor", F_OK) == 0) {
+		/* As crun does: a profile on a host without AppArmor is nothing to apply. */
+		p->lsm_label = arena_printf(arena, "exec %s", profile);
+		p->lsm_file =
+		    access("/proc/self/attr/apparmor/exec", F_OK) == 0 ? "self/attr/apparmor/exec" : "self/attr/exec";
+		if (!p->lsm_label)
+			return error_set(err, ENOMEM, "out of memory");
+	} else {
+		return 0;
+	}
+	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return p->proc_fd < 0 ? error_errno(err, errno, "open /proc") : 0;
+}
+
+/* A label is taken at the next execve, which would be the launcher's. */
+static bool wants_launcher(const struct process *p)
+{
+	return p->spec->n_args && !p->lsm_label && p->container->hooks->n_start_container == 0;
 }
 
 int process_plan(const struct spec_process *process, const struct spec *spec, int dir_fd, unsigned preserve_fds,
@@ -116,59 +143,34 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 		return error_errno(err, errno, "look at /proc/self/exe (is /proc mounted?)");
 	p.self_dev = st.st_dev;
 	p.self_ino = st.st_ino;
-	if (wants_launcher(process, spec))
+	r = plan_lsm(&p, arena, err);
+	if (r < 0) {
+		process_close(&p);
+		return r;
+	}
+	if (wants_launcher(&p))
 		launcher_open(&p.seccomp, &p.launcher);
 	*ret = p;
 	return 0;
 }
 
-void process_close(struct process *p)
-{
-	cleanup_close(&p->receiver);
-	p->receiver = -1;
-	launcher_close(&p->launcher);
-}
-
 /* --- LSM ---------------------------------------------------------------------- */
-
-static int open_attr(const char *path, struct error *err)
-{
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
-	struct statfs fs;
-
-	if (fd < 0)
-		return error_errno(err, errno, "open `%s`", path);
-	/* A container could have something else mounted there, and make an unconfined process of this. */
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
-		return error_set(err, EINVAL, "`%s` is not on a procfs", path);
-	return TAKE_FD(fd);
-}
 
 int process_open_lsm(struct process *p, struct error *err)
 {
-	const char *profile = p->spec->apparmor_profile, *label = p->spec->selinux_label;
-	static char apparmor[512];
-	int fd = -1;
+	_cleanup_close_ int fd = -1;
+	struct statfs fs;
 
-	if (label && *label) {
-		fd = open_attr("/proc/self/attr/exec", err);
-		p->lsm_label = label;
-	} else if (profile && *profile) {
-		/* As crun does: a profile on a host without AppArmor is nothing to apply. */
-		if (access("/sys/kernel/security/apparmor", F_OK) < 0)
-			return 0;
-		if ((size_t)snprintf(apparmor, sizeof(apparmor), "exec %s", profile) >= sizeof(apparmor))
-			return error_set(err, EINVAL, "process.apparmorProfile: the name is too long");
-		fd = access("/proc/self/attr/apparmor/exec", F_OK) == 0
-			 ? open_attr("/proc/self/attr/apparmor/exec", err)
-			 : open_attr("/proc/self/attr/exec", err);
-		p->lsm_label = apparmor;
-	} else {
+	if (!p->lsm_label)
 		return 0;
-	}
+	fd = openat(p->proc_fd, p->lsm_file, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return fd;
-	p->lsm_fd = fd;
+		return error_errno(err, errno, "open `/proc/%s`", p->lsm_file);
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+		return error_set(err, EINVAL, "`/proc/%s` is not on a procfs", p->lsm_file);
+	p->lsm_fd = TAKE_FD(fd);
+	cleanup_close(&p->proc_fd);
+	p->proc_fd = -1;
 	return 0;
 }
 
@@ -180,7 +182,7 @@ static int apply_lsm(struct process *p, struct error *err)
 		return 0;
 	r = write_all(p->lsm_fd, p->lsm_label, strlen(p->lsm_label));
 	if (r < 0)
-		return error_errno(err, r, "write \"%s\" to `/proc/self/attr/exec`", p->lsm_label);
+		return error_errno(err, r, "write \"%s\" to `/proc/%s`", p->lsm_label, p->lsm_file);
 	cleanup_close(&p->lsm_fd);
 	p->lsm_fd = -1;
 	return 0;

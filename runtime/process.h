@@ -49,13 +49,15 @@ struct process {
 	int report;		/* where a failure goes, as HS_ERROR */
 
 	struct launcher launcher;
-	int lsm_fd;	       /* /proc/self/attr/..., or -1 */
-	const char *lsm_label; /* what to write there */
+	int proc_fd;	       /* the host's /proc, when lsm_label is to be set; -1 */
+	const char *lsm_label; /* what to write to lsm_file of it; NULL: nothing */
+	const char *lsm_file;
+	int lsm_fd; /* that file, open; or -1 */
 };
 
 #define PROCESS_INIT                                                                                                   \
 	{                                                                                                              \
-		.receiver = -1, .launcher = LAUNCHER_INIT, .lsm_fd = -1                                                \
+		.receiver = -1, .launcher = LAUNCHER_INIT, .proc_fd = -1, .lsm_fd = -1                                 \
 	}
 
 /*
@@ -69,7 +71,8 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 /* By the parent, once the child is there: lets go of what only the child is to have. */
 void process_close(struct process *p);
 
-/* Before the root file system is left: opens what AppArmor or SELinux need, of the /proc that is ours. */
+/* In the container: opens what AppArmor or SELinux need, of the host's /proc: its own may be a fake (CVE-2025-52881).
+ */
 int process_open_lsm(struct process *p, struct error *err);
 
 /* keep_fd, keep_fd2: sockets that stay open (-1: none) beside the process's own. All others are closed. */

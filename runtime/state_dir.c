@@ -226,7 +226,7 @@ int container_status(int dir_fd, const struct container_state *s, enum oci_statu
 	return 0;
 }
 
-int container_open(const char *root, const char *id, struct arena *arena, struct container *ret, struct error *err)
+int container_look(const char *root, const char *id, struct arena *arena, struct container *ret, struct error *err)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
 	enum oci_status status;
@@ -246,6 +246,23 @@ int container_open(const char *root, const char *id, struct arena *arena, struct
 	if (r < 0)
 		return r;
 	c.status = (int)status;
+	*ret = c;
+	c.dir_fd = -1;
+	return 0;
+}
+
+int container_open(const char *root, const char *id, struct arena *arena, struct container *ret, struct error *err)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	struct stat st;
+	int r = container_look(root, id, arena, &c, err);
+
+	if (r < 0)
+		return r;
+	if (fstat(c.dir_fd, &st) < 0)
+		return error_errno(err, errno, "look at the container's directory");
+	if (st.st_uid != geteuid())
+		return error_set(err, EPERM, "the container belongs to another user (uid %u)", st.st_uid);
 	*ret = c;
 	c.dir_fd = -1;
 	return 0;

@@ -81,7 +81,11 @@ int state_save(int dir_fd, const struct container_state *s, struct error *err);
 /* -ENOENT without context when there is none. */
 int state_load(int dir_fd, struct arena *arena, struct container_state *ret, struct error *err);
 
-/* Opens, loads and computes the status. */
+/*
+ * Opens, loads and computes the status. container_open is for commands that act on it: -EPERM for another user's, whose
+ * state could name any process, cgroup and hook.
+ */
+int container_look(const char *root, const char *id, struct arena *arena, struct container *ret, struct error *err);
 int container_open(const char *root, const char *id, struct arena *arena, struct container *ret, struct error *err);
 /*
  * container_ids.c: the ids in root of which the pattern (POSIX extended, regex(7)) matches a part. In the arena.
