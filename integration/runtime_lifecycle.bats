@@ -367,6 +367,24 @@ teardown() { common_teardown; }
 	unlike "$output" $'\n7\n'
 }
 
+@test "--preserve-fds with a gap: what is open is handed on, and nothing of ours fills the gap, by run and by exec" {
+	local look='ls /proc/self/fd | tr "\n" " "; cat <&9; cat <&30'
+	bundle c1 "$look"
+	echo nine >"$T/nine"
+	echo thirty >"$T/thirty"
+	with_gap() { timeout 60 "$BIN/volrun" --root "$ROOT" "$@" 3>&- 4>&- 10>&- 9<"$T/nine" 30<"$T/thirty"; }
+	try with_gap run --preserve-fds 28 --bundle "$T/c1" c1
+	ok
+	# 3 is ls' own.
+	is "$output" $'0 1 2 3 30 9 nine\nthirty'
+	bundle c2 'sleep 100'
+	volrun run --detach --bundle "$T/c2" c2
+	try with_gap exec --preserve-fds 28 c2 sh -c "$look"
+	ok
+	is "$output" $'0 1 2 3 30 9 nine\nthirty'
+	volrun delete --force c2
+}
+
 @test "a detached container does not keep the caller's pipe of the runtime open by itself" {
 	bundle c1 'exec >/dev/null 2>&1 </dev/null; sleep 100'
 	# Ends when all writers of the pipe have gone: the container closed its own.

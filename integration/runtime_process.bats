@@ -210,8 +210,8 @@ veth() {
 	# More than there are.
 	LISTEN_FDS=3 try volrun_fds run --bundle "$T/c1" c1
 	like "$output" 'LISTEN_FDS=2'
-	try volrun_fds run --preserve-fds 3 --bundle "$T/c1" c1
-	not_ok 'preserve-fds: descriptor 5'
+	LISTEN_FDS=3 try volrun_fds run --preserve-fds 1 --bundle "$T/c1" c1
+	not_ok 'LISTEN_FDS=3: descriptor 5'
 	# Meant for another process.
 	LISTEN_FDS=1 LISTEN_PID=1 try volrun_fds run --bundle "$T/c1" c1
 	unlike "$output" LISTEN

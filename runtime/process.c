@@ -36,16 +36,17 @@ static unsigned listen_fds(void)
 	return num_parse_u64(pid, INT32_MAX, &n_pid) == 0 && (pid_t)n_pid == getpid() ? (unsigned)n_fds : 0;
 }
 
-static int check_extra_fds(unsigned n, struct error *err)
+/* How many descriptors from 3 on, n at most, the caller has passed on. */
+static unsigned passed_fds(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		int flags = fcntl((int)(3 + i), F_GETFD);
 
 		/* Ours are all close-on-exec; what the caller passes on is not. */
 		if (flags < 0 || (flags & FD_CLOEXEC))
-			return error_set(err, EBADF, "--preserve-fds: descriptor %u is not open", 3 + i);
+			return i;
 	}
-	return 0;
+	return n;
 }
 
 /* n_listen -1: the process is not told of any. */
@@ -110,7 +111,7 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 {
 	struct process p = PROCESS_INIT;
 	struct error ignored = ERROR_INIT;
-	unsigned n_told = listen_fds(), n_listen = n_told;
+	unsigned n_told = listen_fds(), n_listen = passed_fds(n_told);
 	struct stat st;
 	int r;
 
@@ -118,13 +119,11 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 	p.container = spec;
 	if (preserve_fds > 1024)
 		return error_set(err, EINVAL, "--preserve-fds: %u are too many", preserve_fds);
-	/* With nothing behind them, as many as there are: crun's callers name more. */
-	while (preserve_fds == 0 && n_listen && check_extra_fds(n_listen, err) < 0)
-		n_listen--;
+	/* crun's callers name more than there are; which the preserved ones would be is not clear then. */
+	if (preserve_fds && n_listen < n_told)
+		return error_set(err, EBADF, "LISTEN_FDS=%u: descriptor %u is not open", n_told, 3 + n_listen);
+	/* Of the preserved ones, what is open: `podman --preserve-fd=9,40` asks for 3 to 40, as crun allows. */
 	p.n_extra_fds = n_listen + preserve_fds;
-	r = check_extra_fds(p.n_extra_fds, err);
-	if (r < 0)
-		return r;
 	r = plan_env(process, n_told ? (int)n_listen : -1, arena, &p, err);
 	if (r < 0)
 		return r;

@@ -63,7 +63,7 @@ struct process {
 /*
  * spec: the container's, for seccomp and personality; dir_fd: its directory. preserve_fds: as
  * --preserve-fds; with socket activation ($LISTEN_FDS, $LISTEN_PID) they come after the
- * activated ones. A descriptor that should be passed and isn't open is an error.
+ * activated ones. Those of the preserved ones that are open are passed on.
  */
 int process_plan(const struct spec_process *process, const struct spec *spec, int dir_fd, unsigned preserve_fds,
 		 struct arena *arena, struct process *ret, struct error *err);
