@@ -200,6 +200,42 @@ veth() {
 	is "${output% }" "1 2 3"
 }
 
+@test "run.oci.keep_original_groups in a user namespace: what the caller's groups are there" {
+	bundle c1 'grep ^Groups /proc/self/status | cut -f 2'
+	in_userns c1
+	config c1 '.annotations["run.oci.keep_original_groups"] = "1"'
+	try setpriv --groups 1,200007 timeout 60 "$BIN/volrun" --root "$ROOT" run --bundle "$T/c1" c1
+	ok
+	is "${output% }" "65534 7"
+	bundle c2 'sleep 100'
+	in_userns c2
+	config c2 '.annotations["run.oci.keep_original_groups"] = "1"'
+	volrun run --detach --bundle "$T/c2" c2
+	try setpriv --groups 1,200007 timeout 60 "$BIN/volrun" --root "$ROOT" exec c2 grep ^Groups /proc/self/status
+	ok
+	like "$output" '65534 7'
+	volrun delete --force c2
+}
+
+@test "signals that the caller ignores or blocks are not ignored or blocked in the container, nor in an exec" {
+	ignoring() { python3 -c 'import os, signal, sys
+for s in signal.SIGPIPE, signal.SIGQUIT, signal.SIGRTMAX: signal.signal(s, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+os.execv(sys.argv[1], sys.argv[1:])' "$BIN/volrun" --root "$ROOT" "$@"; }
+	# Without a shell, which has signals of its own to ignore.
+	local none=$'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000'
+	bundle c1 '' '.process.args = ["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"]'
+	try ignoring run --bundle "$T/c1" c1
+	ok
+	is "$output" "$none"
+	bundle c2 'sleep 100'
+	volrun run --detach --bundle "$T/c2" c2
+	try ignoring exec c2 grep -E '^Sig(Ign|Blk)' /proc/self/status
+	ok
+	is "$output" "$none"
+	volrun delete --force c2
+}
+
 @test "activated descriptors come first, then the preserved ones, and the names go with them" {
 	bundle c1 'cat /proc/self/fd/3 /proc/self/fd/4; env | grep ^LISTEN_ | sort'
 	echo one >"$T/one"

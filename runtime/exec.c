@@ -41,11 +41,9 @@ static int child_run(const struct exec_request *request, struct process *process
 {
 	const struct container_state *s = &request->container->state;
 	struct handshake_message m;
-	sigset_t none;
 	int r;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	process_reset_signals();
 	if (setsid() < 0)
 		return error_errno(err, errno, "make a new session");
 	r = handshake_expect(sock, HS_GO, &m, err);

@@ -25,10 +25,7 @@ static void end_if_alone(int r)
 
 static int begin(struct init *in, struct error *err)
 {
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	process_reset_signals();
 	(void)in;
 	return setsid() < 0 ? error_errno(err, errno, "make a new session") : 0;
 }
@@ -292,7 +289,7 @@ static int execute(struct init *in, struct error *err)
 }
 
 static int (*const steps[])(struct init *, struct error *) = {
-    begin,   /* new session, no blocked signals */
+    begin,   /* new session, no blocked or ignored signals */
     wait_go, /* ids are mapped, the cgroup is entered, volumes are here */
     enter_bundle,
     enter_namespaces, /* not dumpable; joined ones, cgroup; root of the user namespace; lo; keyring */

@@ -99,7 +99,7 @@ static int work(struct live *l, int (*what)(struct live *, int, struct error *),
 	if (r == 0)
 		r = process_hide(err);
 	if (r == 0 && spec_find_namespace(l->spec, SPEC_NS_USER))
-		r = process_become_root(&l->spec->process->user, err);
+		r = process_become_root(l->spec, err);
 	if (r < 0)
 		return r;
 	root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

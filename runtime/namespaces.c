@@ -177,7 +177,7 @@ static int join_all(const struct namespaces *ns, const struct spec *spec, struct
 	bool user = target ? ns->target_flags & CLONE_NEWUSER : ns->join_fds[SPEC_NS_USER] >= 0;
 	int r = target ? join_target(ns, err) : join_paths(ns, err);
 
-	return r == 0 && user ? process_become_root(&spec->process->user, err) : r;
+	return r == 0 && user ? process_become_root(spec, err) : r;
 }
 
 /* While the process is dumpable, and who owns the user namespace: whoever opened it is asked for the rights. */
@@ -225,7 +225,7 @@ int namespaces_enter(const struct namespaces *ns, const struct spec *spec, struc
 	if (r == 0 && !ns->join_early)
 		r = join_paths(ns, err);
 	if (r == 0 && (ns->new_flags & CLONE_NEWUSER))
-		r = process_become_root(&spec->process->user, err);
+		r = process_become_root(spec, err);
 	if (r < 0)
 		return r;
 	if (ns->new_ipc && unshare(CLONE_NEWIPC) < 0)

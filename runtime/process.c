@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/keyctl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -222,14 +223,33 @@ int process_hide(struct error *err)
 	return 0;
 }
 
-/* Unmapped ids are EINVAL. Nobody is root there, so none of these changes takes capabilities away. */
-int process_become_root(const struct spec_user *user, struct error *err)
+void process_reset_signals(void)
 {
+	const struct sigaction dfl = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &dfl, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* crun's: groups of the caller's stay, as what the user namespace has for them. */
+static bool keeps_groups(const struct spec *spec)
+{
+	return spec_annotation(spec, "run.oci.keep_original_groups") != NULL;
+}
+
+/* Unmapped ids are EINVAL. Nobody is root there, so none of these changes takes capabilities away. */
+int process_become_root(const struct spec *spec, struct error *err)
+{
+	const struct spec_user *user = &spec->process->user;
+
 	if (setresgid(0, 0, 0) < 0 && (errno != EINVAL || setresgid(user->gid, user->gid, user->gid) < 0))
 		return error_errno(err, errno, "become gid 0 or %u of the user namespace (is one of them mapped?)",
 				   user->gid);
 	/* Where setgroups is denied (an unprivileged mapping) the caller's groups stay; nothing else is possible. */
-	if (setgroups(0, NULL) < 0 && errno != EPERM)
+	if (!keeps_groups(spec) && setgroups(0, NULL) < 0 && errno != EPERM)
 		return error_errno(err, errno, "drop the supplementary groups");
 	if (setresuid(0, 0, 0) < 0 && (errno != EINVAL || setresuid(user->uid, user->uid, user->uid) < 0))
 		return error_errno(err, errno, "become uid 0 or %u of the user namespace (is one of them mapped?)",
@@ -419,7 +439,7 @@ int process_become(struct process *p, struct error *err)
 	r = caps_apply_bounding(&p->caps, err);
 	if (r < 0)
 		return r;
-	r = become_user(&p->spec->user, spec_annotation(p->container, "run.oci.keep_original_groups") != NULL, err);
+	r = become_user(&p->spec->user, keeps_groups(p->container), err);
 	if (r < 0)
 		return r;
 	r = caps_apply(&p->caps, err);

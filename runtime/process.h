@@ -88,7 +88,9 @@ int process_new_keyring(const char *id, struct error *err);
 /* PR_SET_DUMPABLE 0, see above. */
 int process_hide(struct error *err);
 /* Becomes uid 0 and gid 0 of a user namespace just entered; where that isn't mapped, the user of the process. */
-int process_become_root(const struct spec_user *user, struct error *err);
+int process_become_root(const struct spec *spec, struct error *err);
+/* In a child: none is blocked, none ignored. execve keeps both, and a caller may ignore some (conmon: SIGPIPE). */
+void process_reset_signals(void);
 
 /*
  * limits.c, by the parent on a pid: resource limits, oom_score_adj, scheduler, I/O
