@@ -266,6 +266,15 @@ outside='outside of the container|No such file or directory|Not a directory|Perm
 	ok
 }
 
+@test "CVE-2024-21626: what a range of preserved descriptors leaves out is no place for the runtime's own" {
+	local links
+	bundle c 'sleep 1000'
+	bash -c 'exec 9</dev/zero && exec "$0" "$@"' "$RUNTIME" --root "$ROOT" create --preserve-fds 28 --bundle "$T/c" c </dev/null >/dev/null 2>&1 3>&- 4>&-
+	links=$(for fd in /proc/"$(pid_of c)"/fd/*; do readlink "$fd"; done | grep -v -e '^/dev/null$' -e '^/dev/zero$' -e '^socket:' -e '^/memfd:' || :)
+	[[ -z $links ]] || fail "open in the container: $links"
+	volrun delete --force c
+}
+
 @test "CVE-2024-21626: nothing but 0, 1 and 2 is open in a container, also when the caller has them closed" {
 	local pid
 	bundle c 'exec sleep 1000'

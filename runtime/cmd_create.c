@@ -12,6 +12,7 @@
 #include "runtime/delete.h"
 #include "runtime/notify_socket.h"
 #include "runtime/oci_hooks.h"
+#include "runtime/process.h"
 
 struct options {
 	const char *bundle, *config, *console_socket, *pid_file, *pidfd_socket, *preserve_fds;
@@ -60,6 +61,8 @@ static const struct arg_option run_options[] = {
 static int make_request(const struct globals *g, const struct options *o, const char *id, struct create_request *ret,
 			struct error *err)
 {
+	int r;
+
 	*ret = (struct create_request){
 	    .globals = g,
 	    .id = id,
@@ -71,7 +74,8 @@ static int make_request(const struct globals *g, const struct options *o, const 
 	    .no_pivot = o->no_pivot,
 	    .no_new_keyring = o->no_new_keyring,
 	};
-	return command_parse_number("--preserve-fds", o->preserve_fds, 1024, &ret->preserve_fds, err);
+	r = command_parse_number("--preserve-fds", o->preserve_fds, 1024, &ret->preserve_fds, err);
+	return r == 0 ? process_hold_gaps(ret->preserve_fds, err) : r;
 }
 
 static int run_create(const struct globals *g, int argc, char **argv, struct error *err)

@@ -12,6 +12,7 @@
 #include "runtime/console.h"
 #include "runtime/create_defaults.h"
 #include "runtime/exec.h"
+#include "runtime/process.h"
 #include "runtime/sealed_self.h"
 
 struct options {
@@ -241,8 +242,12 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 	struct spec_process process;
 	struct spec spec = {.process = NULL};
 	char path[FD_PATH_MAX];
-	int r = container_open(g->root, args->items[0], arena, &c, err);
+	int r = command_parse_number("--preserve-fds", o->preserve_fds, 1024, &request.preserve_fds, err);
 
+	if (r == 0)
+		r = process_hold_gaps(request.preserve_fds, err);
+	if (r == 0)
+		r = container_open(g->root, args->items[0], arena, &c, err);
 	if (r == 0)
 		r = spec_load(fd_path(c.dir_fd, path), arena, &spec, err);
 	if (r < 0)
@@ -254,8 +259,6 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 		       : process_from_flags(o, args, base, arena, &process, err);
 	if (r == 0)
 		r = check_status(&c, o, &process, err);
-	if (r == 0)
-		r = command_parse_number("--preserve-fds", o->preserve_fds, 1024, &request.preserve_fds, err);
 	if (r < 0)
 		return r;
 	request.spec = &spec;

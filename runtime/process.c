@@ -50,6 +50,25 @@ static unsigned passed_fds(unsigned n)
 	return n;
 }
 
+int process_hold_gaps(unsigned preserve_fds, struct error *err)
+{
+	_cleanup_close_ int null = -1;
+	unsigned n = listen_fds() + preserve_fds;
+
+	if (n == 0)
+		return 0;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return error_errno(err, errno, "open /dev/null");
+	for (int fd = 3; fd < (int)(3 + n); fd++)
+		if (fd != null && fcntl(fd, F_GETFD) < 0 && dup3(null, fd, O_CLOEXEC) < 0)
+			return error_errno(err, errno, "--preserve-fds: hold the place of descriptor %d", fd);
+	/* It may be in one of the gaps itself. */
+	if (null < (int)(3 + n))
+		TAKE_FD(null);
+	return 0;
+}
+
 /* n_listen -1: the process is not told of any. */
 static int plan_env(const struct spec_process *process, int n_listen, struct arena *arena, struct process *ret,
 		    struct error *err)

@@ -61,6 +61,12 @@ struct process {
 	}
 
 /*
+ * Before anything else is opened: where the program is to have descriptors and the caller has given none, /dev/null,
+ * close-on-exec. A descriptor of ours with such a number would stay open in the container until the execve.
+ */
+int process_hold_gaps(unsigned preserve_fds, struct error *err);
+
+/*
  * spec: the container's, for seccomp and personality; dir_fd: its directory. preserve_fds: as
  * --preserve-fds; with socket activation ($LISTEN_FDS, $LISTEN_PID) they come after the
  * activated ones. Those of the preserved ones that are open are passed on.
