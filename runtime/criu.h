@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * criu.h - runs criu(8) and talks with it: `criu swrk 3`, with our socket as its descriptor 3. It ends after one
+ * request; when we are killed it finds nobody at the next notification, undoes what it did and ends.
+ */
+#ifndef VOLRUN_RUNTIME_CRIU_H
+#define VOLRUN_RUNTIME_CRIU_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "runtime/criu_message.h"
+
+/* The first descriptor in criu that is one of criu_start.fds. */
+#define CRIU_FIRST_FD 4
+
+struct criu {
+	pid_t pid; /* 0: it has ended, or was never started */
+	int sock;
+};
+
+#define CRIU_INIT                                                                                                      \
+	{                                                                                                              \
+		0, -1                                                                                                  \
+	}
+
+struct criu_start {
+	const char *path; /* see criu_find */
+	const int *fds;	  /* criu gets them as CRIU_FIRST_FD, CRIU_FIRST_FD + 1, ... */
+	size_t n_fds;
+	/* In the new process, before criu; NULL: none. */
+	int (*prepare)(void *arg, struct error *err);
+	void *arg;
+};
+
+/* By $PATH. -ENOENT: "criu not found in PATH: install it (Debian: criu)" */
+int criu_find(struct arena *arena, const char **ret, struct error *err);
+
+/* With our stdin, stdout and stderr. It waits for criu_talk. */
+int criu_start(struct criu *c, const struct criu_start *s, struct error *err);
+
+/*
+ * What criu says on its way. fd: a descriptor that came with it, of the caller's; -1: none. An error makes criu undo
+ * what it did, and is the one that criu_talk returns.
+ */
+typedef int (*criu_notify_fn)(void *arg, const struct criu_response *r, int fd, struct error *err);
+
+/*
+ * Sends the request, answers what comes, until criu has ended; notify may be NULL. The error holds criu's first one and
+ * the log's name: `log_dir` is where r->log_file is, for the message. *ret_pid (may be NULL): of the restored init.
+ */
+int criu_talk(struct criu *c, const struct criu_request *r, const char *log_dir, criu_notify_fn notify, void *arg,
+	      pid_t *ret_pid, struct error *err);
+
+/* Kills and reaps it, if it is there. */
+void criu_end(struct criu *c);
+
+#endif
