@@ -164,6 +164,8 @@ int container_checkpoint(const struct container *c, struct checkpoint *o, struct
 		r = criu_options_apply(&o->criu, true, &place, arena, err);
 	if (r == 0)
 		r = plan(c, &spec, o, place.images_fd, arena, err);
+	start.images = o->criu.image_path;
+	start.work = place.log_dir;
 	if (r == 0)
 		r = criu_start(&criu, &start, err);
 	if (r == 0)

@@ -9,25 +9,10 @@
 #include "base/num.h"
 
 const struct command *const commands[] = {
-    &command_create,
-    &command_start,
-    &command_run,
-    &command_exec,
-    &command_kill,
-    &command_delete,
-    &command_state,
-    &command_list,
-    &command_ps,
-    &command_pause,
-    &command_resume,
-    &command_update,
-    &command_events,
-    &command_mounts,
-    &command_checkpoint,
-    &command_spec,
-    &command_features,
-    &command_volume,
-    NULL,
+    &command_create,  &command_start,  &command_run,	  &command_exec,   &command_kill,
+    &command_delete,  &command_state,  &command_list,	  &command_ps,	   &command_pause,
+    &command_resume,  &command_update, &command_events,	  &command_mounts, &command_checkpoint,
+    &command_restore, &command_spec,   &command_features, &command_volume, NULL,
 };
 
 void command_print_help(const struct command *c)

@@ -38,7 +38,7 @@ struct command {
 
 extern const struct command command_create, command_start, command_state, command_kill, command_delete, command_run,
     command_list, command_spec, command_exec, command_ps, command_pause, command_resume, command_update, command_events,
-    command_mounts, command_features, command_checkpoint, command_volume;
+    command_mounts, command_features, command_checkpoint, command_restore, command_volume;
 
 /* All of them, ended by NULL, in the order of the help. */
 extern const struct command *const commands[];

@@ -31,7 +31,7 @@
 
 /* --- before there is a process --------------------------------------------------- */
 
-static int load_spec(struct create *c, struct error *err)
+int create_load_spec(struct create *c, struct error *err)
 {
 	const struct spec_namespace *pid;
 	int r = create_bundle_path(c->request->bundle, c->arena, &c->state.bundle, err);
@@ -50,7 +50,7 @@ static int load_spec(struct create *c, struct error *err)
 	return r;
 }
 
-static int open_sockets(struct create *c, struct error *err)
+int create_open_sockets(struct create *c, struct error *err)
 {
 	const char *receiver = spec_annotation(&c->spec, "run.oci.pidfd_receiver");
 	int r = 0;
@@ -66,7 +66,7 @@ static int open_sockets(struct create *c, struct error *err)
 	return r;
 }
 
-static int reserve(struct create *c, struct error *err)
+int create_reserve(struct create *c, struct error *err)
 {
 	return state_dir_create(c->request->globals->root, c->request->id, &c->dir_fd, err);
 }
@@ -84,7 +84,7 @@ static void undo_notify(struct create *c)
 	c->notify = -1;
 }
 
-static void undo_reserve(struct create *c)
+void create_undo_reserve(struct create *c)
 {
 	struct error ignored = ERROR_INIT;
 
@@ -102,7 +102,7 @@ static int plan_process(struct create *c, struct error *err)
 }
 
 /* Written before anything is made outside of the directory, so that delete --force finds it even if we are killed. */
-static int save_plan(struct create *c, struct error *err)
+int create_save_plan(struct create *c, struct error *err)
 {
 	struct container_state *s = &c->state;
 	char now[CLOCK_RFC3339_MAX];
@@ -379,7 +379,7 @@ static int wait_ready(struct create *c, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-static int write_pid(struct create *c, struct error *err)
+int create_write_pid(struct create *c, struct error *err)
 {
 	char text[16];
 	int r = 0;
@@ -396,7 +396,7 @@ static int write_pid(struct create *c, struct error *err)
 	return r;
 }
 
-static void undo_pid(struct create *c)
+void create_undo_pid(struct create *c)
 {
 	if (c->request->pid_file)
 		unlink(c->request->pid_file);
@@ -436,13 +436,13 @@ struct step {
 };
 
 static const struct step steps[] = {
-    {load_spec, NULL},
-    {open_sockets, NULL},
-    {reserve, undo_reserve},	   /* the id is ours, or somebody else's */
-    {prepare_notify, undo_notify}, /* $NOTIFY_SOCKET */
-    {plan_process, NULL},	   /* seccomp compiled, namespaces opened */
+    {create_load_spec, NULL},
+    {create_open_sockets, NULL},
+    {create_reserve, create_undo_reserve}, /* the id is ours, or somebody else's */
+    {prepare_notify, undo_notify},	   /* $NOTIFY_SOCKET */
+    {plan_process, NULL},		   /* seccomp compiled, namespaces opened */
     {create_plan_cgroup, NULL},
-    {save_plan, NULL},
+    {create_save_plan, NULL},
     {create_make_cgroup, create_undo_cgroup},
     {clone_init, undo_clone},
     {release_at_once, NULL}, /* HS_GO, if there is nothing to wait for */
@@ -455,24 +455,13 @@ static const struct step steps[] = {
     {run_hooks, NULL},		 /* prestart, createRuntime */
     {receive_console, NULL},
     {wait_ready, NULL},
-    {write_pid, undo_pid},
+    {create_write_pid, create_undo_pid},
     {publish, NULL},
 };
 
-static void close_all(struct create *c)
+void create_init(struct create *c, const struct create_request *request, struct created *ret)
 {
-	cleanup_close(&c->sock);
-	cleanup_close(&c->start_sock);
-	cleanup_close(&c->console_sock);
-	cleanup_close(&c->pidfd_sock);
-	process_close(&c->process);
-	namespaces_close(&c->ns);
-	cgroup_close(&c->cgroup);
-}
-
-int container_create(const struct create_request *request, struct created *ret, struct error *err)
-{
-	struct create c = {
+	*c = (struct create){
 	    .request = request,
 	    .arena = &ret->arena,
 	    .notes = &ret->notes,
@@ -487,23 +476,40 @@ int container_create(const struct create_request *request, struct created *ret, 
 	    .master = -1,
 	    .notify = -1,
 	};
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		c->ns.join_fds[i] = -1;
+}
+
+void create_hand_over(struct create *c, struct created *ret)
+{
+	cleanup_close(&c->sock);
+	cleanup_close(&c->start_sock);
+	cleanup_close(&c->console_sock);
+	cleanup_close(&c->pidfd_sock);
+	process_close(&c->process);
+	namespaces_close(&c->ns);
+	cgroup_close(&c->cgroup);
+	ret->pid = c->state.pid;
+	ret->pidfd = c->pidfd;
+	ret->master = c->master;
+	ret->notify = c->notify;
+	ret->container = (struct container){.dir_fd = c->dir_fd, .state = c->state};
+}
+
+int container_create(const struct create_request *request, struct created *ret, struct error *err)
+{
+	struct create c;
 	size_t done = 0;
 	int r = 0;
 
-	for (int i = 0; i < SPEC_NS_COUNT; i++)
-		c.ns.join_fds[i] = -1;
+	create_init(&c, request, ret);
 	while (done < ARRAY_SIZE(steps) && (r = steps[done].run(&c, err)) == 0)
 		done++;
 	/* The step that failed has made nothing, or undone it itself. */
 	for (size_t i = done; r < 0 && i > 0; i--)
 		if (steps[i - 1].undo)
 			steps[i - 1].undo(&c);
-	close_all(&c);
-	ret->pid = c.state.pid;
-	ret->pidfd = c.pidfd;
-	ret->master = c.master;
-	ret->notify = c.notify;
-	ret->container = (struct container){.dir_fd = c.dir_fd, .state = c.state};
+	create_hand_over(&c, ret);
 	return r;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* create_internal.h - between create.c, the list of steps, and the steps that have a file of their own. */
+/* create_internal.h - between create.c, the list of steps, the steps that have a file of their own, and restore.c. */
 #ifndef VOLRUN_RUNTIME_CREATE_INTERNAL_H
 #define VOLRUN_RUNTIME_CREATE_INTERNAL_H
 
@@ -27,6 +27,18 @@ struct create {
 	bool limited;  /* the cgroup has its limits */
 	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master, notify;
 };
+
+/* create.c: the steps that restore.c takes, too. */
+void create_init(struct create *c, const struct create_request *request, struct created *ret);
+int create_load_spec(struct create *c, struct error *err);
+int create_open_sockets(struct create *c, struct error *err);
+int create_reserve(struct create *c, struct error *err);
+void create_undo_reserve(struct create *c);
+int create_save_plan(struct create *c, struct error *err);
+int create_write_pid(struct create *c, struct error *err);
+void create_undo_pid(struct create *c);
+/* Closes what is ours, gives the rest away; also after a failure. */
+void create_hand_over(struct create *c, struct created *ret);
 
 /* create_cgroup.c */
 int create_plan_cgroup(struct create *c, struct error *err);

@@ -41,78 +41,118 @@ int criu_find(struct arena *arena, const char **ret, struct error *err)
 
 /* --- the new process ---------------------------------------------------------------- */
 
-/* socket -> 3, fds -> 4, 5, ...: over copies above all of these, since they may be in each other's way. */
-static int arrange_fds(const struct criu_start *s, int sock, struct error *err)
+/* Each to its place: over copies above all of these, since they may be in each other's way. */
+static int arrange_fds(const int *fds, size_t n, struct error *err)
 {
-	int above = CRIU_FIRST_FD + (int)s->n_fds, copies[FDS_MAX + 1];
+	int copies[FDS_MAX];
 
-	for (size_t i = 0; i <= s->n_fds; i++) {
-		copies[i] = fcntl(i == 0 ? sock : s->fds[i - 1], F_DUPFD_CLOEXEC, above);
+	for (size_t i = 0; i < n; i++) {
+		copies[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, CRIU_SOCKET + FDS_MAX);
 		if (copies[i] < 0)
 			return error_errno(err, errno, "run criu: descriptors");
 	}
-	for (size_t i = 0; i <= s->n_fds; i++)
+	for (size_t i = 0; i < n; i++)
 		if (dup2(copies[i], CRIU_SOCKET + (int)i) < 0)
 			return error_errno(err, errno, "run criu: descriptors");
-	sys_close_range((unsigned)above, ~0U, CLOSE_RANGE_CLOEXEC);
+	sys_close_range(CRIU_SOCKET + (unsigned)n, ~0U, CLOSE_RANGE_CLOEXEC);
 	return 0;
 }
 
-static void run_child(const struct criu_start *s, int sock, int report) __attribute__((noreturn));
-static void run_child(const struct criu_start *s, int sock, int report)
+/*
+ * criu asks the socket who has made it, and takes the numbers of descriptors for that process's: so we make it here,
+ * and they are its own. The directories are opened here, too: they must be of the mount namespace that criu is in, as
+ * it mounts something in its working directory.
+ */
+static int become_criu(const struct criu_start *s, int report, struct error *err)
+{
+	int pair[2], fds[FDS_MAX], r = s->prepare ? s->prepare(s->arg, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, errno, "run criu: socketpair");
+	fds[0] = pair[1];
+	fds[1] = open(s->images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fds[2] = open(s->work ? s->work : s->images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fds[1] < 0 || fds[2] < 0)
+		return error_errno(err, errno, "open the directory %s", fds[1] < 0 || !s->work ? s->images : s->work);
+	if (s->n_fds)
+		memcpy(&fds[3], s->fds, s->n_fds * sizeof(*fds));
+	r = send_fds(report, "", 1, &pair[0], 1);
+	if (r < 0)
+		return error_errno(err, r, "run criu: socket");
+	close(pair[0]);
+	r = arrange_fds(fds, s->n_fds + 3, err);
+	if (r < 0)
+		return r;
+	execl(s->path, "criu", "swrk", "3", (char *)NULL);
+	return error_errno(err, errno, "run %s", s->path);
+}
+
+static void run_child(const struct criu_start *s, int report) __attribute__((noreturn));
+static void run_child(const struct criu_start *s, int report)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	struct error err = ERROR_INIT;
 	sigset_t none;
-	int r = 0;
 
 	for (int sig = 1; sig < NSIG; sig++)
 		sigaction(sig, &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* Out of the way of arrange_fds. */
-	report = fcntl(report, F_DUPFD_CLOEXEC, CRIU_FIRST_FD + FDS_MAX + 1);
-	if (s->prepare)
-		r = s->prepare(s->arg, &err);
-	if (r == 0)
-		r = arrange_fds(s, sock, &err);
-	if (r == 0) {
-		execl(s->path, "criu", "swrk", "3", (char *)NULL);
-		error_errno(&err, errno, "run %s", s->path);
-	}
+	report = fcntl(report, F_DUPFD_CLOEXEC, CRIU_SOCKET + 2 * FDS_MAX);
+	become_criu(s, report, &err);
 	(void)!write(report, &err, sizeof(err));
 	_exit(127);
 }
 
+/* The socket, and then the end of the stream: it is criu now. Or why not. */
+static int wait_started(struct criu *c, int report, struct error *err)
+{
+	for (;;) {
+		_cleanup_close_ int fd = -1;
+		struct error e;
+		size_t n_fds = 1;
+		ssize_t n = recv_fds(report, &e, sizeof(e), &fd, &n_fds);
+
+		if (n < 0 || (n == 0 && c->sock < 0))
+			return error_errno(err, n < 0 ? (int)n : ECHILD, "run criu");
+		if (n == 0)
+			return 0;
+		if (n_fds == 0)
+			fd = -1;
+		if (fd < 0) {
+			*err = e;
+			return -e.code;
+		}
+		c->sock = TAKE_FD(fd);
+	}
+}
+
 int criu_start(struct criu *c, const struct criu_start *s, struct error *err)
 {
-	_cleanup_close_ int ours = -1, theirs = -1, report = -1, report_child = -1;
-	int pair[2];
+	_cleanup_close_ int report = -1, theirs = -1;
+	int pair[2], r;
 
-	if (s->n_fds > FDS_MAX)
-		return error_set(err, E2BIG, "run criu: too many namespaces to join");
+	if (s->n_fds + 3 > FDS_MAX)
+		return error_set(err, E2BIG, "run criu: too many descriptors");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(err, errno, "run criu: socketpair");
-	ours = pair[0];
-	theirs = pair[1];
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return error_errno(err, errno, "run criu: pipe");
 	report = pair[0];
-	report_child = pair[1];
+	theirs = pair[1];
 	c->pid = fork();
 	if (c->pid < 0) {
 		c->pid = 0;
 		return error_errno(err, errno, "run criu: fork");
 	}
 	if (c->pid == 0)
-		run_child(s, theirs, report_child);
-	close(TAKE_FD(report_child));
-	c->sock = TAKE_FD(ours);
-	if (read_full(report, err, sizeof(*err)) == 0) {
+		run_child(s, theirs);
+	close(TAKE_FD(theirs));
+	r = wait_started(c, report, err);
+	if (r < 0)
 		criu_end(c);
-		return -err->code;
-	}
-	return 0;
+	return r;
 }
 
 void criu_end(struct criu *c)

@@ -11,8 +11,10 @@
 #include "base/error.h"
 #include "runtime/criu_message.h"
 
-/* The first descriptor in criu that is one of criu_start.fds. */
-#define CRIU_FIRST_FD 4
+/* Descriptors in criu: the images' directory, that of its log, and the first of criu_start.fds. */
+#define CRIU_IMAGES_FD 4
+#define CRIU_WORK_FD 5
+#define CRIU_FIRST_FD 6
 
 struct criu {
 	pid_t pid; /* 0: it has ended, or was never started */
@@ -25,10 +27,12 @@ struct criu {
 	}
 
 struct criu_start {
-	const char *path; /* see criu_find */
-	const int *fds;	  /* criu gets them as CRIU_FIRST_FD, CRIU_FIRST_FD + 1, ... */
+	const char *path;   /* see criu_find */
+	const char *images; /* directories; work may be NULL: the same */
+	const char *work;
+	const int *fds; /* criu gets them as CRIU_FIRST_FD, CRIU_FIRST_FD + 1, ... */
 	size_t n_fds;
-	/* In the new process, before criu; NULL: none. */
+	/* In the new process, before it opens the directories and is criu; NULL: none. */
 	int (*prepare)(void *arg, struct error *err);
 	void *arg;
 };

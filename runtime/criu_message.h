@@ -36,7 +36,7 @@ struct criu_list {
 /* criu_opts. Zero, false and NULL: not said. */
 struct criu_request {
 	int type;	   /* enum criu_type */
-	int images_dir_fd; /* of the process that made the socket */
+	int images_dir_fd; /* of the process that has made the socket */
 	int work_dir_fd;   /* -1: the images' */
 	int pid;
 	bool leave_running, ext_unix_sk, tcp_established, evasive_devices, shell_job, file_locks, track_mem, auto_dedup,

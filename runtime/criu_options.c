@@ -10,11 +10,11 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "runtime/criu.h"
 
 void criu_place_close(struct criu_place *p)
 {
 	cleanup_close(&p->images_fd);
-	cleanup_close(&p->work_fd);
 	cleanup_close(&p->status_fd);
 	*p = (struct criu_place)CRIU_PLACE_INIT;
 }
@@ -85,6 +85,7 @@ int criu_options_apply(struct criu_options *o, bool make, struct criu_place *ret
 		       struct error *err)
 {
 	_cleanup_(criu_place_close) struct criu_place p = CRIU_PLACE_INIT;
+	_cleanup_close_ int work = -1;
 	int r = apply_names(o, arena, err);
 
 	if (!o->image_path || !*o->image_path)
@@ -92,14 +93,14 @@ int criu_options_apply(struct criu_options *o, bool make, struct criu_place *ret
 	if (r == 0)
 		r = open_directory("--image-path", o->image_path, make, &p.images_fd, err);
 	if (r == 0 && o->work_path && *o->work_path)
-		r = open_directory("--work-path", o->work_path, true, &p.work_fd, err);
+		r = open_directory("--work-path", o->work_path, true, &work, err);
 	if (r == 0 && o->status_fd)
 		r = open_status_fd(o->status_fd, &p.status_fd, err);
 	if (r < 0)
 		return r;
-	p.log_dir = p.work_fd >= 0 ? o->work_path : o->image_path;
-	o->request.images_dir_fd = p.images_fd;
-	o->request.work_dir_fd = p.work_fd;
+	p.log_dir = o->work_path && *o->work_path ? o->work_path : o->image_path;
+	o->request.images_dir_fd = CRIU_IMAGES_FD;
+	o->request.work_dir_fd = CRIU_WORK_FD;
 	o->request.orphan_terminal = true;
 	/* Who made the network of the container makes it again: see restore.c. */
 	o->request.empty_namespaces = CLONE_NEWNET;

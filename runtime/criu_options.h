@@ -54,13 +54,13 @@ struct criu_options {
 
 /* An opened checkpoint. */
 struct criu_place {
-	int images_fd, work_fd, status_fd; /* -1: none */
-	const char *log_dir;
+	int images_fd, status_fd; /* status_fd: -1: none */
+	const char *log_dir;	  /* the work path, or the image path */
 };
 
 #define CRIU_PLACE_INIT                                                                                                \
 	{                                                                                                              \
-		-1, -1, -1, NULL                                                                                       \
+		-1, -1, NULL                                                                                           \
 	}
 
 void criu_place_close(struct criu_place *p);

@@ -205,6 +205,9 @@ static int clone_process(struct exec *e, struct error *err)
 	int r;
 
 	namespaces_plan_exec(e->request->spec, e->init_pidfd, &e->ns);
+	/* criu has made one, so that its clocks go on from where they were. */
+	if (e->request->container->state.restored && access("/proc/self/ns/time", F_OK) == 0)
+		e->ns.target_flags |= namespace_flag(SPEC_NS_TIME);
 	r = clone_here(e, err);
 	if (r == -EBUSY && e->cgroup.dir_fd >= 0 && !(e->request->sub_cgroups && e->request->sub_cgroups->n)) {
 		r = open_init_cgroup(e, err);

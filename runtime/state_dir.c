@@ -31,6 +31,7 @@ static const struct json_field state_fields[] = {
     JSON_FIELD(struct container_state, volume_config, "volumeConfig", JSON_STR),
     JSON_FIELD(struct container_state, rootless, "rootless", JSON_BOOL),
     JSON_FIELD(struct container_state, new_keyring, "newKeyring", JSON_BOOL),
+    JSON_FIELD(struct container_state, restored, "restored", JSON_BOOL),
     JSON_FIELD(struct container_state, shared_pid_ns, "sharedPidNamespace", JSON_BOOL),
     JSON_FIELD(struct container_state, has_volumes, "volumes", JSON_BOOL),
     JSON_FIELD(struct container_state, has_poststart, "poststart", JSON_BOOL),

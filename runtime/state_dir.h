@@ -42,6 +42,7 @@ struct container_state {
 	const char *volume_config; /* $VOLRUN_CONFIG at create; NULL: none */
 	bool rootless;
 	bool new_keyring;   /* exec joins the keyring that init has made */
+	bool restored;	    /* by criu: init is in a time namespace, whatever config.json says */
 	bool shared_pid_ns; /* other processes may outlive init: SIGKILL goes to the cgroup */
 	bool has_volumes, has_poststart, has_poststop;
 	struct json_pair *annotations;
