@@ -64,6 +64,7 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 	 * takes them from a user should look at these. With a dot at the end: all that begin so.
 	 */
 	static const char *const unsafe[] = {"dev.volrun.",
+					     "org.criu.",
 					     "org.systemd.property.",
 					     "run.oci.hooks.stderr",
 					     "run.oci.hooks.stdout",
@@ -108,7 +109,7 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 	strbuf_adds(&out, "\"mountExtensions\":{\"idmap\":{\"enabled\":true}}},");
 	strbuf_adds(&out, "\"annotations\":{\"dev.volrun.version\":\"" PACKAGE_VERSION
 			  "\",\"dev.volrun.commit\":\"" VOLRUN_COMMIT
-			  "\",\"org.opencontainers.runc.checkpoint.enabled\":\"false\",");
+			  "\",\"org.opencontainers.runc.checkpoint.enabled\":\"true\",");
 	strbuf_addf(&out, "\"io.github.seccomp.libseccomp.version\":\"%s\"},", seccomp_library_version(libseccomp));
 	add_list(&out, "potentiallyUnsafeConfigAnnotations", unsafe);
 	strbuf_addc(&out, '}');

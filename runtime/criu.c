@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 /* Its answers are some hundred bytes. */
 #define MESSAGE_MAX 65536
 #define FDS_MAX 16
+#define END_TIMEOUT_MS 5000
 
 int criu_find(struct arena *arena, const char **ret, struct error *err)
 {
@@ -212,6 +214,24 @@ static int send_message(int sock, struct strbuf *m)
 	return n < 0 ? -errno : 0;
 }
 
+/* Until there is something to read. */
+static void wait_message(struct criu *c)
+{
+	struct pollfd p[] = {{.fd = c->sock, .events = POLLIN}, {.fd = c->init_pidfd, .events = POLLIN}};
+
+	for (;;) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return;
+		if (p[0].revents)
+			return;
+		if (p[1].revents && poll(p, 1, END_TIMEOUT_MS) == 0)
+			kill(c->pid, SIGKILL);
+		if (p[1].revents)
+			p[1].fd = -1;
+		p[1].revents = 0;
+	}
+}
+
 /* 1: a notification was answered, 0: that was the end. */
 static int serve(struct criu *c, criu_notify_fn notify, void *arg, struct criu_response *last, struct error *err)
 {
@@ -219,9 +239,11 @@ static int serve(struct criu *c, criu_notify_fn notify, void *arg, struct criu_r
 	_cleanup_free_ char *buf = malloc(MESSAGE_MAX);
 	_cleanup_close_ int fd = -1;
 	size_t n_fds = 1;
-	ssize_t n = buf ? recv_fds(c->sock, buf, MESSAGE_MAX, &fd, &n_fds) : -ENOMEM;
+	ssize_t n;
 	int r;
 
+	wait_message(c);
+	n = buf ? recv_fds(c->sock, buf, MESSAGE_MAX, &fd, &n_fds) : -ENOMEM;
 	if (n_fds == 0)
 		fd = -1;
 	if (n <= 0)

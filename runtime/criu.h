@@ -19,11 +19,16 @@
 struct criu {
 	pid_t pid; /* 0: it has ended, or was never started */
 	int sock;
+	/*
+	 * A pidfd, of who runs notify, or -1: the restored init. It is our child and not criu's, which would wait for
+	 * it for ever: when it ends, criu has 5 s to end, too.
+	 */
+	int init_pidfd;
 };
 
 #define CRIU_INIT                                                                                                      \
 	{                                                                                                              \
-		0, -1                                                                                                  \
+		0, -1, -1                                                                                              \
 	}
 
 struct criu_start {

@@ -35,6 +35,9 @@ static int load(struct restore *r, struct error *err)
 		return e;
 	if (geteuid() != 0 || c->request->globals->is_rootless)
 		return error_set(err, EPERM, "only root can do that: criu needs it");
+	/* Its processes have the files as they were then; what the volume holds now is another matter. */
+	if (volume_declared(spec))
+		return error_set(err, ENOTSUP, "a container with volumes can't be restored");
 	for (size_t i = 0; e == 0 && i < spec->n_mounts; i++) {
 		struct mount_idmap map = {0};
 
@@ -273,6 +276,10 @@ static int notified(void *arg, const struct criu_response *m, int fd, struct err
 	if (m->pid <= 0)
 		return error_set(err, EPROTO, "criu did not say which process it has made");
 	r->create.state.pid = r->init = m->pid;
+	if (r->criu.init_pidfd < 0)
+		r->criu.init_pidfd = r->create.pidfd = sys_pidfd_open(r->init, 0);
+	if (r->create.pidfd < 0)
+		return error_errno(err, errno, "open the restored init");
 	return namespaces ? have_namespaces(r, err) : have_processes(r, err);
 }
 
@@ -283,12 +290,9 @@ static int talk(struct restore *r, struct error *err)
 
 	if (r->root)
 		unlinkat(c->dir_fd, RESTORE_ROOT, AT_REMOVEDIR);
-	if (e < 0)
-		return e;
-	if (r->init <= 0)
-		return error_set(err, EPROTO, "criu did not say which process it has made");
-	c->pidfd = sys_pidfd_open(r->init, 0);
-	return c->pidfd < 0 ? error_errno(err, errno, "open the restored init") : 0;
+	if (e == 0 && r->init <= 0)
+		e = error_set(err, EPROTO, "criu did not say which process it has made");
+	return e;
 }
 
 static int write_pid(struct restore *r, struct error *err)
