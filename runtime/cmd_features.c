@@ -55,25 +55,26 @@ static void add_seccomp(struct strbuf *out)
 	strbuf_adds(out, "},");
 }
 
+/*
+ * Annotations that change what the runtime does to the host or to the container's protection: an engine that
+ * takes them from a user should look at these. With a dot at the end: all that begin so.
+ */
+static const char *const unsafe[] = {"dev.volrun.",
+				     "org.criu.",
+				     "org.systemd.property.",
+				     "run.oci.hooks.stderr",
+				     "run.oci.hooks.stdout",
+				     "run.oci.keep_original_groups",
+				     "run.oci.pidfd_receiver",
+				     "run.oci.seccomp.receiver",
+				     "run.oci.seccomp_bpf_data",
+				     "run.oci.seccomp_fail_unknown_syscall",
+				     NULL};
+
 static int run_features(const struct globals *g, int argc, char **argv, struct error *err)
 {
 	static const char *const hooks[] = {
 	    "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
-	/*
-	 * Annotations that change what the runtime does to the host or to the container's protection: an engine that
-	 * takes them from a user should look at these. With a dot at the end: all that begin so.
-	 */
-	static const char *const unsafe[] = {"dev.volrun.",
-					     "org.criu.",
-					     "org.systemd.property.",
-					     "run.oci.hooks.stderr",
-					     "run.oci.hooks.stdout",
-					     "run.oci.keep_original_groups",
-					     "run.oci.pidfd_receiver",
-					     "run.oci.seccomp.receiver",
-					     "run.oci.seccomp_bpf_data",
-					     "run.oci.seccomp_fail_unknown_syscall",
-					     NULL};
 	char libseccomp[SECCOMP_VERSION_MAX];
 	struct error none = ERROR_INIT;
 	const char *path, *systemd;

@@ -6,7 +6,8 @@
  *
  *   "pipe:[123]"   known to criu by that name
  *   "file[1a:5f]"  a file that the container can't reach by a path (a log, the host's /dev/null): named to criu
- *                  as external, by mount and inode; runc and crun skip it
+ *                  as external, by mount and inode; runc and crun skip it. In the place of a log criu takes only
+ *                  one of the same size
  *   anything else  part of the container, or nothing that could be replaced
  */
 #ifndef VOLRUN_RUNTIME_CRIU_DESCRIPTORS_H
