@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -13,26 +14,64 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/strbuf.h"
+#include "base/unix.h"
+
+/* The native protocol of systemd's journal and syslog's, each a datagram per message. */
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define SYSLOG_SOCKET "/dev/log"
+
+enum log_sink { SINK_FILE, SINK_JOURNAL, SINK_SYSLOG };
 
 static struct {
 	const char *program;
-	int fd; /* of the log file; -1: none */
+	int fd; /* of the log file or socket; -1: none */
+	enum log_sink sink;
+	const char *identifier; /* for a socket */
 	bool json;
 	enum log_level level;
 	bool asked;
-} logger = {"volrun", -1, false, LOG_WARNING, false};
+} logger = {"volrun", -1, SINK_FILE, NULL, false, LOG_WARNING, false};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
+/* syslog(3): LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG. */
+static const int priorities[] = {3, 4, 6, 7};
+#define FACILITY_USER (1 << 3)
+
+/* What follows "prefix:", or NULL. */
+static const char *after(const char *text, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return strncmp(text, prefix, n) == 0 && text[n] == ':' ? text + n + 1 : NULL;
+}
+
+static int open_sink(const char *where, int *ret_fd, struct error *err)
+{
+	const char *journal = after(where, "journald"), *syslog = after(where, "syslog"), *file = after(where, "file");
+	const char *path = journal ? JOURNAL_SOCKET : SYSLOG_SOCKET;
+	int fd;
+
+	logger.sink = journal ? SINK_JOURNAL : syslog ? SINK_SYSLOG : SINK_FILE;
+	logger.identifier = journal ? journal : syslog;
+	if (logger.sink == SINK_FILE) {
+		path = file ? file : where;
+		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		fd = fd < 0 ? -errno : fd;
+	} else {
+		fd = unix_connect(path, SOCK_DGRAM);
+	}
+	if (fd < 0)
+		return error_errno(err, fd, "open log file %s", path);
+	*ret_fd = fd;
+	return 0;
+}
 
 int log_open(const char *program, const char *file, bool json, enum log_level level, struct error *err)
 {
-	int fd = -1;
+	int fd = -1, r = file && *file ? open_sink(file, &fd, err) : 0;
 
-	if (file && *file) {
-		fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-		if (fd < 0)
-			return error_errno(err, errno, "open log file %s", file);
-	}
+	if (r < 0)
+		return r;
 	logger.program = program;
 	logger.fd = fd;
 	logger.json = json;
@@ -78,6 +117,24 @@ void log_level_asked(void)
 	logger.asked = true;
 }
 
+/* In both protocols a line ends a message or field. */
+static void add_datagram(struct strbuf *b, enum log_level level, const char *msg)
+{
+	size_t at;
+
+	if (logger.sink == SINK_JOURNAL)
+		strbuf_addf(b, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=", priorities[level], logger.identifier);
+	else
+		strbuf_addf(b, "<%d>%s: ", FACILITY_USER | priorities[level], logger.identifier);
+	at = b->len;
+	strbuf_addf(b, "%s", msg);
+	for (size_t i = at; !b->failed && i < b->len; i++)
+		if (b->data[i] == '\n')
+			b->data[i] = ' ';
+	if (logger.sink == SINK_JOURNAL)
+		strbuf_addc(b, '\n');
+}
+
 static void write_file(enum log_level level, const char *msg)
 {
 	_cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
@@ -85,7 +142,10 @@ static void write_file(enum log_level level, const char *msg)
 	/* Callers read a file of JSON as one object: only the error goes there, unless they asked for more. */
 	if (logger.fd < 0 || (level != LOG_ERROR && logger.json && !logger.asked))
 		return;
-	add_line(&line, level, msg, logger.json);
+	if (logger.sink == SINK_FILE)
+		add_line(&line, level, msg, logger.json);
+	else
+		add_datagram(&line, level, msg);
 	if (!line.failed)
 		(void)write_all(logger.fd, line.data, line.len);
 }

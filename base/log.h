@@ -20,7 +20,9 @@ struct error;
 
 /*
  * Before the first line. file NULL: stderr only. The file is opened O_APPEND,
- * 0644. `program` stands before text lines on stderr ("volrun: ...").
+ * 0644; "journald:ID" and "syslog:ID" are no files but those services, with ID as the identifier,
+ * and "file:" may stand before a path (all as crun has them). `program` stands before text lines on stderr ("volrun:
+ * ...").
  */
 int log_open(const char *program, const char *file, bool json, enum log_level level, struct error *err);
 /* The level was asked for by the user: then the file has all lines of it, JSON or not. */

@@ -269,3 +269,28 @@ pure_v2() { [[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]]; }
 	not_ok 'neither add nor remove'
 	volrun delete --force d
 }
+
+# listen_and_run PATH COMMAND...: a datagram socket there, on a /run of its own; what arrives goes to $T/datagrams.
+listen_and_run() {
+	local path=$1
+	shift
+	unshare --mount --propagation private bash -c '
+		mount -t tmpfs tmpfs /run && mkdir -p "$(dirname "$1")"
+		python3 -c "import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); s.settimeout(10)
+print(\"bound\", flush=True); open(sys.argv[2], \"wb\").write(s.recv(65536))" "$1" "$2" >"$2.bound" &
+		for ((i = 0; i < 100; i++)); do grep -q bound "$2.bound" && break; sleep 0.05; done
+		shift 2
+		"$@" || :
+		wait' - "$path" "$T/datagrams" "$@"
+}
+
+@test "--log journald:ID, syslog:ID and file:PATH say it there" {
+	listen_and_run /run/systemd/journal/socket "$BIN/volrun" --root "$ROOT" --log journald:box state nosuch 2>/dev/null
+	[[ $(<"$T/datagrams") == $'PRIORITY=3\nSYSLOG_IDENTIFIER=box\nMESSAGE='*'does not exist'* ]]
+	try volrun --log syslog:box state nosuch
+	not_ok
+	[[ -S /dev/log ]] || [[ $stderr == *"open log file /dev/log: "* ]]
+	try volrun --log "file:$T/log" state nosuch
+	[[ $(<"$T/log") == *"does not exist"* ]]
+}

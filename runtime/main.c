@@ -18,7 +18,8 @@
 
 static const struct arg_option global_options[] = {
     {"root", 0, ARG_STR, offsetof(struct globals, root), "DIR", "where the state of containers is kept (/run/volrun)"},
-    {"log", 0, ARG_STR, offsetof(struct globals, log), "FILE", "also write errors to this file"},
+    {"log", 0, ARG_STR, offsetof(struct globals, log), "FILE",
+     "also write errors to this file, or to journald:ID or syslog:ID"},
     {"log-format", 0, ARG_STR, offsetof(struct globals, log_format), "FORMAT", "text (default) or json"},
     {"log-level", 0, ARG_STR, offsetof(struct globals, log_level), "LEVEL", "error, warning (default), info, debug"},
     {"debug", 0, ARG_BOOL, offsetof(struct globals, debug), NULL, "the same as --log-level debug"},
@@ -67,7 +68,7 @@ static int parse_level(const struct globals *g, enum log_level *ret, struct erro
 
 static int open_log(const struct globals *g, struct error *err)
 {
-	const char *format = g->log_format ? g->log_format : "text", *file = g->log;
+	const char *format = g->log_format ? g->log_format : "text";
 	enum log_level level;
 	int r = parse_level(g, &level, err);
 
@@ -75,12 +76,9 @@ static int open_log(const struct globals *g, struct error *err)
 		return r;
 	if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
 		return error_set(err, EINVAL, "--log-format: \"%s\" is neither text nor json", format);
-	/* crun's way to say where to */
-	if (file && strncmp(file, "file:", 5) == 0)
-		file += 5;
 	if (g->debug || g->log_level)
 		log_level_asked();
-	return log_open("volrun", file, strcmp(format, "json") == 0, level, err);
+	return log_open("volrun", g->log, strcmp(format, "json") == 0, level, err);
 }
 
 /* Not in the host's user namespace: then what root may do is limited. */
