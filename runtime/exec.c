@@ -167,7 +167,7 @@ static int clone_here(struct exec *e, struct error *err)
 {
 	const char *cpus = initial_cpus(e);
 	struct affinity own;
-	int keep[5], pair[2], r = handshake_pair(pair, err);
+	int keep[3], pair[2], r = handshake_pair(pair, err);
 
 	if (r == 0 && cpus)
 		r = affinity_change(cpus, "process.execCPUAffinity.initial", &own, err);
@@ -176,8 +176,6 @@ static int clone_here(struct exec *e, struct error *err)
 	keep[0] = pair[1];
 	keep[1] = e->process.receiver;
 	keep[2] = e->process.proc_fd;
-	keep[3] = e->process.launcher.fd;
-	keep[4] = e->process.launcher.report_fd;
 	e->ns.close_from = 3 + e->process.n_extra_fds;
 	e->ns.keep_fds = keep;
 	e->ns.n_keep_fds = ARRAY_SIZE(keep);

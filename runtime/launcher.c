@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -161,46 +162,41 @@ static bool filter_lets_it(const struct seccomp_program *filter, int report_fd)
 	return seccomp_allows(filter, SYS_fcntl, close_on_exec) && seccomp_allows(filter, SYS_execveat, execute);
 }
 
-void launcher_open(const struct seccomp_program *filter, struct launcher *ret)
+/* A limit of so few bytes (RLIMIT_FSIZE) that not even this fits is an error, and not the end by SIGXFSZ. */
+static bool fill(int fd, const struct image *image, size_t size)
 {
-	_cleanup_close_ int fd = memfd_executable("volrun-launcher"),
-			    report_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, fd);
-	struct image image;
-	size_t size;
+	ssize_t n;
 
+	signal(SIGXFSZ, SIG_IGN);
+	n = write(fd, image, size);
+	signal(SIGXFSZ, SIG_DFL);
+	return size && n == (ssize_t)size && memfd_seal(fd) == 0;
+}
+
+void launcher_open(const struct seccomp_program *filter, int sock, struct launcher *ret)
+{
+	_cleanup_close_ int fd = memfd_executable("volrun-launcher"), report_fd = fd < 0 ? -1 : dup(sock);
+	struct image image;
+
+	*ret = (struct launcher){-1, -1};
 	if (report_fd < 0 || !filter_lets_it(filter, report_fd))
 		return;
-	size = make_image(&image, report_fd);
-	if (size == 0 || write(fd, &image, size) != (ssize_t)size || memfd_seal(fd) < 0)
-		return;
-	*ret = (struct launcher){TAKE_FD(fd), TAKE_FD(report_fd)};
+	if (fill(fd, &image, make_image(&image, report_fd)))
+		*ret = (struct launcher){TAKE_FD(fd), TAKE_FD(report_fd)};
 }
 
 #else
 
-void launcher_open(const struct seccomp_program *filter, struct launcher *ret)
+void launcher_open(const struct seccomp_program *filter, int sock, struct launcher *ret)
 {
 	(void)filter;
-	(void)ret;
+	(void)sock;
+	*ret = (struct launcher){-1, -1};
 }
 
 #endif
 
-void launcher_close(struct launcher *l)
-{
-	cleanup_close(&l->fd);
-	cleanup_close(&l->report_fd);
-	*l = (struct launcher)LAUNCHER_INIT;
-}
-
-void launcher_report_to(struct launcher *l, int sock)
-{
-	/* A limit of so few descriptors that not even this number may be had. */
-	if (l->fd >= 0 && dup2(sock, l->report_fd) < 0)
-		launcher_close(l);
-}
-
-void launcher_execute(struct launcher *l, const char *const *argv, const char *const *env)
+void launcher_execute(const struct launcher *l, const char *const *argv, const char *const *env)
 {
 	if (l->fd < 0)
 		return;

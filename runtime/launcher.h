@@ -22,24 +22,16 @@
 #include "runtime/seccomp.h"
 
 struct launcher {
-	int fd;	       /* the sealed memfd; -1: there is none */
-	int report_fd; /* the number that its handshake socket is to have; taken until then by a copy of fd */
+	int fd;	       /* the sealed memfd, close-on-exec; -1: there is none */
+	int report_fd; /* its copy of the handshake socket: open still when it is executed */
 };
-#define LAUNCHER_INIT                                                                                                  \
-	{                                                                                                              \
-		.fd = -1, .report_fd = -1                                                                              \
-	}
-
-/* By the parent; both descriptors are close-on-exec. */
-void launcher_open(const struct seccomp_program *filter, struct launcher *ret);
-void launcher_close(struct launcher *l);
 
 /*
- * In the child, before there is a filter: from here on report_fd stays open when the launcher is executed. The launcher
- * makes it close-on-exec; if it can't execute the program it sends HS_NOT_EXECUTED with errno and the path.
+ * In the child, shortly before the program is executed and before there is a filter. The launcher makes its copy of
+ * sock close-on-exec; if it can't execute the program it sends HS_NOT_EXECUTED with errno and the path.
  */
-void launcher_report_to(struct launcher *l, int sock);
+void launcher_open(const struct seccomp_program *filter, int sock, struct launcher *ret);
 /* argv: the path, then argv of the program. Returns when there is no launcher or it can't be executed. */
-void launcher_execute(struct launcher *l, const char *const *argv, const char *const *env);
+void launcher_execute(const struct launcher *l, const char *const *argv, const char *const *env);
 
 #endif

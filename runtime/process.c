@@ -96,7 +96,6 @@ void process_close(struct process *p)
 	cleanup_close(&p->receiver);
 	cleanup_close(&p->proc_fd);
 	p->receiver = p->proc_fd = -1;
-	launcher_close(&p->launcher);
 }
 
 static int plan_lsm(struct process *p, struct arena *arena, struct error *err)
@@ -167,8 +166,6 @@ int process_plan(const struct spec_process *process, const struct spec *spec, in
 		process_close(&p);
 		return r;
 	}
-	if (wants_launcher(&p))
-		launcher_open(&p.seccomp, &p.launcher);
 	*ret = p;
 	return 0;
 }
@@ -368,7 +365,7 @@ static int find_program(struct process *p, struct arena *arena, struct error *er
 
 int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_fd2, struct error *err)
 {
-	int keep[] = {keep_fd, keep_fd2, p->receiver, p->launcher.fd, p->launcher.report_fd};
+	int keep[] = {keep_fd, keep_fd2, p->receiver};
 	struct error denied = ERROR_INIT;
 	int r;
 
@@ -449,7 +446,9 @@ int process_become(struct process *p, struct error *err)
 	bool nnp = p->spec->no_new_privileges;
 	int r;
 
-	launcher_report_to(&p->launcher, p->report);
+	p->launcher.fd = -1;
+	if (wants_launcher(p))
+		launcher_open(&p->seccomp, p->report, &p->launcher);
 	if (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, errno, "set no_new_privs");
 	/* Without no_new_privs the filter needs CAP_SYS_ADMIN, which the user may not have. */

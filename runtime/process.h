@@ -43,12 +43,12 @@ struct process {
 	const char *ignored;  /* capabilities that can't be granted, see caps_plan; NULL: none */
 	bool cwd_entered;     /* chdir succeeded before the change of user */
 	/* For SCMP_ACT_NOTIFY; the last three (report: for all) are set by the child before process_become: */
-	int receiver;		/* socket of who gets the listener; -1 */
-	struct oci_state state; /* of the container */
-	pid_t pid;		/* of this process, as the runtime sees it */
-	int report;		/* where a failure goes, as HS_ERROR */
+	int receiver;		  /* socket of who gets the listener; -1 */
+	struct oci_state state;	  /* of the container */
+	pid_t pid;		  /* of this process, as the runtime sees it */
+	int report;		  /* where a failure goes, as HS_ERROR */
+	struct launcher launcher; /* made by process_become */
 
-	struct launcher launcher;
 	int proc_fd;	       /* the host's /proc, when lsm_label is to be set; -1 */
 	const char *lsm_label; /* what to write to lsm_file of it; NULL: nothing */
 	const char *lsm_file;
@@ -57,7 +57,7 @@ struct process {
 
 #define PROCESS_INIT                                                                                                   \
 	{                                                                                                              \
-		.receiver = -1, .launcher = LAUNCHER_INIT, .proc_fd = -1, .lsm_fd = -1                                 \
+		.receiver = -1, .proc_fd = -1, .lsm_fd = -1                                                            \
 	}
 
 /*

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,13 +36,12 @@ static int launch(const struct seccomp_program *filter, const char *const *argv,
 	assert_int_equal(handshake_pair(pair, err), 0);
 	pid = fork();
 	if (pid == 0) {
-		struct launcher l = LAUNCHER_INIT;
+		struct launcher l;
 		int listener;
 
 		signal(SIGSYS, SIG_DFL); /* cmocka has its own */
 		sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-		launcher_open(filter, &l);
-		launcher_report_to(&l, pair[1]);
+		launcher_open(filter, pair[1], &l);
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 		    (filter->prog.len && seccomp_install(filter, &listener, err) < 0))
 			_exit(200);
@@ -81,13 +81,27 @@ static void a_program_that_cannot_be_executed_is_reported_with_its_path(void **s
 	assert_string_equal(err.msg, "exec /: permission denied");
 }
 
+static void a_limit_of_no_bytes_is_no_end(void **state)
+{
+	const struct rlimit none = {0, RLIM_INFINITY};
+	struct rlimit before;
+	struct launcher l;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	launcher_open(&no_filter, STDERR_FILENO, &l);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(l.fd, -1);
+}
+
 static void nobody_can_write_to_it(void **state)
 {
-	struct launcher l = LAUNCHER_INIT;
+	struct launcher l;
 	char path[40], byte = 0;
 
 	(void)state;
-	launcher_open(&no_filter, &l);
+	launcher_open(&no_filter, STDERR_FILENO, &l);
 	assert_true(l.fd >= 0 && l.report_fd >= 0 && l.report_fd != l.fd);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", l.fd);
 	for (int flags = O_WRONLY; flags <= O_RDWR; flags++) {
@@ -97,8 +111,8 @@ static void nobody_can_write_to_it(void **state)
 		assert_true(fd < 0 || ftruncate(fd, 0) < 0);
 	}
 	assert_int_equal(fcntl(l.fd, F_GET_SEALS), F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
-	launcher_close(&l);
-	assert_int_equal(l.fd, -1);
+	close(l.fd);
+	close(l.report_fd);
 }
 
 /* --- filters ------------------------------------------------------------------------ */
@@ -158,11 +172,12 @@ static void there_is_none_where_the_filter_would_not_let_it(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct seccomp_program p = all_but(cases[i].name, cases[i].action);
-		struct launcher l = LAUNCHER_INIT;
+		struct launcher l;
 
-		launcher_open(&p, &l);
+		launcher_open(&p, STDERR_FILENO, &l);
 		assert_int_equal(l.fd >= 0, cases[i].there);
-		launcher_close(&l);
+		cleanup_close(&l.fd);
+		cleanup_close(&l.report_fd);
 	}
 }
 
@@ -171,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_program_has_its_arguments_and_environment_and_no_descriptor_of_ours),
 	    cmocka_unit_test(a_program_that_cannot_be_executed_is_reported_with_its_path),
+	    cmocka_unit_test(a_limit_of_no_bytes_is_no_end),
 	    cmocka_unit_test(nobody_can_write_to_it),
 	    cmocka_unit_test_teardown(an_engines_filter_lets_it_work, release),
 	    cmocka_unit_test_teardown(there_is_none_where_the_filter_would_not_let_it, release),
