@@ -2,10 +2,12 @@
 #include "runtime/masked.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "runtime/devices.h"
 #include "runtime/mount_fs.h"
@@ -15,8 +17,18 @@
 static int open_if_there(struct rootfs *r, const char *path, int *ret_fd)
 {
 	struct target t = {.path = path};
-	int e = target_open(r->root_fd, &t, r->arena, ret_fd, NULL);
+	int root_fd = r->root_fd, e;
 
+	if (path_has_dotdot(path)) {
+		/* From the root, as it stands there. */
+	} else if (r->proc_fd >= 0 && strncmp(path, "/proc/", strlen("/proc/")) == 0) {
+		root_fd = r->proc_fd;
+		t.path += strlen("/proc");
+	} else if (r->sys_fd >= 0 && strncmp(path, "/sys/", strlen("/sys/")) == 0) {
+		root_fd = r->sys_fd;
+		t.path += strlen("/sys");
+	}
+	e = target_open(root_fd, &t, r->arena, ret_fd, NULL);
 	return e == -ENOENT || e == -ENOTDIR ? 0 : e;
 }
 

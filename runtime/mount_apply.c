@@ -101,6 +101,28 @@ static int open_place(struct rootfs *r, const struct mount_op *op, enum target_m
 	return e;
 }
 
+/* The last one on a place is the one that is seen; all of them are gone beneath a new root. */
+static int remember_pseudo(struct rootfs *r, const struct mount_op *op, int tree_fd, struct error *err)
+{
+	bool root = covers_root(r, op), proc = strcmp(op->destination, "/proc") == 0;
+	int *place = proc ? &r->proc_fd : strcmp(op->destination, "/sys") == 0 ? &r->sys_fd : NULL;
+
+	if (r->live || (!root && !place))
+		return 0;
+	if (root || proc) {
+		cleanup_close(&r->proc_fd);
+		r->proc_fd = -1;
+	}
+	if (root || !proc) {
+		cleanup_close(&r->sys_fd);
+		r->sys_fd = -1;
+	}
+	if (root)
+		return 0;
+	*place = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
+	return *place < 0 ? error_errno(err, errno, "the mount on %s", op->destination) : 0;
+}
+
 static int attach(struct rootfs *r, const struct mount_op *op, int tree_fd, int target_fd, struct error *err)
 {
 	int e = mount_attach(tree_fd, target_fd), root;
@@ -110,8 +132,9 @@ static int attach(struct rootfs *r, const struct mount_op *op, int tree_fd, int 
 		return error_set(err, ENOTDIR, "the destination is not a directory");
 	if (e < 0)
 		return error_errno(err, e, "move_mount");
-	if (!covers_root(r, op))
-		return 0;
+	e = remember_pseudo(r, op, tree_fd, err);
+	if (e < 0 || !covers_root(r, op))
+		return e;
 	root = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
 	if (root < 0)
 		return error_errno(err, errno, "the new root");

@@ -129,7 +129,7 @@ int rootfs_prepare(struct rootfs *r, struct error *err)
 	mode_t mask;
 	int e;
 
-	r->root_fd = -1;
+	r->root_fd = r->proc_fd = r->sys_fd = -1;
 	r->late = NULL;
 	if (!has_mount_namespace(r->spec))
 		return open_directory(r->rootfs_path, &r->root_fd, err);
@@ -346,5 +346,7 @@ void rootfs_close(struct rootfs *r)
 	for (; r->late; r->late = r->late->next)
 		close(r->late->fd);
 	cleanup_close(&r->root_fd);
-	r->root_fd = -1;
+	cleanup_close(&r->proc_fd);
+	cleanup_close(&r->sys_fd);
+	r->root_fd = r->proc_fd = r->sys_fd = -1;
 }

@@ -61,6 +61,11 @@ struct rootfs {
 	struct arena *arena;
 	int root_fd; /* set by rootfs_prepare; "/" of the container, also after rootfs_enter */
 	struct rootfs_late *late;
+	/*
+	 * Internal: the mounts on /proc and /sys, or -1. What is masked in them is found from these: the directory that
+	 * they were mounted on may have another name by then, if somebody else can write to the root file system.
+	 */
+	int proc_fd, sys_fd;
 };
 
 /*
