@@ -133,12 +133,14 @@ static int open_cache(int dir_fd, bool make)
 	return TAKE_FD(fd);
 }
 
-static bool parse_entry(const char *data, size_t size, const struct strbuf *key, struct seccomp_program *ret)
+bool seccomp_cache_parse(const char *data, size_t size, const struct strbuf *key, struct seccomp_program *ret)
 {
 	const struct cache_header *h = (const void *)data;
 	const char *program = data + sizeof(*h);
 	size_t program_len;
 
+	if (size < sizeof(*h))
+		return false;
 	if (memcmp(h->magic, CACHE_MAGIC, sizeof(h->magic)) != 0 || h->n_insns == 0 || h->n_insns > BPF_MAXINSNS)
 		return false;
 	program_len = h->n_insns * sizeof(struct sock_filter);
@@ -168,7 +170,7 @@ static bool load(int cache_fd, const char *name, const struct strbuf *key, struc
 		return false;
 	data = arena_alloc(arena, (size_t)st.st_size);
 	return data && pread_full(fd, data, (size_t)st.st_size, 0) == 0 &&
-	       parse_entry(data, (size_t)st.st_size, key, ret);
+	       seccomp_cache_parse(data, (size_t)st.st_size, key, ret);
 }
 
 /* Removes the oldest file while there are too many; what a writer that was killed has left counts as well. */

@@ -10,16 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/strbuf.h"
 #include "oci/spec.h"
 #include "runtime/seccomp.h"
 
 /* Linux 5.19; not in Debian 12's headers. */
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
-/* seccomp_eval.c: SECCOMP_RET_*, with its data; SECCOMP_RET_KILL_PROCESS for an instruction that libseccomp doesn't
- * use. */
-uint32_t seccomp_run(const struct seccomp_program *p, const struct seccomp_data *data);
-
 #endif
 
 /* Each returns false for an unknown name. */
@@ -37,6 +34,12 @@ bool seccomp_action_value(const char *name, uint32_t errno_ret, uint32_t *ret, b
 #define SECCOMP_STUB_MAX (1 + 7 * SECCOMP_ARCH_MAX)
 size_t seccomp_enosys_stub(const struct spec_seccomp *spec, uint32_t default_action, const uint32_t *archs, size_t n,
 			   struct sock_filter code[SECCOMP_STUB_MAX]);
+
+/*
+ * seccomp_cache.c: does the text of a cache's file, aligned as malloc's, hold the program for this key? Then *ret has
+ * it, where it lies in data.
+ */
+bool seccomp_cache_parse(const char *data, size_t size, const struct strbuf *key, struct seccomp_program *ret);
 
 /* seccomp_eval.c: SECCOMP_RET_*, with its data; SECCOMP_RET_KILL_PROCESS for an instruction that libseccomp doesn't
  * use. */

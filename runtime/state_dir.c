@@ -39,7 +39,7 @@ static const struct json_field state_fields[] = {
     JSON_LIST(struct container_state, annotations, "annotations", JSON_MAP_STR),
     {NULL},
 };
-static const struct json_table state_table = {"state", sizeof(struct container_state), state_fields, 0};
+const struct json_table container_state_table = {"state", sizeof(struct container_state), state_fields, 0};
 
 void container_close(struct container *c)
 {
@@ -139,7 +139,7 @@ int state_save(int dir_fd, const struct container_state *s, struct error *err)
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 	int r;
 
-	json_write(&text, &state_table, s, 0);
+	json_write(&text, &container_state_table, s, 0);
 	if (text.failed)
 		return error_set(err, ENOMEM, "out of memory");
 	r = write_file_atomic_at(dir_fd, STATE_FILE, text.data, text.len, 0600, false);
@@ -148,7 +148,7 @@ int state_save(int dir_fd, const struct container_state *s, struct error *err)
 
 int state_load(int dir_fd, struct arena *arena, struct container_state *ret, struct error *err)
 {
-	return json_parse_file(dir_fd, STATE_FILE, "state.json", &state_table, arena, ret, err);
+	return json_parse_file(dir_fd, STATE_FILE, "state.json", &container_state_table, arena, ret, err);
 }
 
 /* --- status --------------------------------------------------------------------- */

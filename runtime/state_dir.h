@@ -79,6 +79,7 @@ int state_dir_lock(int dir_fd, struct error *err);
 int state_dir_finish(int dir_fd, struct error *err);
 
 int state_save(int dir_fd, const struct container_state *s, struct error *err);
+extern const struct json_table container_state_table;
 /* -ENOENT without context when there is none. */
 int state_load(int dir_fd, struct arena *arena, struct container_state *ret, struct error *err);
 

@@ -224,6 +224,33 @@ static int add_resources(struct maker *m, const struct spec_resources *r, bool v
 	return e;
 }
 
+/*
+ * Annotations come from who asks for the container. What these do is done to other units or to the machine (reboot,
+ * power off), or puts the container elsewhere than its engine wants it.
+ */
+static bool is_for_others(const char *name)
+{
+	static const char *const names[] = {
+	    "BindsTo",		"Conflicts",
+	    "ControlGroup",	"FailureAction",
+	    "JobTimeoutAction", "JobTimeoutRebootArgument",
+	    "OnFailure",	"OnFailureJobMode",
+	    "OnSuccess",	"OnSuccessJobMode",
+	    "PIDFDs",		"PIDs",
+	    "PartOf",		"PropagatesStopTo",
+	    "RebootArgument",	"Requires",
+	    "Requisite",	"Slice",
+	    "StartLimitAction", "StopPropagatedFrom",
+	    "SuccessAction",	"Triggers",
+	    "Upholds",		"Wants",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return strncmp(name, "Exec", strlen("Exec")) == 0;
+}
+
 static int add_annotations(struct maker *m, const struct spec *spec, struct error *err)
 {
 	for (size_t i = 0; i < spec->n_annotations; i++) {
@@ -233,6 +260,11 @@ static int add_annotations(struct maker *m, const struct spec *spec, struct erro
 
 		if (strncmp(key, ANNOTATION, strlen(ANNOTATION)) != 0)
 			continue;
+		if (is_for_others(key + strlen(ANNOTATION)))
+			return error_set(err, EINVAL,
+					 "annotation \"%s\": not for a container: it would act on other units or on "
+					 "the machine",
+					 key);
 		r = systemd_property_parse(key + strlen(ANNOTATION), spec->annotations[i].value, m->arena, &p, err);
 		if (r < 0)
 			return error_wrap(err, "annotation \"%s\"", key);

@@ -213,6 +213,30 @@ static void the_start_asks_for_a_delegated_scope_with_the_process(void **state)
 	assert_non_null(strstr(out.data, "{\"name\":\"TimeoutStopUSec\",\"type\":\"t\",\"values\":[\"9\"]}"));
 }
 
+static void annotations_that_act_on_others_or_the_machine_are_refused(void **state)
+{
+	static const char *const names[] = {"ExecStart", "FailureAction", "SuccessAction", "OnFailure",
+					    "Conflicts", "Wants",	  "Slice",	   "PIDs"};
+	const struct systemd_place place = {.slice = "a.slice", .unit = "p-n.scope"};
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct systemd_unit u;
+	struct spec spec;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *config = arena_printf(
+		    &arena,
+		    "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"},\"process\":{\"cwd\":\"/\",\"args\":[\"a\"]},"
+		    "\"annotations\":{\"org.systemd.property.%s\":\"'poweroff.target'\"}}",
+		    names[i]);
+
+		assert_int_equal(spec_parse(config, strlen(config), "config.json", &arena, &spec, &err), 0);
+		assert_int_equal(systemd_plan_start(&spec, &place, "c1", 42, CGROUP_V2, &arena, &u, &err), -EINVAL);
+		assert_non_null(strstr(err.msg, names[i]));
+		err = (struct error)ERROR_INIT;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +246,7 @@ int main(void)
 	    cmocka_unit_test(limits_become_properties_of_v1),
 	    cmocka_unit_test(annotations_are_read_as_gvariant_text),
 	    cmocka_unit_test(annotations_that_are_none_are_refused),
+	    cmocka_unit_test(annotations_that_act_on_others_or_the_machine_are_refused),
 	    cmocka_unit_test(the_start_asks_for_a_delegated_scope_with_the_process),
 	};
 
