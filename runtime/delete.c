@@ -99,12 +99,19 @@ static void run_poststop(int dir_fd, const struct container_state *s, struct str
 		oci_hooks_run_all("poststop", spec.hooks->poststop, spec.hooks->n_poststop, &state, notes);
 }
 
+static bool is_gone(int dir_fd)
+{
+	struct stat st;
+
+	return fstat(dir_fd, &st) == 0 && st.st_nlink == 0;
+}
+
 int container_delete(const char *root, const struct container *c, bool force, struct strbuf *notes, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	bool processes = force || c->status == OCI_CREATED || c->state.shared_pid_ns;
+	struct error gone = ERROR_INIT;
 	struct container_state now;
-	struct stat st;
 	int r;
 
 	if (!force && c->status != OCI_STOPPED && c->status != OCI_CREATED)
@@ -117,10 +124,16 @@ int container_delete(const char *root, const struct container *c, bool force, st
 	if (r < 0)
 		return r;
 	/* Somebody else has deleted it, or that `create` has undone itself. */
-	if (fstat(c->dir_fd, &st) == 0 && st.st_nlink == 0)
+	if (is_gone(c->dir_fd))
 		return 0;
-	/* What it did until then. */
-	r = state_load(c->dir_fd, &arena, &now, err);
+	/* What it did until then. A `create` that fails after it has let go of the lock undoes itself meanwhile. */
+	r = state_load(c->dir_fd, &arena, &now, &gone);
+	if (r == -ENOENT) {
+		now = c->state;
+		r = 0;
+	} else if (r < 0) {
+		*err = gone;
+	}
 	if (r == 0 && processes)
 		r = end_processes(&now, err);
 	if (r == 0)
@@ -128,7 +141,8 @@ int container_delete(const char *root, const struct container *c, bool force, st
 	if (r < 0)
 		return r;
 	run_poststop(c->dir_fd, &now, notes);
-	return state_dir_remove(root, now.id, err);
+	/* By its name another one may be there by now. */
+	return is_gone(c->dir_fd) ? 0 : state_dir_remove(root, now.id, err);
 }
 
 int container_poststart(const char *root, const struct container *c, struct error *err)
