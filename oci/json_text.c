@@ -7,12 +7,7 @@
 #include "base/io.h"
 #include "oci/json.h"
 #include "oci/json_internal.h"
-
-static void cleanup_yajl(yajl_handle *h)
-{
-	if (*h)
-		yajl_free(*h);
-}
+#include "oci/json_memory.h"
 
 static size_t count_lines(const char *text, size_t len)
 {
@@ -28,30 +23,24 @@ static int syntax_error(yajl_handle h, size_t at, const char *text, const char *
 {
 	unsigned char *msg = yajl_get_error(h, 0, NULL, 0);
 	int n = msg ? (int)strcspn((char *)msg, "\n") : 0;
-	int r;
 
 	while (n > 0 && (msg[n - 1] == '.' || msg[n - 1] == ' '))
 		n--;
-	r = error_set(err, EINVAL, "%s: line %zu (byte %zu): %.*s", source, count_lines(text, at), at, n,
-		      msg ? (char *)msg : "");
-	if (msg)
-		yajl_free_error(h, msg);
-	return r;
+	return error_set(err, EINVAL, "%s: line %zu (byte %zu): %.*s", source, count_lines(text, at), at, n,
+			 msg ? (char *)msg : "");
 }
 
-int json_run(const yajl_callbacks *callbacks, void *ctx, const char *text, size_t len, const char *source,
-	     struct error *err)
+/* The memory, with what it points to, is the caller's: nothing of ours is lost in a jump. */
+static int run_in(struct json_memory *m, const yajl_callbacks *callbacks, void *ctx, const char *text, size_t len,
+		  const char *source, struct error *err)
 {
-	_cleanup_(cleanup_yajl) yajl_handle h = NULL;
+	yajl_handle h;
 	yajl_status status;
 	size_t at;
 
-	if (len > JSON_MAX_SIZE)
-		return error_set(err, EFBIG, "%s: larger than %u MiB", source, JSON_MAX_SIZE >> 20);
-	h = yajl_alloc(callbacks, NULL, ctx);
-	if (!h)
+	if (setjmp(m->exhausted))
 		return error_set(err, ENOMEM, "%s: out of memory", source);
-
+	h = yajl_alloc(callbacks, &m->funcs, ctx);
 	status = yajl_parse(h, (const unsigned char *)text, len);
 	at = yajl_get_bytes_consumed(h);
 	if (status == yajl_status_ok) {
@@ -63,6 +52,17 @@ int json_run(const yajl_callbacks *callbacks, void *ctx, const char *text, size_
 	if (status != yajl_status_ok)
 		return syntax_error(h, at < len ? at : len, text, source, err);
 	return 0;
+}
+
+int json_run(const yajl_callbacks *callbacks, void *ctx, const char *text, size_t len, const char *source,
+	     struct error *err)
+{
+	_cleanup_(json_memory_free) struct json_memory m;
+
+	json_memory_init(&m);
+	if (len > JSON_MAX_SIZE)
+		return error_set(err, EFBIG, "%s: larger than %u MiB", source, JSON_MAX_SIZE >> 20);
+	return run_in(&m, callbacks, ctx, text, len, source, err);
 }
 
 int json_parse_file(int dirfd, const char *path, const char *source, const struct json_table *table,

@@ -178,7 +178,8 @@ static char *unescape(char *s)
 
 	for (const char *p = s; *p; p++) {
 		if (p[0] == '\\' && p[1] && p[2] && p[3]) {
-			*out++ = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
+			*out++ =
+			    (char)((unsigned)(p[1] - '0') << 6 | (unsigned)(p[2] - '0') << 3 | (unsigned)(p[3] - '0'));
 			p += 3;
 		} else {
 			*out++ = *p;
