@@ -117,7 +117,8 @@ int criu_mounts_unnamed(const char *mountinfo, struct criu_request *r, struct ar
 	for (size_t i = 0; i < n; i++) {
 		const struct line *l = &lines[i];
 
-		if (strcmp(l->place, "/") == 0 || is_named(r, l->place) ||
+		/* A cgroup namespace's root is not "/" for us; criu knows of that. */
+		if (strcmp(l->place, "/") == 0 || is_named(r, l->place) || strncmp(l->type, "cgroup", 6) == 0 ||
 		    (strcmp(l->root, "/") == 0 && can_be_made(l->type)) || has_source(r, lines, n, l))
 			continue;
 		if (criu_list_add(&r->mounts, arena, l->place, l->place, -1) < 0)

@@ -127,6 +127,13 @@ static int tree_make(const struct mount_trees *t, const struct spec_mount *m, st
 	return make(t, m, &o, &map, ret_fd, err);
 }
 
+int mount_tree_map_own(int tree_fd, const struct spec_linux *mapping, struct error *err)
+{
+	const struct mount_idmap map = {.own = true, .mapping = *mapping};
+
+	return map_ids(NULL, &map, tree_fd, err);
+}
+
 int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err)
 {
 	const struct spec_mount *m = &t->spec->mounts[index];

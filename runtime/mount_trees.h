@@ -29,6 +29,9 @@ struct mount_trees {
  */
 int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err);
 
+/* A detached mount on which host root's files belong to the container's root, by linux.uidMappings and gidMappings. */
+int mount_tree_map_own(int tree_fd, const struct spec_linux *mapping, struct error *err);
+
 /*
  * By init, rootless: a detached mount of a directory that the runtime has opened in its own mount namespace; it is
  * looked up again, by its path, in the copy that is this process's. Private, nosuid, nodev, read-only for ro. The

@@ -210,6 +210,7 @@ static void mounts_from_outside_that_nobody_named_get_their_place_as_name(void *
 		      "38 30 8:2 / /disk rw - xfs /dev/sdb rw\n"
 		      "39 30 8:1 /named /named rw - ext4 /dev/sda1 rw\n"
 		      "40 39 8:1 /named/sub /named/sub rw - ext4 /dev/sda1 rw\n"
+		      "42 30 0:27 /a/b /sys/fs/cgroup ro - cgroup2 cgroup rw\n"
 		      "garbage\n\n41 30 0:34\n";
 
 	(void)state;
