@@ -12,6 +12,7 @@
 #include "runtime/criu.h"
 #include "runtime/criu_descriptors.h"
 #include "runtime/criu_mounts.h"
+#include "runtime/criu_names.h"
 
 #define MOUNTINFO_MAX (16u << 20)
 
@@ -85,8 +86,30 @@ static int set_freezer(const struct cgroup *cg, struct criu_request *r, struct a
 	return 0;
 }
 
-static int set_mounts(const struct spec *spec, const struct cgroup *cg, pid_t pid, struct criu_request *r,
-		      struct arena *arena, struct error *err)
+/* Volumes, and what came while it ran. For restore, which has to have the volumes before it knows where they go. */
+static int set_unnamed_mounts(const char *mountinfo, int images_fd, struct criu_request *r, struct arena *arena,
+			      struct error *err)
+{
+	size_t first = r->mounts.n, n;
+	const char **places;
+	int e = criu_mounts_unnamed(mountinfo, r, arena, err);
+
+	if (e < 0)
+		return e;
+	n = r->mounts.n - first;
+	places = arena_calloc(arena, n + 1, sizeof(*places));
+	if (!places)
+		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		places[i] = r->mounts.items[first + i].key;
+	if (n > CRIU_NAMES_MAX)
+		return error_set(err, E2BIG, "the container has more than %d mounts that config.json does not know of",
+				 CRIU_NAMES_MAX);
+	return criu_names_save(images_fd, CRIU_MOUNTS_FILE, places, n, err);
+}
+
+static int set_mounts(const struct spec *spec, const struct cgroup *cg, pid_t pid, int images_fd,
+		      struct criu_request *r, struct arena *arena, struct error *err)
 {
 	_cleanup_free_ char *mountinfo = NULL;
 	_cleanup_close_ int root = -1;
@@ -103,7 +126,8 @@ static int set_mounts(const struct spec *spec, const struct cgroup *cg, pid_t pi
 	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return error_errno(err, errno, "open %s", path);
-	return criu_mounts_dump(spec, cg, root, mountinfo, r, arena, err);
+	e = criu_mounts_dump(spec, cg, root, r, arena, err);
+	return e == 0 ? set_unnamed_mounts(mountinfo, images_fd, r, arena, err) : e;
 }
 
 static int plan(const struct container *c, const struct spec *spec, struct checkpoint *o, int images_fd,
@@ -127,7 +151,7 @@ static int plan(const struct container *c, const struct spec *spec, struct check
 		e = set_namespaces(spec, c->state.pid, r, arena, err);
 	/* A pre-dump is of the memory alone. */
 	if (e == 0 && !o->pre_dump)
-		e = set_mounts(spec, &cg, c->state.pid, r, arena, err);
+		e = set_mounts(spec, &cg, c->state.pid, images_fd, r, arena, err);
 	if (e == 0 && !o->pre_dump)
 		e = criu_descriptors_save(c->state.pid, images_fd, r, arena, err);
 	cgroup_close(&cg);

@@ -11,22 +11,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "oci/json.h"
+#include "runtime/criu_names.h"
 
 #define FILE_NAME "descriptors.json"
 #define FILE_MAX 65536
 #define MOUNTINFO_MAX (16u << 20)
-
-struct descriptors {
-	const char **names;
-	size_t n_names;
-};
-
-static const struct json_field fields[] = {
-    JSON_LIST(struct descriptors, names, "descriptors", JSON_ARR_STR, .max_count = 64),
-    {NULL},
-};
-static const struct json_table table = {"descriptors", sizeof(struct descriptors), fields, 0};
 
 /* --- checkpoint ---------------------------------------------------------------------- */
 
@@ -82,8 +71,8 @@ static const char *name_of(pid_t pid, int fd, const char *mountinfo, struct criu
 
 int criu_descriptors_save(pid_t pid, int images_fd, struct criu_request *r, struct arena *arena, struct error *err)
 {
-	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 	_cleanup_free_ char *mountinfo = NULL;
+	const char *names[3];
 	char path[32];
 	int e;
 
@@ -92,54 +81,32 @@ int criu_descriptors_save(pid_t pid, int images_fd, struct criu_request *r, stru
 	if (e < 0)
 		return error_errno(err, e, "read %s", path);
 	for (int fd = 0; fd <= 2; fd++) {
-		const char *name = name_of(pid, fd, mountinfo, r, arena);
-
-		if (!name)
+		names[fd] = name_of(pid, fd, mountinfo, r, arena);
+		if (!names[fd])
 			return error_set(err, ENOMEM, "out of memory");
-		strbuf_addc(&text, fd ? ',' : '[');
-		json_write_string(&text, name);
 	}
-	strbuf_addc(&text, ']');
-	if (text.failed)
-		return error_set(err, ENOMEM, "out of memory");
-	e = write_file_atomic_at(images_fd, FILE_NAME, text.data, text.len, 0600, false);
-	return e < 0 ? error_errno(err, e, "write " FILE_NAME) : 0;
+	return criu_names_save(images_fd, FILE_NAME, names, ARRAY_SIZE(names), err);
 }
 
 /* --- restore --------------------------------------------------------------------------- */
 
-int criu_descriptors_parse(const char *text, size_t len, struct criu_request *r, struct arena *arena, struct error *err)
+int criu_descriptors_inherit(const char *const *names, size_t n, struct criu_request *r, struct arena *arena)
 {
-	_cleanup_strbuf_ struct strbuf whole = STRBUF_INIT;
-	struct descriptors d;
-	int e;
+	int e = 0;
 
-	strbuf_adds(&whole, "{\"descriptors\":");
-	strbuf_add(&whole, text, len);
-	strbuf_addc(&whole, '}');
-	if (whole.failed)
-		return error_set(err, ENOMEM, "out of memory");
-	e = json_parse(whole.data, whole.len, FILE_NAME, &table, arena, &d, err);
-	if (e < 0)
-		return e;
-	for (size_t i = 0; i < d.n_names && i <= 2; i++) {
-		const char *name = d.names[i];
-
-		if (strncmp(name, "pipe:", 5) != 0 && strncmp(name, "file[", 5) != 0)
-			continue;
-		if (criu_list_add(&r->inherit, arena, name, NULL, (int)i) < 0)
-			return error_set(err, ENOMEM, "out of memory");
-	}
-	return 0;
+	for (size_t i = 0; e == 0 && i < n && i <= 2; i++)
+		if (strncmp(names[i], "pipe:", 5) == 0 || strncmp(names[i], "file[", 5) == 0)
+			e = criu_list_add(&r->inherit, arena, names[i], NULL, (int)i);
+	return e;
 }
 
 int criu_descriptors_load(int images_fd, struct criu_request *r, struct arena *arena, struct error *err)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	int e = read_file_at(images_fd, FILE_NAME, FILE_MAX, &text, &len);
+	const char **names;
+	size_t n;
+	int e = criu_names_load(images_fd, FILE_NAME, arena, &names, &n, err);
 
-	if (e < 0)
-		return error_errno(err, e, "read " FILE_NAME " of the checkpoint");
-	return criu_descriptors_parse(text, len, r, arena, err);
+	if (e == 0)
+		e = criu_descriptors_inherit(names, n, r, arena);
+	return e == -ENOMEM ? error_set(err, ENOMEM, "out of memory") : e;
 }

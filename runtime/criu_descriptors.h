@@ -23,8 +23,7 @@ int criu_descriptors_save(pid_t pid, int images_fd, struct criu_request *r, stru
 /* Fills r->inherit, with the descriptors 0 to 2. */
 int criu_descriptors_load(int images_fd, struct criu_request *r, struct arena *arena, struct error *err);
 
-/* The file's text: at most a few strings; longer lists are refused. */
-int criu_descriptors_parse(const char *text, size_t len, struct criu_request *r, struct arena *arena,
-			   struct error *err);
+/* The same from the names. 0 or -ENOMEM. */
+int criu_descriptors_inherit(const char *const *names, size_t n, struct criu_request *r, struct arena *arena);
 
 #endif

@@ -37,8 +37,7 @@ static bool is_cgroup(const struct spec_mount *m)
 	return m->type && (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0);
 }
 
-/* Where it is, links resolved; as it is written, when it isn't there. NULL: out of memory. */
-static const char *canonical(int root_fd, const char *path, struct arena *arena)
+const char *criu_mount_place(int root_fd, const char *path, struct arena *arena)
 {
 	struct target t = {.path = path_normalize(arena, path), .make = TARGET_EXISTING};
 	_cleanup_close_ int fd = -1;
@@ -90,7 +89,7 @@ static int dump_masked(const struct spec *spec, int root_fd, struct criu_request
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < spec->linux_->n_masked_paths; i++) {
-		const char *path = canonical(root_fd, spec->linux_->masked_paths[i], arena);
+		const char *path = criu_mount_place(root_fd, spec->linux_->masked_paths[i], arena);
 		struct target t = {.path = path};
 		_cleanup_close_ int fd = -1;
 		struct stat st;
@@ -103,8 +102,8 @@ static int dump_masked(const struct spec *spec, int root_fd, struct criu_request
 	return e;
 }
 
-int criu_mounts_dump(const struct spec *spec, const struct cgroup *cg, int root_fd, const char *mountinfo,
-		     struct criu_request *r, struct arena *arena, struct error *err)
+int criu_mounts_dump(const struct spec *spec, const struct cgroup *cg, int root_fd, struct criu_request *r,
+		     struct arena *arena, struct error *err)
 {
 	int e = 0;
 
@@ -114,16 +113,14 @@ int criu_mounts_dump(const struct spec *spec, const struct cgroup *cg, int root_
 
 		e = criu_mount_is_bind(m, arena, &bind, err);
 		if (e == 0 && bind)
-			e = add(r, arena, canonical(root_fd, m->destination, arena),
+			e = add(r, arena, criu_mount_place(root_fd, m->destination, arena),
 				path_normalize(arena, m->destination), err);
 		else if (e == 0 && is_cgroup(m))
 			e = add_cgroup_binds(spec, cg, m, true, r, arena, err);
 	}
 	if (e == 0)
 		e = dump_masked(spec, root_fd, r, arena, err);
-	if (e == 0)
-		e = add_devices(spec, r, arena, err);
-	return e == 0 ? criu_mounts_unnamed(mountinfo, r, arena, err) : e;
+	return e == 0 ? add_devices(spec, r, arena, err) : e;
 }
 
 /* --- restore --------------------------------------------------------------------------------- */
@@ -138,7 +135,8 @@ static const char *absolute_source(const struct spec_mount *m, const char *bundl
 static int restore_bind(const struct spec_mount *m, const char *source, int root_fd, struct criu_request *r,
 			struct arena *arena, struct error *err)
 {
-	const char *name = path_normalize(arena, m->destination), *place = canonical(root_fd, m->destination, arena);
+	const char *name = path_normalize(arena, m->destination),
+		   *place = criu_mount_place(root_fd, m->destination, arena);
 	int e;
 
 	if (!name || !place)
@@ -148,25 +146,19 @@ static int restore_bind(const struct spec_mount *m, const char *source, int root
 }
 
 int criu_mounts_restore(const struct spec *spec, const struct cgroup *cg, int root_fd, const char *bundle,
-			const struct criu_source *sources, size_t n_sources, struct criu_request *r,
-			struct arena *arena, struct error *err)
+			struct criu_request *r, struct arena *arena, struct error *err)
 {
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < spec->n_mounts; i++) {
 		const struct spec_mount *m = &spec->mounts[i];
-		const char *source = NULL;
 		bool bind = false;
 
 		e = criu_mount_is_bind(m, arena, &bind, err);
 		if (e == 0 && is_cgroup(m))
 			e = add_cgroup_binds(spec, cg, m, false, r, arena, err);
-		if (e < 0 || !bind || !m->source)
-			continue;
-		for (size_t k = 0; k < n_sources; k++)
-			if (sources[k].index == i)
-				source = sources[k].path;
-		e = restore_bind(m, source ? source : absolute_source(m, bundle, arena), root_fd, r, arena, err);
+		if (e == 0 && bind && m->source)
+			e = restore_bind(m, absolute_source(m, bundle, arena), root_fd, r, arena, err);
 	}
 	/* crun names a masked file by its own path. */
 	for (size_t i = 0; e == 0 && i < spec->linux_->n_masked_paths; i++)

@@ -11,29 +11,19 @@
 #include "runtime/cgroup.h"
 #include "runtime/criu_message.h"
 
-/* root_fd: the container's "/". mountinfo: the text of its /proc/PID/mountinfo. */
-int criu_mounts_dump(const struct spec *spec, const struct cgroup *cg, int root_fd, const char *mountinfo,
-		     struct criu_request *r, struct arena *arena, struct error *err);
+/* Those of config.json. root_fd: the container's "/". */
+int criu_mounts_dump(const struct spec *spec, const struct cgroup *cg, int root_fd, struct criu_request *r,
+		     struct arena *arena, struct error *err);
 
 /*
  * Adds to r->mounts the mounts that none of the others in r->mounts stands for and that nothing in the
- * container could be the source of. Pure.
+ * container could be the source of; their name is their place. mountinfo: the text of /proc/PID/mountinfo. Pure.
  */
 int criu_mounts_unnamed(const char *mountinfo, struct criu_request *r, struct arena *arena, struct error *err);
 
-/* What criu gets in place of the source of spec->mounts[index]: a path in its mount namespace. */
-struct criu_source {
-	size_t index;
-	const char *path;
-};
-
-/*
- * root_fd: the root file system; bundle: relative sources count from it. sources: those that are not
- * the spec's own.
- */
+/* root_fd: the root file system; bundle: relative sources count from it. */
 int criu_mounts_restore(const struct spec *spec, const struct cgroup *cg, int root_fd, const char *bundle,
-			const struct criu_source *sources, size_t n_sources, struct criu_request *r,
-			struct arena *arena, struct error *err);
+			struct criu_request *r, struct arena *arena, struct error *err);
 
 /*
  * The mount points that are missing in the root file system, and in the sources of bind mounts; as create makes
@@ -44,5 +34,8 @@ int criu_mounts_make_points(const struct spec *spec, int root_fd, const char *bu
 
 /* Is it a bind mount? -EINVAL: its options make no sense. */
 int criu_mount_is_bind(const struct spec_mount *m, struct arena *arena, bool *ret, struct error *err);
+
+/* Where a path leads, links resolved; as it is written, when nothing is there. NULL: out of memory. */
+const char *criu_mount_place(int root_fd, const char *path, struct arena *arena);
 
 #endif

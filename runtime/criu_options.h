@@ -11,6 +11,9 @@
 #define CRIU_NETWORK_KEY "extRootNetNS"
 #define CRIU_PID_KEY "extRootPidNS"
 
+/* Beside the images: places of mounts that config.json does not know of. */
+#define CRIU_MOUNTS_FILE "volrun-mounts.json"
+
 struct criu_options {
 	const char *image_path, *work_path, *page_server, *cgroups_mode, *network_lock, *status_fd;
 	struct arg_list empty_ns;

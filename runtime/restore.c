@@ -35,9 +35,6 @@ static int load(struct restore *r, struct error *err)
 		return e;
 	if (geteuid() != 0 || c->request->globals->is_rootless)
 		return error_set(err, EPERM, "only root can do that: criu needs it");
-	/* Its processes have the files as they were then; what the volume holds now is another matter. */
-	if (volume_declared(spec))
-		return error_set(err, ENOTSUP, "a container with volumes can't be restored");
 	for (size_t i = 0; e == 0 && i < spec->n_mounts; i++) {
 		struct mount_idmap map = {0};
 
@@ -149,9 +146,10 @@ static int plan_mounts(struct restore *r, struct error *err)
 	e = criu_mounts_make_points(&c->spec, root, c->state.bundle, c->arena, err);
 	if (e == 0)
 		e = restore_root_path(r, err);
-	return e == 0 ? criu_mounts_restore(&c->spec, &c->cgroup, root, c->state.bundle, NULL, 0,
-					    &r->request->criu.request, c->arena, err)
-		      : e;
+	if (e == 0)
+		e = criu_mounts_restore(&c->spec, &c->cgroup, root, c->state.bundle, &r->request->criu.request,
+					c->arena, err);
+	return e == 0 ? restore_volumes_plan(r, err) : e;
 }
 
 /* --- criu ------------------------------------------------------------------------------- */
@@ -177,6 +175,7 @@ static void undo_criu(struct restore *r)
 		kill(r->init, SIGKILL);
 		waitpid(r->init, NULL, 0);
 	}
+	restore_volumes_undo(r);
 }
 
 /* What criu clones is where criu is. Limits count for criu, too; with runc they do. */
@@ -236,6 +235,8 @@ static int have_namespaces(struct restore *r, struct error *err)
 	int e = set_up_network(r, err);
 
 	if (e == 0)
+		e = restore_volumes_mount(r, err);
+	if (e == 0)
 		e = net_devices_move(c->spec.linux_, c->ns.join_fds[SPEC_NS_NETWORK], c->state.pid, err);
 	return e == 0 ? run_hooks(r, err) : e;
 }
@@ -290,6 +291,7 @@ static int talk(struct restore *r, struct error *err)
 
 	if (r->root)
 		unlinkat(c->dir_fd, RESTORE_ROOT, AT_REMOVEDIR);
+	restore_volumes_clean(r);
 	if (e == 0 && r->init <= 0)
 		e = error_set(err, EPROTO, "criu did not say which process it has made");
 	return e;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* restore_internal.h - between restore.c, the list of steps, and restore_root.c. */
+/* restore_internal.h - between restore.c, the list of steps, and its parts. */
 #ifndef VOLRUN_RUNTIME_RESTORE_INTERNAL_H
 #define VOLRUN_RUNTIME_RESTORE_INTERNAL_H
 
@@ -20,6 +20,9 @@ struct restore {
 	pid_t init; /* 0: not there yet */
 	int fds[2]; /* namespaces that criu inherits */
 	size_t n_fds;
+	const char **places; /* of mounts that the checkpoint had and config.json does not know of; "": done */
+	size_t n_places;
+	bool has_leases; /* the volumes were asked for */
 };
 
 /* restore_root.c: makes the directory for the root file system, and tells criu of it. */
@@ -29,5 +32,16 @@ int restore_root_path(struct restore *r, struct error *err);
  * system; criu wants it to be a mount point that nothing is mounted over. It is gone when criu is.
  */
 int restore_mount_root(void *arg, struct error *err);
+
+/*
+ * restore_volumes.c: volumes are fetched when init is there, since their keeper watches it; criu wants to be told of
+ * their mounts before. So it is told of directories, and they are mounted there just in time.
+ */
+int restore_volumes_plan(struct restore *r, struct error *err);
+int restore_volumes_mount(struct restore *r, struct error *err);
+/* Removes the directories: criu is done. */
+void restore_volumes_clean(struct restore *r);
+/* After init is gone. */
+void restore_volumes_undo(struct restore *r);
 
 #endif

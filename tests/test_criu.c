@@ -18,6 +18,7 @@
 #include "runtime/criu_descriptors.h"
 #include "runtime/criu_message.h"
 #include "runtime/criu_mounts.h"
+#include "runtime/criu_names.h"
 #include "runtime/criu_options.h"
 
 static struct error err;
@@ -290,7 +291,7 @@ static void a_bind_mount_is_named_by_its_destination_and_found_where_links_lead(
 	(void)state;
 	box_open(&b);
 	assert_int_equal(mkdirat(b.root_fd, "real/x", 0755), 0);
-	assert_int_equal(criu_mounts_dump(&b.spec, &b.cg, b.root_fd, ROOT_LINE, &request, &arena, &err), 0);
+	assert_int_equal(criu_mounts_dump(&b.spec, &b.cg, b.root_fd, &request, &arena, &err), 0);
 	assert_string_equal(mount_named("/real/x"), "/link/x");
 	assert_null(mount_named("/tmp"));
 	/* Files that are masked have /dev/null on them, directories a tmpfs of criu's. */
@@ -303,19 +304,18 @@ static void a_bind_mount_is_named_by_its_destination_and_found_where_links_lead(
 
 static void at_the_restore_each_name_has_its_source(void **state)
 {
-	const struct criu_source other = {.index = 3, .path = "/else"};
 	char source[128];
 	struct box b;
 
 	(void)state;
 	box_open(&b);
 	assert_int_equal(mkdirat(b.root_fd, "real/x", 0755), 0);
-	assert_int_equal(criu_mounts_restore(&b.spec, &b.cg, b.root_fd, b.path, &other, 1, &request, &arena, &err), 0);
+	assert_int_equal(criu_mounts_restore(&b.spec, &b.cg, b.root_fd, b.path, &request, &arena, &err), 0);
 	snprintf(source, sizeof(source), "%s/src", b.path);
 	assert_string_equal(mount_named("/link/x"), source);
 	/* As runc and crun name it. */
 	assert_string_equal(mount_named("/real/x"), source);
-	assert_string_equal(mount_named("/tmp/z"), "/else");
+	assert_string_equal(mount_named("/tmp/z"), source);
 	assert_string_equal(mount_named("/dev/null"), "/dev/null");
 	box_close(&b);
 }
@@ -359,7 +359,11 @@ static void a_link_in_the_root_file_system_makes_no_mount_point_outside(void **s
 
 static int parse(const char *text)
 {
-	return criu_descriptors_parse(text, strlen(text), &request, &arena, &err);
+	const char **names;
+	size_t n;
+	int r = criu_names_parse(text, strlen(text), "descriptors.json", &arena, &names, &n, &err);
+
+	return r < 0 ? r : criu_descriptors_inherit(names, n, &request, &arena);
 }
 
 static void pipes_and_outside_files_are_inherited_by_their_place(void **state)
@@ -376,7 +380,7 @@ static void pipes_and_outside_files_are_inherited_by_their_place(void **state)
 static void descriptors_that_make_no_sense_are_refused(void **state)
 {
 	static const char *const wrong[] = {
-	    "", "{}", "[1]", "[\"a\"", "[null]", "\"pipe:[1]\"", "[[\"pipe:[1]\"]]", "[\"\\u0000\"]"};
+	    "", "{}", "[1]", "[\"a\"", "[null]", "\"pipe:[1]\"", "[[\"pipe:[1]\"]]", "[\"\\u0000\"]", "[], \"x\": 1"};
 	_cleanup_strbuf_ struct strbuf many = STRBUF_INIT;
 
 	(void)state;

@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# In the virtual machine: checkpoint and restore of containers with volumes.
+load lib/common
+load lib/volume
+
+setup() {
+	common_setup
+	CK=$T/ck
+	node a
+}
+teardown() { common_teardown; }
+
+COUNT='i=0; while :; do i=$((i+1)); echo $i >>/data/log; sleep 0.1; done'
+
+restore() { on "${NODE:-a}" volrun restore -d --image-path "$CK" --work-path "$T/work" --bundle "$T/c" c </dev/null >/dev/null 2>"$T/stderr" || { cat "$T/stderr"; return 1; }; }
+said() { on "${NODE:-a}" volrun exec c cat /data/log; }
+beyond() { (($(said | wc -l) >= $1)); }
+consecutive() { awk '$1 != NR { exit 1 }'; }
+
+@test "the checkpoint commits the volume; the restore has its lease again, the process goes on in it" {
+	vstart a c 'state /data' "$COUNT"
+	until_true 10 beyond 3
+	try on a volrun checkpoint --image-path "$CK" c
+	ok
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	is "$(jq -c . "$CK/volrun-mounts.json")" '["/data"]'
+	local n
+	n=$(wc -l <"$T/store/volumes/default/state/log")
+	((n >= 3))
+	restore
+	[[ -n $(keepers) ]]
+	like "$(grep ' /data ' "/proc/$(on a pid_of c)/mountinfo")" 'nosuid,nodev'
+	until_true 10 beyond $((n + 3))
+	on a volrun delete --force c
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	(($(wc -l <"$T/store/volumes/default/state/log") >= n + 3))
+	consecutive <"$T/store/volumes/default/state/log"
+}
+
+@test "on another node: what the first one committed is there" {
+	node b
+	vstart a c 'state /data' "$COUNT"
+	until_true 10 beyond 3
+	try on a volrun checkpoint --image-path "$CK" c
+	ok
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	NODE=b restore
+	NODE=b until_true 10 beyond $(($(wc -l <"$T/store/volumes/default/state/log") + 3))
+	on b volrun delete --force c
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	consecutive <"$T/store/volumes/default/state/log"
+}
+
+@test "--leave-running: the lease is held on; a restore beside it is refused, and leaves nothing" {
+	vstart a c 'state /data wait=1s' "$COUNT"
+	until_true 10 beyond 3
+	try on a volrun checkpoint --image-path "$CK" --leave-running c
+	ok
+	[[ -n $(keepers) ]]
+	try on a volrun restore -d --image-path "$CK" --bundle "$T/c" d
+	not_ok 'restore d: volume state: lease held by'
+	is "$(on a volrun list -q)" c
+	on a volrun delete --force c
+	until_true 30 eval '[[ -z $(keepers) ]]'
+}
+
+@test "a volume that the checkpoint had and config.json has not, and the other way round: refused" {
+	vstart a c 'state /data' "$COUNT"
+	until_true 10 beyond 3
+	try on a volrun checkpoint --image-path "$CK" c
+	ok
+	config c '.annotations = {"dev.volrun.volume": "state /mnt"}'
+	try on a volrun restore -d --image-path "$CK" --bundle "$T/c" c
+	not_ok 'volume on "/mnt": the checkpoint had none there'
+	config c 'del(.annotations)'
+	try on a volrun restore -d --image-path "$CK" --bundle "$T/c" c
+	not_ok 'criu failed: .*No mapping'
+	until_true 30 eval '[[ -z $(keepers) ]]'
+}
