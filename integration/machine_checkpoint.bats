@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the virtual machine: checkpoint and restore with a criu that works with its kernel.
 load lib/common
+load lib/criu
 
-setup() {
-	common_setup
-	command -v criu >/dev/null || fail "criu is not installed"
-	CK=$T/ck
-}
+setup() { common_setup; criu_setup; }
 teardown() { common_teardown; }
 
 COUNT='i=0; while :; do i=$((i+1)); echo $i >>/data/log; sleep 0.1; done'

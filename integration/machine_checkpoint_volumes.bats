@@ -3,24 +3,30 @@
 # In the virtual machine: checkpoint and restore of containers with volumes.
 load lib/common
 load lib/volume
+load lib/criu
 
 setup() {
 	common_setup
-	CK=$T/ck
+	criu_setup
 	node a
 }
 teardown() { common_teardown; }
 
 COUNT='i=0; while :; do i=$((i+1)); echo $i >>/data/log; sleep 0.1; done'
 
+# start ANNOTATION: c, left running, with nothing of ours open.
+start() {
+	vbundle c "$1" "$COUNT"
+	on a volrun run --detach --bundle "$T/c" c </dev/null >/dev/null 2>&1
+	until_true 10 beyond 3
+}
 restore() { on "${NODE:-a}" volrun restore -d --image-path "$CK" --work-path "$T/work" --bundle "$T/c" c </dev/null >/dev/null 2>"$T/stderr" || { cat "$T/stderr"; return 1; }; }
 said() { on "${NODE:-a}" volrun exec c cat /data/log; }
 beyond() { (($(said | wc -l) >= $1)); }
 consecutive() { awk '$1 != NR { exit 1 }'; }
 
 @test "the checkpoint commits the volume; the restore has its lease again, the process goes on in it" {
-	vstart a c 'state /data' "$COUNT"
-	until_true 10 beyond 3
+	start 'state /data'
 	try on a volrun checkpoint --image-path "$CK" c
 	ok
 	until_true 30 eval '[[ -z $(keepers) ]]'
@@ -40,8 +46,7 @@ consecutive() { awk '$1 != NR { exit 1 }'; }
 
 @test "on another node: what the first one committed is there" {
 	node b
-	vstart a c 'state /data' "$COUNT"
-	until_true 10 beyond 3
+	start 'state /data'
 	try on a volrun checkpoint --image-path "$CK" c
 	ok
 	until_true 30 eval '[[ -z $(keepers) ]]'
@@ -53,12 +58,12 @@ consecutive() { awk '$1 != NR { exit 1 }'; }
 }
 
 @test "--leave-running: the lease is held on; a restore beside it is refused, and leaves nothing" {
-	vstart a c 'state /data wait=1s' "$COUNT"
-	until_true 10 beyond 3
+	start 'state /data wait=1s'
 	try on a volrun checkpoint --image-path "$CK" --leave-running c
 	ok
 	[[ -n $(keepers) ]]
-	try on a volrun restore -d --image-path "$CK" --bundle "$T/c" d
+	vbundle d 'state /data wait=1s' "$COUNT"
+	try on a volrun restore -d --image-path "$CK" --bundle "$T/d" d
 	not_ok 'restore d: volume state: lease held by'
 	is "$(on a volrun list -q)" c
 	on a volrun delete --force c
@@ -66,8 +71,7 @@ consecutive() { awk '$1 != NR { exit 1 }'; }
 }
 
 @test "a volume that the checkpoint had and config.json has not, and the other way round: refused" {
-	vstart a c 'state /data' "$COUNT"
-	until_true 10 beyond 3
+	start 'state /data'
 	try on a volrun checkpoint --image-path "$CK" c
 	ok
 	config c '.annotations = {"dev.volrun.volume": "state /mnt"}'
