@@ -58,11 +58,11 @@ static int make_user_namespace(const struct spec_linux *mapping, int *ret, struc
 	return r;
 }
 
-static int map_ids(const struct mount_trees *t, const struct mount_idmap *map, int tree, struct error *err)
+static int map_ids(pid_t pid, const struct mount_idmap *map, int tree, struct error *err)
 {
 	_cleanup_close_ int user = -1;
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
-	int r = map->own ? make_user_namespace(&map->mapping, &user, err) : open_user_namespace(t->pid, &user, err);
+	int r = map->own ? make_user_namespace(&map->mapping, &user, err) : open_user_namespace(pid, &user, err);
 
 	if (r < 0)
 		return r;
@@ -104,7 +104,7 @@ static int make(const struct mount_trees *t, const struct spec_mount *m, const s
 	r = mount_change(tree, true, 0, 0, is_private(t->spec->linux_) ? MS_PRIVATE : MS_SLAVE);
 	if (r < 0)
 		return error_errno(err, r, "propagation");
-	r = map->wanted ? map_ids(t, map, tree, err) : 0;
+	r = map->wanted ? map_ids(t->pid, map, tree, err) : 0;
 	if (r == 0)
 		*ret_fd = TAKE_FD(tree);
 	return r;
@@ -131,7 +131,7 @@ int mount_tree_map_own(int tree_fd, const struct spec_linux *mapping, struct err
 {
 	const struct mount_idmap map = {.own = true, .mapping = *mapping};
 
-	return map_ids(NULL, &map, tree_fd, err);
+	return map_ids(0, &map, tree_fd, err);
 }
 
 int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err)
