@@ -228,6 +228,24 @@ MAPPED=".linux.uidMappings = $MANY | .linux.gidMappings = ($MANY | .[0].hostID =
 	is "$output" ok
 }
 
+@test "without a cgroup a container of a shared pid namespace is killed, too, by kill --all and by KILL; ps says why it can't" {
+	local args pid
+	for args in "--all c1 TERM" "--all c1 9" "c1 KILL"; do
+		# A pid namespace that is not new: the user's own, of the same user namespace.
+		user_bundle c1 '' '.process.args = ["sleep", "1000"] | del(.linux.namespaces[] | select(.type == "pid"))
+			| .mounts = [{destination: "/proc", type: "bind", source: "/proc", options: ["rbind"]}]'
+		try user_volrun run --detach --bundle "$T/c1" c1
+		ok
+		pid=$(user_volrun state c1 | jq .pid)
+		try user_volrun ps c1
+		not_ok 'the container has no cgroup'
+		# shellcheck disable=SC2086 # words
+		user_volrun kill $args
+		until_true 10 eval '! [[ -e /proc/$pid/exe ]]'
+		user_volrun delete --force c1
+	done
+}
+
 @test "without a cgroup of its own a container is shown the caller's, and nothing above it" {
 	[[ $(stat -f -c %T /sys/fs/cgroup) != cgroup2fs ]] || skip "about cgroup v1"
 	local mount='.mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev"]}]' own

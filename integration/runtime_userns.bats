@@ -149,6 +149,26 @@ export T
 	done
 }
 
+@test "a bundle that the root of the joined user namespace may not enter" {
+	mapped_holder
+	userns_bundle c1 'id -u; cat /from' "(.linux.namespaces[] | select(.type == \"user\")).path = \"/proc/$holder/ns/user\"
+		| .mounts += [{destination: \"/from\", type: \"bind\", source: \"file\", options: [\"bind\"]}]"
+	mv "$T/c1/rootfs" "$T/elsewhere"
+	config c1 --arg r "$T/elsewhere" '.root.path = $r'
+	echo relative >"$T/c1/file"
+	chmod 644 "$T/c1/file"
+	chmod 700 "$T/c1"
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" $'0\nrelative'
+	# Nor find the way there.
+	mkdir -m 700 "$T/hidden"
+	mv "$T/c1" "$T/hidden/"
+	try volrun run --bundle "$T/hidden/c1" c1
+	ok
+	is "$output" $'0\nrelative'
+}
+
 @test "every other namespace joined along with a user namespace that owns it" {
 	local list='' name expected
 	mapped_holder

@@ -91,6 +91,8 @@ bool cgroup_owner(const struct spec *spec, bool new_cgroup_namespace, uid_t *ret
 /* Gives the directory and what the kernel lists in /sys/kernel/cgroup/delegate away. Does nothing on v1. */
 int cgroup_give(const struct cgroup *cg, uid_t uid, struct error *err);
 
+/* Is it there in any hierarchy? Not where it could not be made, which a container without limits survives. */
+bool cgroup_is_there(const struct cgroup *cg);
 /* All processes, descendants' too. The caller frees *ret_pids. */
 int cgroup_pids(const struct cgroup *cg, pid_t **ret_pids, size_t *ret_n, struct error *err);
 /* cgroup.kill (5.14), else freeze, SIGKILL each, thaw; until empty or 10 s. */

@@ -33,6 +33,11 @@ static const struct cgroup_hierarchy *leading_hierarchy(const struct cgroup *cg)
 	return NULL;
 }
 
+bool cgroup_is_there(const struct cgroup *cg)
+{
+	return leading_hierarchy(cg) != NULL;
+}
+
 int cgroup_pids(const struct cgroup *cg, pid_t **ret_pids, size_t *ret_n, struct error *err)
 {
 	const struct cgroup_hierarchy *h = leading_hierarchy(cg);

@@ -73,7 +73,7 @@ static int signal_container(const struct container *c, int sig, bool all, struct
 	if (r < 0)
 		return r;
 	/* Without a pid namespace of its own the others would outlive init. */
-	if (c->state.cgroup_path && (all || (sig == SIGKILL && c->state.shared_pid_ns)))
+	if (cgroup_is_there(&cg) && (all || (sig == SIGKILL && c->state.shared_pid_ns)))
 		r = sig == SIGKILL ? cgroup_kill(&cg, err) : cgroup_signal(&cg, sig, err);
 	else
 		r = signal_init(c, sig, err);

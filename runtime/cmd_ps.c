@@ -116,9 +116,9 @@ static int run_ps(const struct globals *g, int argc, char **argv, struct error *
 	r = container_open(g->root, args.items[0], &arena, &c, err);
 	if (r < 0)
 		return r;
-	if (!c.state.cgroup_path)
-		return error_set(err, ENOTSUP, "the container has no cgroup: its processes are not known");
 	r = container_cgroup(&c.state, &cg, err);
+	if (r == 0 && !cgroup_is_there(&cg))
+		r = error_set(err, ENOTSUP, "the container has no cgroup: its processes are not known");
 	if (r == 0)
 		r = cgroup_pids(&cg, &pids, &n, err);
 	cgroup_close(&cg);

@@ -165,6 +165,7 @@ static int clone_init(struct create *c, struct error *err)
 
 	if (r < 0)
 		return r;
+	c->ns.start_dir = c->state.bundle;
 	r = namespaces_clone(&c->ns, &c->spec, c->cgroup.dir_fd, &pid, &c->pidfd, err);
 	if (r == 0) {
 		close(pair[0]);

@@ -111,7 +111,13 @@ static int wait_go(struct init *in, struct error *err)
  */
 static int enter_bundle(struct init *in, struct error *err)
 {
-	return chdir(in->state.bundle) < 0 ? error_errno(err, errno, "enter the bundle %s", in->state.bundle) : 0;
+	_cleanup_free_ char *cwd = NULL;
+	int r = chdir(in->state.bundle) < 0 ? -errno : 0;
+
+	/* The root of a joined user namespace may not go where its caller was already, see namespaces.h. */
+	if (r < 0 && (cwd = getcwd(NULL, 0)) && strcmp(cwd, in->state.bundle) == 0)
+		return 0;
+	return r < 0 ? error_errno(err, r, "enter the bundle %s", in->state.bundle) : 0;
 }
 
 static int enter_namespaces(struct init *in, struct error *err)

@@ -307,6 +307,8 @@ static int clone_between(const struct namespaces *ns, const struct spec *spec, i
 	int pidfd = -1, r = 0;
 	pid_t pid;
 
+	if (ns->start_dir)
+		(void)!chdir(ns->start_dir);
 	if (ns->close_from)
 		r = close_others(ns, sock, &err);
 	if (r == 0 && ns->new_time)

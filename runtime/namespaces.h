@@ -29,6 +29,7 @@ struct namespaces {
 	bool new_time;		     /* likewise, or by the process between; with offsets */
 	int join_fds[SPEC_NS_COUNT]; /* by enum spec_ns; -1: not joined */
 	bool join_early;	     /* by the process between, see above */
+	const char *start_dir;	     /* where that goes, if it may, as who it still is; NULL: stays */
 	int target_pidfd;	     /* exec: join target_flags of this process; -1 */
 	int target_flags;
 	/*
