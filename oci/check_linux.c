@@ -193,19 +193,25 @@ static int check_memory_policy(const struct spec *spec, struct error *err)
 
 	if (!m)
 		return 0;
+	if (!m->mode)
+		return error_set(err, EINVAL, "$.linux.memoryPolicy.mode: invalid memory policy mode: missing");
 	if (!check_one_of(m->mode, no_nodes) && !check_one_of(m->mode, with_nodes) &&
 	    strcmp(m->mode, "MPOL_PREFERRED") != 0)
-		return error_set(err, EINVAL, "$.linux.memoryPolicy.mode: unknown mode \"%s\"", m->mode);
+		return error_set(err, EINVAL, "$.linux.memoryPolicy.mode: invalid memory policy mode \"%s\"", m->mode);
 	if (m->nodes && check_one_of(m->mode, no_nodes))
-		return error_set(err, EINVAL, "$.linux.memoryPolicy.nodes: %s takes none", m->mode);
+		return error_set(err, EINVAL, "$.linux.memoryPolicy.nodes: invalid memory policy: %s takes none",
+				 m->mode);
 	if (!m->nodes && check_one_of(m->mode, with_nodes))
 		return error_set(err, EINVAL, "$.linux.memoryPolicy.nodes: missing (%s needs one)", m->mode);
 	if (m->nodes && !check_number_list(m->nodes))
-		return error_set(err, EINVAL, "$.linux.memoryPolicy.nodes: \"%s\" is no list of nodes (0-3,7)",
-				 m->nodes);
+		return error_set(
+		    err, EINVAL,
+		    "$.linux.memoryPolicy.nodes: invalid memory policy nodes \"%s\": no list of numbers (0-3,7)",
+		    m->nodes);
 	for (size_t i = 0; i < m->n_flags; i++)
 		if (!check_one_of(m->flags[i], flags))
-			return error_set(err, EINVAL, "$.linux.memoryPolicy.flags[%zu]: unknown flag \"%s\"", i,
+			return error_set(err, EINVAL,
+					 "$.linux.memoryPolicy.flags[%zu]: invalid memory policy flag \"%s\"", i,
 					 m->flags[i]);
 	return 0;
 }

@@ -221,7 +221,7 @@ static const struct json_table intel_rdt_table = {"intelRdt", sizeof(struct spec
 						  JSON_EMPTY_ABSENT};
 
 static const struct json_field memory_policy_fields[] = {
-    JSON_FIELD(struct spec_memory_policy, mode, "mode", JSON_STR, .required = true),
+    JSON_FIELD(struct spec_memory_policy, mode, "mode", JSON_STR),
     JSON_FIELD(struct spec_memory_policy, nodes, "nodes", JSON_STR),
     JSON_LIST(struct spec_memory_policy, flags, "flags", JSON_ARR_STR),
     {NULL},

@@ -147,6 +147,9 @@ static int add_caps(const struct arg_list *caps, struct spec_process *p, struct 
 		r = join_lists(c->effective, c->n_effective, caps, arena, &c->effective, &c->n_effective, err);
 	if (r == 0)
 		r = join_lists(c->permitted, c->n_permitted, caps, arena, &c->permitted, &c->n_permitted, err);
+	/* As runc: what isn't inheritable can't be ambient, and --cap makes nothing inheritable. */
+	if (r == 0 && c->n_inheritable)
+		r = join_lists(c->ambient, c->n_ambient, caps, arena, &c->ambient, &c->n_ambient, err);
 	p->capabilities = c;
 	return r;
 }

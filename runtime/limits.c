@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Resource limits, OOM score, scheduler and I/O priority of another process: set by the parent. */
+/* Resource limits, OOM score, scheduler and I/O priority of a process: by its parent, resource limits by itself, too.
+ */
 #include <errno.h>
 #include <linux/ioprio.h>
 #include <linux/sched/types.h>
@@ -74,30 +75,52 @@ static int name_find(const struct name_value *table, const char *name, const cha
 	return error_set(err, EINVAL, "%s: unknown name \"%s\"", where, name ? name : "");
 }
 
-/* Without CAP_SYS_RESOURCE a hard limit can't be raised: as much as there is, and a note. */
-static int apply_rlimit(pid_t pid, const struct spec_rlimit *l, struct strbuf *notes, struct error *err)
+/* The hard limit, where it has to be raised. Without CAP_SYS_RESOURCE it can't be: as much as there is, and a note. */
+static int raise_rlimit(pid_t pid, const struct spec_rlimit *l, struct strbuf *notes, struct error *err)
 {
-	struct rlimit want = {.rlim_cur = l->soft, .rlim_max = l->hard}, have;
+	struct rlimit have;
 	uint64_t which = 0;
+	rlim_t max;
 	int r = name_find(rlimit_names, l->type, "process.rlimits", &which, err);
 
 	if (r < 0)
 		return r;
-	if (prlimit(pid, (enum __rlimit_resource)which, &want, NULL) == 0)
+	if (l->soft > l->hard)
+		return error_set(err, EINVAL, "process.rlimits: the soft %s is above the hard one", l->type);
+	if (prlimit(pid, (enum __rlimit_resource)which, NULL, &have) < 0)
+		return error_errno(err, errno, "read %s", l->type);
+	max = have.rlim_max;
+	if (l->hard <= max)
+		return 0;
+	have.rlim_max = l->hard;
+	if (prlimit(pid, (enum __rlimit_resource)which, &have, NULL) == 0)
 		return 0;
 	if (errno != EPERM)
 		return error_errno(err, errno, "set %s to %llu:%llu", l->type, (unsigned long long)l->soft,
 				   (unsigned long long)l->hard);
-	if (prlimit(pid, (enum __rlimit_resource)which, NULL, &have) < 0)
-		return error_errno(err, errno, "read %s", l->type);
-	if (want.rlim_max > have.rlim_max)
-		want.rlim_max = have.rlim_max;
-	if (want.rlim_cur > want.rlim_max)
-		want.rlim_cur = want.rlim_max;
-	if (prlimit(pid, (enum __rlimit_resource)which, &want, NULL) < 0)
-		return error_errno(err, errno, "set %s", l->type);
 	strbuf_addf(notes, "%s: may not be raised above %llu without CAP_SYS_RESOURCE; that is used\n", l->type,
-		    (unsigned long long)have.rlim_max);
+		    (unsigned long long)max);
+	return 0;
+}
+
+int limits_settle(const struct spec_process *process, struct error *err)
+{
+	for (size_t i = 0; i < process->n_rlimits; i++) {
+		const struct spec_rlimit *l = &process->rlimits[i];
+		struct rlimit have;
+		uint64_t which = 0;
+		int r = name_find(rlimit_names, l->type, "process.rlimits", &which, err);
+
+		if (r < 0)
+			return r;
+		if (getrlimit((enum __rlimit_resource)which, &have) < 0)
+			return error_errno(err, errno, "read %s", l->type);
+		if (l->hard < have.rlim_max)
+			have.rlim_max = l->hard;
+		have.rlim_cur = l->soft < have.rlim_max ? l->soft : have.rlim_max;
+		if (setrlimit((enum __rlimit_resource)which, &have) < 0)
+			return error_errno(err, errno, "set %s", l->type);
+	}
 	return 0;
 }
 
@@ -160,7 +183,7 @@ int limits_apply(pid_t pid, const struct spec_process *process, struct strbuf *n
 	int r = 0;
 
 	for (size_t i = 0; i < process->n_rlimits && r == 0; i++)
-		r = apply_rlimit(pid, &process->rlimits[i], notes, err);
+		r = raise_rlimit(pid, &process->rlimits[i], notes, err);
 	if (r == 0 && process->oom_score_adj)
 		r = apply_oom_score(pid, *process->oom_score_adj, notes, err);
 	if (r == 0 && process->scheduler)

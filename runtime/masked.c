@@ -89,6 +89,9 @@ static int mask_file(struct rootfs *r, struct masks *m, int target, struct error
 		if (device_check(m->null_fd, S_IFCHR, makedev(1, 3)) < 0)
 			return error_set(err, ENODEV, "the container's /dev/null is not the null device");
 	}
+	/* It is masked already, by another of the paths. */
+	if (device_check(target, S_IFCHR, makedev(1, 3)) == 0)
+		return 0;
 	tree = mount_clone(m->null_fd, "", false, false);
 	if (tree < 0)
 		return error_errno(err, tree, "open_tree");
@@ -122,7 +125,7 @@ static int mask_directory(struct rootfs *r, struct masks *m, int target, struct 
 static int mask(struct rootfs *r, struct masks *m, const char *path, struct error *err)
 {
 	_cleanup_close_ int target = -1;
-	struct stat st;
+	struct stat st, empty;
 	int e = open_if_there(r, path, &target);
 
 	if (e < 0)
@@ -131,6 +134,8 @@ static int mask(struct rootfs *r, struct masks *m, const char *path, struct erro
 		return 0;
 	if (fstat(target, &st) < 0)
 		return error_errno(err, errno, "stat");
+	if (S_ISDIR(st.st_mode) && m->empty_fd >= 0 && fstat(m->empty_fd, &empty) == 0 && empty.st_dev == st.st_dev)
+		return 0;
 	return S_ISDIR(st.st_mode) ? mask_directory(r, m, target, err) : mask_file(r, m, target, err);
 }
 

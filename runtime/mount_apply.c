@@ -90,8 +90,8 @@ static int open_place(struct rootfs *r, const struct mount_op *op, enum target_m
 
 	if (e == -ELOOP && t.no_links)
 		return error_set(err, ELOOP,
-				 "a file system of type %s is mounted only on a real directory, not through a "
-				 "symbolic link",
+				 "filesystem \"%s\" must be mounted on ordinary directory, not through a symbolic "
+				 "link",
 				 op->type);
 	if (e < 0)
 		return error_errno(err, e, "destination");

@@ -88,7 +88,7 @@ int memory_policy_set(const struct spec_memory_policy *p, struct error *err)
 	for (size_t i = 0; i < p->n_flags; i++)
 		mode |= value_of(memory_policy_flags, flag_values, p->flags[i]);
 	if (p->nodes)
-		r = list_parse("linux.memoryPolicy.nodes", p->nodes, NODES_MAX, nodes, err);
+		r = list_parse("linux.memoryPolicy: invalid memory policy nodes", p->nodes, NODES_MAX, nodes, err);
 	if (r < 0)
 		return r;
 	/* The kernel takes one bit less than it is told. */

@@ -50,6 +50,50 @@ static unsigned passed_fds(unsigned n)
 	return n;
 }
 
+static size_t name_length(const char *variable)
+{
+	return strcspn(variable, "=");
+}
+
+/* By name, then by place. */
+static int compare_variables(const void *a, const void *b)
+{
+	const char *const *x = *(const char *const *const *)a, *const *y = *(const char *const *const *)b;
+	size_t nx = name_length(*x), ny = name_length(*y);
+	int c = strncmp(*x, *y, nx < ny ? nx : ny);
+
+	if (c != 0)
+		return c;
+	if (nx != ny)
+		return nx < ny ? -1 : 1;
+	return x < y ? -1 : 1;
+}
+
+/* Of several with the same name the last one counts, and programs shall not see the others. Returns how many stay. */
+static int drop_overridden(const char **env, size_t n, struct arena *arena, size_t *ret)
+{
+	const char ***sorted = arena_calloc(arena, n + 1, sizeof(*sorted));
+	size_t kept = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &env[i];
+	qsort(sorted, n, sizeof(*sorted), compare_variables);
+	for (size_t i = 0; i + 1 < n; i++) {
+		size_t length = name_length(*sorted[i]);
+
+		if (length == name_length(*sorted[i + 1]) && strncmp(*sorted[i], *sorted[i + 1], length) == 0)
+			*sorted[i] = NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (env[i])
+			env[kept++] = env[i];
+	env[kept] = NULL;
+	*ret = kept;
+	return 0;
+}
+
 int process_hold_gaps(unsigned preserve_fds, struct error *err)
 {
 	_cleanup_close_ int null = -1;
@@ -81,6 +125,8 @@ static int plan_env(const struct spec_process *process, int n_listen, struct are
 		return error_set(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < process->n_env; i++)
 		env[n++] = process->env[i];
+	if (drop_overridden(env, n, arena, &n) < 0)
+		return error_set(err, ENOMEM, "out of memory");
 	if (n_listen >= 0) {
 		env[n++] = arena_printf(arena, "LISTEN_FDS=%d", n_listen);
 		env[n++] = "LISTEN_PID=1";
@@ -300,9 +346,10 @@ static int add_home(struct process *p, struct arena *arena, struct error *err)
 	struct stat st;
 	size_t n = 0;
 
-	for (; p->env[n]; n++)
-		if (strncmp(p->env[n], "HOME=", 5) == 0 && p->env[n][5])
-			return 0;
+	while (p->env[n] && strncmp(p->env[n], "HOME=", 5) != 0)
+		n++;
+	if (p->env[n] && p->env[n][5])
+		return 0;
 	/* The file is the container's: it may be a fifo, a device, or anything else that blocks. */
 	fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && read_fd(fd, 1 << 20, &text, NULL) == 0) {
@@ -449,6 +496,9 @@ int process_become(struct process *p, struct error *err)
 	p->launcher.fd = -1;
 	if (wants_launcher(p))
 		launcher_open(&p->seccomp, p->report, &p->launcher);
+	r = limits_settle(p->spec, err);
+	if (r < 0)
+		return r;
 	if (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, errno, "set no_new_privs");
 	/* Without no_new_privs the filter needs CAP_SYS_ADMIN, which the user may not have. */

@@ -99,10 +99,13 @@ int process_become_root(const struct spec *spec, struct error *err);
 void process_reset_signals(void);
 
 /*
- * limits.c, by the parent on a pid: resource limits, oom_score_adj, scheduler, I/O
- * priority. What can't be had without CAP_SYS_RESOURCE is a line in notes, no error.
+ * limits.c, by the parent on a pid: oom_score_adj, scheduler, I/O priority, and the right to the resource limits.
+ * What can't be had without CAP_SYS_RESOURCE is a line in notes, no error.
  */
 int limits_apply(pid_t pid, const struct spec_process *process, struct strbuf *notes, struct error *err);
+/* By the process itself, at its end: few descriptors or little memory are for the program, not for what comes before.
+ */
+int limits_settle(const struct spec_process *process, struct error *err);
 
 /* numa.c. A list of CPUs; what names it in errors. */
 int affinity_set(pid_t pid, const char *cpus, const char *what, struct error *err);
