@@ -154,8 +154,11 @@ static void write_stderr(enum log_level level, const char *msg)
 {
 	_cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
 
-	if (logger.fd < 0 && logger.json)
-		add_line(&line, level, msg, true);
+	/* With a file that is where one looks for them. */
+	if (level == LOG_DEBUG && logger.fd >= 0)
+		return;
+	if (logger.fd < 0 && (logger.json || level == LOG_DEBUG))
+		add_line(&line, level, msg, logger.json);
 	else
 		strbuf_addf(&line, "%s: %s%s\n", logger.program, level == LOG_WARNING ? "warning: " : "", msg);
 	if (!line.failed)

@@ -165,3 +165,69 @@ teardown() { common_teardown; }
 		is "$output" 2
 	done
 }
+
+# --- what runc's own suite asks for ------------------------------------------------
+
+@test "of a variable that stands twice the program sees the last one, and an empty HOME is none" {
+	container c1 '' '.process.args = ["env"] | .process.env = ["PATH=/bin", "ONE=a", "HOME=/x", "ONE=b", "HOME=", "ONES=c"]'
+	ok
+	[[ $(sort <<<"$output") == $'HOME=/root\nONE=b\nONES=c\nPATH=/bin' ]]
+}
+
+@test "exec --cap is ambient, too, where config.json has inheritable capabilities" {
+	local sets='.process.capabilities |= (.bounding = ["CAP_CHOWN", "CAP_SYSLOG"] | .permitted = .bounding | .effective = []'
+	bundle c1 'sleep 100' "$sets"' | .inheritable = ["CAP_SYSLOG"] | .ambient = [])'
+	volrun run --detach --bundle "$T/c1" c1
+	try volrun exec --cap CAP_SYSLOG c1 grep CapAmb: /proc/self/status
+	[[ $output == *0000000400000000 ]]
+	volrun delete --force c1
+	bundle c2 'sleep 100' "$sets"' | .inheritable = [] | .ambient = [])'
+	volrun run --detach --bundle "$T/c2" c2
+	try volrun exec --cap CAP_SYSLOG c2 grep CapAmb: /proc/self/status
+	[[ $output == *0000000000000000 ]]
+	volrun delete --force c2
+}
+
+@test "paths that are masked twice are masked once" {
+	bundle c1 'grep -c -e " /dir " -e " /file " /proc/self/mountinfo' '.linux.maskedPaths = ["/dir", "/file", "/file", "/dir", "/dir2", "/dir"]'
+	mkdir "$T/c1/rootfs/dir" "$T/c1/rootfs/dir2"
+	touch "$T/c1/rootfs/file"
+	try volrun run --bundle "$T/c1" c1
+	ok
+	[[ $output == 2 ]]
+}
+
+@test "a limit of few descriptors or bytes is the program's, not of the mounts before" {
+	bundle c1 'ulimit -n; ls -d /m[0-9]* | wc -l' '.process.rlimits = [{type: "RLIMIT_NOFILE", soft: 12, hard: 12}, {type: "RLIMIT_FSIZE", soft: 200, hard: 200}]
+		| .mounts += [range(30) | {destination: "/m\(.)", type: "bind", source: "/tmp", options: ["bind"]}]'
+	in_userns c1
+	try volrun run --bundle "$T/c1" c1
+	ok
+	[[ $output == $'12\n30' ]]
+}
+
+@test "a destination that names the root as the host sees it is one within it" {
+	bundle c1 'cat /data/f; ls -d /tmp/*/rootfs 2>/dev/null | wc -l'
+	config c1 --arg d "$T/c1/rootfs/data" --arg s "$T/source" '.mounts += [{destination: $d, source: $s, options: ["bind"]}]'
+	mkdir "$T/source"
+	echo here >"$T/source/f"
+	try volrun run --bundle "$T/c1" c1
+	ok
+	[[ $output == $'here\n0' ]]
+}
+
+@test "list fails for a state directory that was named and is not there" {
+	try "$BIN/volrun" --root "$T/nosuch" list
+	not_ok "$T/nosuch"
+}
+
+@test "--debug says what was done: on stderr, or in the log alone" {
+	bundle c1 'true'
+	try volrun --debug run --bundle "$T/c1" c1
+	ok
+	[[ $stderr == *'level=debug msg="container c1: init is process '* ]]
+	try volrun --debug --log "$T/log" --log-format json run --bundle "$T/c1" c1
+	ok
+	[[ -z $stderr ]]
+	jq -e 'select(.level == "debug")' "$T/log" >/dev/null
+}

@@ -78,6 +78,14 @@ static int make_request(const struct globals *g, const struct options *o, const 
 	return r == 0 ? process_hold_gaps(ret->preserve_fds, err) : r;
 }
 
+static void tell(const struct created *made)
+{
+	const struct container_state *s = &made->container.state;
+
+	log_debug("container %s: init is process %d, its bundle %s, its cgroup %s", s->id, s->pid, s->bundle,
+		  s->cgroup_path ? s->cgroup_path : "that of the caller");
+}
+
 static int run_create(const struct globals *g, int argc, char **argv, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -95,6 +103,8 @@ static int run_create(const struct globals *g, int argc, char **argv, struct err
 	r = container_create(&request, &made, err);
 	if (r < 0)
 		error_wrap(err, "create %s", args.items[0]);
+	else
+		tell(&made);
 	command_log_notes(&made.notes, false);
 	created_free(&made);
 	return r;
@@ -134,6 +144,8 @@ static int run_run(const struct globals *g, int argc, char **argv, struct error 
 	request.foreground = !o.detach;
 	r = container_create(&request, &made, err);
 	command_log_notes(&made.notes, false);
+	if (r == 0)
+		tell(&made);
 	if (r == 0)
 		r = container_poststart(g->root, &made.container, err);
 	if (r == 0 && o.detach)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/io.h"
 #include "base/num.h"
 #include "runtime/caps.h"
@@ -270,6 +271,7 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 	command_log_notes(&notes, false);
 	if (r < 0)
 		return r;
+	log_debug("container %s: process %d", c.state.id, result.pid);
 	pidfd = result.pidfd;
 	master = result.master;
 	return o->detach ? 0 : foreground_wait(result.pid, pidfd, master, -1, err);

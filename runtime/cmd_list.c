@@ -34,14 +34,16 @@ static int compare_rows(const void *a, const void *b)
 }
 
 /* All that can be read; one that is being made or removed just now is left out. */
-static int collect(const char *root, struct arena *arena, struct row **ret, size_t *ret_n, struct error *err)
+static int collect(const struct globals *g, struct arena *arena, struct row **ret, size_t *ret_n, struct error *err)
 {
+	const char *root = g->root;
 	_cleanup_closedir_ DIR *dir = opendir(root);
 	size_t n = 0, room = 16;
 	struct row *rows = arena_calloc(arena, room, sizeof(*rows));
 	struct dirent *e;
 
-	if (!dir && errno != ENOENT)
+	/* The usual one is made with the first container; as runc. */
+	if (!dir && (errno != ENOENT || g->root_given))
 		return error_errno(err, errno, "open the state directory %s", root);
 	while (dir && rows && (e = readdir(dir))) {
 		_cleanup_container_ struct container c = CONTAINER_INIT;
@@ -121,7 +123,7 @@ static int run_list(const struct globals *g, int argc, char **argv, struct error
 		return r;
 	if (strcmp(o.format, "table") != 0 && strcmp(o.format, "json") != 0)
 		return error_set(err, EINVAL, "--format: \"%s\" is neither table nor json", o.format);
-	r = collect(g->root, &arena, &rows, &n, err);
+	r = collect(g, &arena, &rows, &n, err);
 	if (r < 0)
 		return r;
 	if (o.quiet)

@@ -13,6 +13,7 @@
 /* The options before the command. */
 struct globals {
 	const char *root; /* where the containers' directories are */
+	bool root_given;  /* it was named on the command line */
 	const char *log, *log_format, *log_level;
 	bool debug;
 	bool systemd_cgroup;	    /* cgroupsPath is "slice:prefix:name" */

@@ -119,6 +119,7 @@ static int settle_globals(struct globals *g, struct arena *arena, struct error *
 	    strcmp(g->cgroup_manager, "systemd") != 0 && strcmp(g->cgroup_manager, "disabled") != 0)
 		return error_set(err, EINVAL, "--cgroup-manager: \"%s\" is none of cgroupfs, systemd, disabled",
 				 g->cgroup_manager);
+	g->root_given = g->root != NULL;
 	if (!g->root)
 		g->root = dir && *dir && unprivileged && !is_called_root() ? arena_printf(arena, "%s/volrun", dir)
 									   : "/run/volrun";
@@ -168,6 +169,7 @@ static int run(int argc, char **argv, int *ret_failure, struct error *err)
 				 rest.items[0]);
 	}
 	*ret_failure = c->failure_status;
+	log_debug("%s: containers in %s%s", c->name, g.root, g.is_rootless ? ", rootless" : "");
 	return c->run(&g, (int)rest.n - 1, (char **)rest.items + 1, err);
 }
 

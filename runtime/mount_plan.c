@@ -29,12 +29,16 @@ static enum mount_kind kind_of(const char *type, const struct mount_options *o)
 	return MOUNT_OTHER;
 }
 
-static const char *destination_of(const char *destination, struct arena *arena)
+static const char *destination_of(const struct rootfs *r, const char *destination)
 {
 	/* A relative one counts from the root, as it always did in runc. */
-	const char *absolute = arena_printf(arena, "/%s", destination);
+	const char *absolute = arena_printf(r->arena, "/%s", destination), *path;
 
-	return absolute ? path_normalize(arena, absolute) : NULL;
+	path = absolute ? path_normalize(r->arena, absolute) : NULL;
+	/* One that names the root as the host sees it is one within it, as in runc. */
+	if (path && r->rootfs_path && strcmp(r->rootfs_path, "/") != 0 && path_is_beneath(path, r->rootfs_path))
+		path += strlen(r->rootfs_path);
+	return path && !*path ? "/" : path;
 }
 
 /* Read-only at once would forbid what still has to be put in: mount points, devices. */
@@ -72,7 +76,7 @@ static int plan_mount(const struct rootfs *r, size_t i, struct mount_op *op, str
 	op->type = m->type ? m->type : "";
 	op->source = m->source ? m->source : op->type;
 	op->tree_fd = r->mount_tree_fds ? r->mount_tree_fds[i] : -1;
-	op->destination = destination_of(m->destination, r->arena);
+	op->destination = destination_of(r, m->destination);
 	if (!op->destination)
 		return error_set(err, ENOMEM, "out of memory");
 	ret = mount_options_parse(m->options, m->n_options, r->arena, &op->options, err);
