@@ -247,7 +247,8 @@ static int refuse_frozen(const struct cgroup *cg, const char *path, struct error
 
 	/* A kernel without a freezer has no frozen cgroups. */
 	if (cgroup_version_of(cg)->is_frozen(cg, &frozen) == 0 && frozen)
-		return error_set(err, EBUSY, "container's cgroup %s exists and is frozen", path);
+		return error_set(err, EBUSY, "container's cgroup unexpectedly frozen: %s exists, thaw or remove it",
+				 path);
 	return 0;
 }
 

@@ -209,9 +209,10 @@ static void cpuset(struct maker *m, const struct spec_cpu *cpu)
 
 static void pids(struct maker *m, const struct spec_pids *p)
 {
+	/* runtime-spec 1.3: 0 is a limit, too. There is one process already; 1, as systemd knows no 0, and as runc. */
 	if (p->limit)
-		add(m, *p->limit <= 0 ? CGROUP_WRITE_OPTIONAL : 0, "pids limit", "pids", "pids.max",
-		    text_max(m, *p->limit ? *p->limit : -1));
+		add(m, *p->limit < 0 ? CGROUP_WRITE_OPTIONAL : 0, "pids limit", "pids", "pids.max",
+		    text_max(m, *p->limit ? *p->limit : 1));
 }
 
 struct throttle {
@@ -479,7 +480,8 @@ int cgroup_plan_v1(const struct spec_resources *res, struct arena *a, struct cgr
 
 	res = res ? res : &none;
 	if (res->n_unified)
-		return error_set(err, EINVAL, "unified: \"%s\" cannot be set on cgroup v1", res->unified[0].key);
+		return error_set(err, EINVAL, "invalid configuration: unified: \"%s\" cannot be set on cgroup v1",
+				 res->unified[0].key);
 	r = maker_init(&m, res, a, err);
 	if (r == 0 && res->memory)
 		r = memory_v1(&m, res->memory, err);

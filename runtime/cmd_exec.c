@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "runtime/caps.h"
 #include "runtime/command.h"

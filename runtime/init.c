@@ -155,6 +155,9 @@ static int run_create_hooks(struct init *in, struct error *err)
 {
 	const struct spec_hooks *h = in->spec->hooks;
 
+	/* Where their relative paths count from, as with runc and crun. */
+	if (h->n_create_container && fchdir(in->rootfs.root_fd) < 0)
+		return error_errno(err, errno, "enter the root file system for the createContainer hooks");
 	return oci_hooks_run("createContainer", h->create_container, h->n_create_container, &in->state, NULL, err);
 }
 

@@ -212,7 +212,10 @@ static int add_resources(struct maker *m, const struct spec_resources *r, bool v
 	if (r->memory)
 		add_memory(m, r->memory, v2);
 	if (r->pids && r->pids->limit)
-		add_number(m, "TasksMax", *r->pids->limit > 0 ? (uint64_t)*r->pids->limit : UINT64_MAX);
+		add_number(m, "TasksMax",
+			   *r->pids->limit < 0 ? UINT64_MAX
+			   : *r->pids->limit   ? (uint64_t)*r->pids->limit
+					       : 1);
 	if (r->block_io && r->block_io->weight && *r->block_io->weight)
 		add_number(m, v2 ? "IOWeight" : "BlockIOWeight",
 			   v2 ? cgroup_io_weight(*r->block_io->weight) : *r->block_io->weight);

@@ -91,6 +91,7 @@ static void limits_become_properties_of_v2(void **state)
 	assert_string_equal(limits("{\"memory\":{\"limit\":-1,\"swap\":-1}}", CGROUP_V2, &a),
 			    "MemoryMax t 18446744073709551615 MemorySwapMax t 18446744073709551615");
 	assert_string_equal(limits("{\"pids\":{\"limit\":7}}", CGROUP_V2, &a), "TasksMax t 7");
+	assert_string_equal(limits("{\"pids\":{\"limit\":0}}", CGROUP_V2, &a), "TasksMax t 1");
 	assert_string_equal(limits("{\"pids\":{\"limit\":-1}}", CGROUP_V2, &a), "TasksMax t 18446744073709551615");
 	assert_string_equal(limits("{\"cpu\":{\"shares\":1024,\"quota\":50000,\"period\":100000}}", CGROUP_V2, &a),
 			    "CPUWeight t 100 CPUQuotaPerSecUSec t 500000 CPUQuotaPeriodUSec t 100000");
