@@ -46,23 +46,24 @@ sweep() {
 }
 
 nothing_before() { :; }
+# Of the container: the whole search is done at each test's end.
+gone() { [[ -z $(ls -A "$ROOT" | grep -v '^@seccomp$') ]] && ! compgen -G "/sys/fs/cgroup/$CG/c" && ! compgen -G "/sys/fs/cgroup/*/$CG/c"; } >/dev/null
 forced() {
 	volrun delete --force c || return 1
-	nothing_left
+	gone
 }
 # The command that failed has removed everything itself.
 undone() {
-	((status == 0)) || nothing_left || return 1
-	forced
+	((status == 0)) || gone || return 1
+	((status)) || forced
 }
 # What failed after the container's end is told as a warning, and delete --force does it.
 run_undone() {
-	((status == 0)) || [[ $(<"$T/err") == *warning:* ]] || nothing_left || return 1
-	forced
+	((status == 0)) || [[ $(<"$T/err") == *warning:* ]] || gone || return 1
+	[[ ! -e $ROOT/c ]] || forced
 }
 created() { volrun create --bundle "$T/c" c </dev/null >/dev/null; }
-alone() { [[ $(volrun ps --format json c) == "[$(pid_of c)]" ]]; }
-as_before() { [[ $(status_of c) == running ]] && until_true 5 alone; }
+as_before() { [[ $(status_of c) == running ]]; }
 
 rich='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_X86_64"], syscalls: [{names: ["kexec_load"], action: "SCMP_ACT_ERRNO"}]}
 	| .linux.sysctl = {"net.ipv4.ip_forward": "1"} | .annotations = {a: "b"} | .linux.devices = [{path: "/dev/x", type: "c", major: 1, minor: 3}]
@@ -107,6 +108,9 @@ rich='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_A
 	done
 	sweep nothing_before true pause c
 	volrun resume c || :
+	# None of the processes that were to join is left.
+	alone() { [[ $(volrun ps --format json c) == "[$(pid_of c)]" ]]; }
+	until_true 5 alone
 	volrun delete --force c
 }
 

@@ -93,10 +93,16 @@ static int print_table(const pid_t *pids, size_t n, const struct arg_list *args,
 	close(pair[1]);
 	in = fdopen(pair[0], "r");
 	if (pid < 0 || !in)
-		return error_errno(err, errno, "run ps");
-	r = filter_ps(in, pids, n, err);
-	if (waitpid(pid, &status, 0) < 0 || status != 0)
-		return error_set(err, EIO, "ps failed");
+		r = error_errno(err, errno, "run ps");
+	else
+		r = filter_ps(in, pids, n, err);
+	/* Before the wait: ps may have more to say than a pipe holds. */
+	if (in)
+		fclose(TAKE_PTR(in));
+	else
+		close(pair[0]);
+	if (pid > 0 && (waitpid(pid, &status, 0) < 0 || status != 0) && r == 0)
+		r = error_set(err, EIO, "ps failed");
 	return r;
 }
 
