@@ -35,7 +35,7 @@ uint64_t stats_key(int fd, const char *file, const char *key)
 	return fd >= 0 && cgroup_read_key(fd, file, key, &n) == 0 ? n : 0;
 }
 
-static void comma(struct strbuf *out)
+void stats_comma(struct strbuf *out)
 {
 	char last = out->len ? out->data[out->len - 1] : '{';
 
@@ -45,13 +45,13 @@ static void comma(struct strbuf *out)
 
 void stats_member(struct strbuf *out, const char *name, uint64_t value)
 {
-	comma(out);
+	stats_comma(out);
 	strbuf_addf(out, "\"%s\":%" PRIu64, name, value);
 }
 
 void stats_open(struct strbuf *out, const char *name, char bracket)
 {
-	comma(out);
+	stats_comma(out);
 	strbuf_addf(out, "\"%s\":%c", name, bracket);
 }
 
@@ -103,7 +103,7 @@ void stats_cpu_list(struct strbuf *out, const char *name, int fd, const char *fi
 		if (*end == '-')
 			last = strtoul(end + 1, &end, 10);
 		for (; first <= last && last < CPUS_MAX; first++) {
-			comma(out);
+			stats_comma(out);
 			strbuf_addf(out, "%lu", first);
 		}
 		p = end;

@@ -13,6 +13,8 @@ uint64_t stats_number(int fd, const char *file);
 /* The number after a key in a flat keyed file; 0 when it can't be read. */
 uint64_t stats_key(int fd, const char *file, const char *key);
 
+/* A comma, unless the next value is the first of its object or list. */
+void stats_comma(struct strbuf *out);
 /* JSON: `"name":N`, with a comma before it unless it is the first member of its object. */
 void stats_member(struct strbuf *out, const char *name, uint64_t value);
 /* Begins a member that is an object or a list: `"name":` and the bracket. */

@@ -24,7 +24,8 @@ static void percpu(struct strbuf *out, int fd)
 		return;
 	stats_open(out, "percpu", '[');
 	for (char *n = strtok_r(text, " \n", &save); n; n = strtok_r(NULL, " \n", &save))
-		strbuf_addf(out, "%s%s", out->data[out->len - 1] == '[' ? "" : ",", n);
+		stats_comma(out);
+	strbuf_adds(out, n);
 	strbuf_addc(out, ']');
 }
 
@@ -104,8 +105,9 @@ static void io_entries(struct strbuf *out, const char *name, int fd, const char 
 
 		if (sscanf(line, "%u:%u %15[A-Za-z] %" SCNu64, &major, &minor, op, &n) != 4)
 			continue;
-		strbuf_addf(out, "%s{\"major\":%u,\"minor\":%u,\"op\":\"%s\",\"value\":%" PRIu64 "}",
-			    out->data[out->len - 1] == '[' ? "" : ",", major, minor, op, n);
+		stats_comma(out);
+		strbuf_addf(out, "{\"major\":%u,\"minor\":%u,\"op\":\"%s\",\"value\":%" PRIu64 "}", major, minor, op,
+			    n);
 	}
 	strbuf_addc(out, ']');
 }

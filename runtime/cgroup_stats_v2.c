@@ -93,8 +93,7 @@ static void io_entries(struct strbuf *out, const char *name, const char *text, c
 
 			if (!at || at > line + len || sscanf(at + strlen(fields[i]), "%" SCNu64, &n) != 1)
 				continue;
-			if (out->data[out->len - 1] != '[')
-				strbuf_addc(out, ',');
+			stats_comma(out);
 			strbuf_addf(out, "{\"major\":%u,\"minor\":%u,\"op\":\"%s\",\"value\":%" PRIu64 "}", major,
 				    minor, ops[i], n);
 		}

@@ -75,6 +75,9 @@ static void __attribute__((constructor)) begin(void)
 		return;
 	for (int fd = 0; fd < FDS_MAX; fd++)
 		inherited[fd] = fcntl(fd, F_GETFD) >= 0;
+	/* Other programs (ps) are not meant. */
+	unsetenv("LD_PRELOAD");
+	unsetenv("VOLRUN_ALLOC_FAIL");
 	first = getpid();
 	target = atol(n);
 	/* The processes that it makes count on. */
