@@ -346,3 +346,26 @@ goes_on() {
 	ended "$pid"
 	((status != 0))
 }
+
+# other NAME RUNTIME: runc or crun runs the bundle and saves it.
+other() {
+	timeout 60 "$2" --root "$T/other" run --detach --bundle "$T/$1" "$1" </dev/null >/dev/null 2>&1 3>&- 4>&-
+	until_true 10 counted "$1" 3
+	timeout 60 "$2" --root "$T/other" checkpoint --image-path "$CK" --work-path "$T/work" "$1" 3>&- 4>&-
+}
+
+@test "what runc and crun have saved is restored" {
+	local runtime filter
+	mkdir "$T/src"
+	filter='.mounts += [{destination: "/mnt/x", type: "bind", source: "'"$T/src"'", options: ["bind"]}]'
+	for runtime in runc crun; do
+		bundle "$runtime" "$COUNT" "$filter"
+		CK=$T/$runtime-images
+		other "$runtime" "$runtime"
+		restore "$runtime"
+		goes_on "$runtime"
+		volrun exec "$runtime" touch "/mnt/x/$runtime"
+		[[ -e $T/src/$runtime ]]
+		volrun delete --force "$runtime"
+	done
+}

@@ -18,6 +18,7 @@
 #include "runtime/criu.h"
 #include "runtime/criu_descriptors.h"
 #include "runtime/criu_mounts.h"
+#include "runtime/id_maps.h"
 #include "runtime/mount_idmap.h"
 #include "runtime/net_devices.h"
 #include "runtime/oci_hooks.h"
@@ -58,6 +59,31 @@ static int open_images(struct restore *r, struct error *err)
 	q->evasive_devices = true;
 	q->config_file = criu_config_file(&r->create.spec);
 	return e == 0 ? criu_descriptors_load(r->place.images_fd, q, r->create.arena, err) : e;
+}
+
+static uint32_t host_id(const struct spec_id_mapping *maps, size_t n, uint32_t id)
+{
+	/* Without a mapping of its own: what fchown leaves as it is. */
+	return id_map_to_host(maps, n, id, &id) || !n ? id : UINT32_MAX;
+}
+
+/*
+ * As create does it, for a process that isn't root and opens /dev/stdout again; criu, too, opens files again, as the
+ * root of the container's user namespace. Best effort.
+ */
+static int give_stdio(struct restore *r, struct error *err)
+{
+	const struct spec_linux *l = r->create.spec.linux_;
+	const struct spec_user *user = &r->create.spec.process->user;
+	uid_t uid = host_id(l->uid_mappings, l->n_uid_mappings, user->uid);
+	gid_t gid = host_id(l->gid_mappings, l->n_gid_mappings, user->gid);
+	struct stat st;
+
+	(void)err;
+	for (int fd = 0; fd <= 2; fd++)
+		if (fstat(fd, &st) == 0 && !S_ISCHR(st.st_mode) && st.st_uid != uid && fchown(fd, uid, gid) < 0)
+			continue;
+	return 0;
 }
 
 static int open_sockets(struct restore *r, struct error *err)
@@ -329,6 +355,7 @@ static const struct step steps[] = {
     {save_plan, NULL},
     {make_cgroup, undo_cgroup},
     {plan_mounts, NULL},
+    {give_stdio, NULL},
     {start_criu, undo_criu}, /* in a mount namespace of its own, with the root file system where it wants it */
     {enter_cgroup, NULL},
     {talk, NULL}, /* hooks, terminal; init's pid is in the state before it runs */

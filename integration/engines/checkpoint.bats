@@ -17,7 +17,7 @@ docker_experimental() {
 	systemctl restart docker
 }
 
-COUNT='i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done'
+COUNT='trap exit TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done'
 
 # As engines have it: checkpoint NAME, restore NAME.
 checkpoint() { if [[ $ENGINE == podman ]]; then engine container checkpoint "$@"; else engine checkpoint create "$1" ck; fi; }
