@@ -40,6 +40,23 @@ teardown() {
 	[[ $output == *c1*STOPPED* ]]
 }
 
+@test "pause, resume, metrics, limits, and commands in a task with an exit code, a user and a directory" {
+	ctr run -d --runtime io.containerd.runc.v2 --runc-binary /usr/local/bin/volrun --memory-limit 67108864 "$IMAGE" c1 sleep 300
+	ctr task pause c1
+	run -0 ctr task ls
+	[[ $output == *c1*PAUSED* ]]
+	ctr task resume c1
+	run -0 ctr task ls
+	[[ $output == *c1*RUNNING* ]]
+	run -0 ctr task metrics --format json c1
+	[ "$(jq -r '.. | .usage_limit? // empty' <<<"$output" | head -n 1)" = 67108864 ]
+	run -5 ctr task exec --exec-id e1 --user 3:4 --cwd /etc c1 sh -c 'echo "$(id -u):$(id -g) $PWD"; exit 5'
+	[ "$output" = "3:4 /etc" ]
+	run ctr task exec --exec-id e2 c1 nosuch
+	[ "$status" -ne 0 ]
+	[[ $output == *"not found"* ]]
+}
+
 @test "a wrong annotation is refused in one line that names it" {
 	run run_ctr c1 'state relative/../..' true
 	[ "$status" -ne 0 ]
