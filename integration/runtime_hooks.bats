@@ -49,12 +49,13 @@ sh_hook() {
 
 @test "createContainer hooks see the container's mounts, before the root changes" {
 	bundle c1 'true' '.mounts += [{destination: "/data", type: "tmpfs", source: "tmpfs"}]'
-	sh_hook createContainer "grep -c ' $T/c1/rootfs/data ' /proc/self/mountinfo >'$T/out'; readlink /proc/self/ns/mnt >>'$T/out'; ls '$T/c1/config.json' >>'$T/out'"
+	sh_hook createContainer "grep -c ' $T/c1/rootfs/data ' /proc/self/mountinfo >'$T/out'; readlink /proc/self/ns/mnt >>'$T/out'; ls '$T/c1/config.json' >>'$T/out'; pwd >'$T/cwd'"
 	try volrun run --bundle "$T/c1" c1
 	ok
 	is "$(sed -n 1p "$T/out")" 1
 	[[ $(sed -n 2p "$T/out") != "$(readlink /proc/self/ns/mnt)" ]]
 	is "$(sed -n 3p "$T/out")" "$T/c1/config.json"
+	is "$(<"$T/cwd")" "$T/c1/rootfs"
 }
 
 @test "a hook past its time is killed with all that it started" {

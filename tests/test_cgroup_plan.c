@@ -161,6 +161,17 @@ static void swap_of_zero_alone_forbids_it_on_v2(void **state)
 	assert_null(find("memory.swap.max"));
 }
 
+/* runtime-spec 1.3: zero is a limit. */
+static void no_pids_is_one(void **state)
+{
+	struct spec_pids pids = {.limit = i64(0)};
+	struct spec_resources res = {.pids = &pids};
+
+	(void)state;
+	make_v2(&res);
+	assert_write("pids.max", "1");
+}
+
 static void minus_one_is_no_limit(void **state)
 {
 	struct spec_memory memory = {.limit = i64(-1)};
@@ -386,6 +397,7 @@ int main(void)
 	    CASE(swap_is_counted_without_memory_on_v2_and_with_it_on_v1),
 	    CASE(equal_memory_and_swap_forbid_swap_even_where_it_is_not_accounted),
 	    CASE(swap_of_zero_alone_forbids_it_on_v2),
+	    CASE(no_pids_is_one),
 	    CASE(minus_one_is_no_limit),
 	    CASE(contradictory_memory_is_refused),
 	    CASE(a_check_before_the_update_needs_a_limit),
