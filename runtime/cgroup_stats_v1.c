@@ -23,9 +23,10 @@ static void percpu(struct strbuf *out, int fd)
 	if (fd < 0 || cgroup_read(fd, "cpuacct.usage_percpu", &text) < 0)
 		return;
 	stats_open(out, "percpu", '[');
-	for (char *n = strtok_r(text, " \n", &save); n; n = strtok_r(NULL, " \n", &save))
+	for (char *n = strtok_r(text, " \n", &save); n; n = strtok_r(NULL, " \n", &save)) {
 		stats_comma(out);
-	strbuf_adds(out, n);
+		strbuf_adds(out, n);
+	}
 	strbuf_addc(out, ']');
 }
 
