@@ -231,3 +231,30 @@ teardown() { common_teardown; }
 	[[ -z $stderr ]]
 	jq -e 'select(.level == "debug")' "$T/log" >/dev/null
 }
+
+@test "kill KILL ends what outlived the init of a container without a pid namespace" {
+	local pid
+	bundle c1 'sleep 1000 & echo $!; exec sleep 1001' '.linux.namespaces |= map(select(.type != "pid"))'
+	volrun run --detach --bundle "$T/c1" c1 >"$T/out"
+	until_true 5 test -s "$T/out"
+	pid=$(<"$T/out")
+	kill -9 "$(pid_of c1)"
+	is_stopped() { [[ $(status_of c1) == stopped ]]; }
+	until_true 5 is_stopped
+	[[ -d /proc/$pid ]]
+	volrun kill c1 KILL
+	gone() { [[ ! -d /proc/$pid ]] || grep -q '^State:.Z' "/proc/$pid/status"; }
+	until_true 5 gone
+	try volrun kill c1 KILL
+	not_ok "container not running"
+	volrun delete c1
+}
+
+@test "a created container ends by TERM" {
+	bundle c1 'true'
+	volrun create --bundle "$T/c1" c1
+	volrun kill c1 TERM
+	is_stopped() { [[ $(status_of c1) == stopped ]]; }
+	until_true 5 is_stopped
+	volrun delete c1
+}

@@ -84,6 +84,22 @@ static int signal_container(const struct container *c, int sig, bool all, struct
 	return r;
 }
 
+/* Are there processes of a container whose init has ended? Only without a pid namespace of its own. */
+static bool outlived(const struct container *c)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	struct cgroup cg = CGROUP_INIT;
+	struct error ignored = ERROR_INIT;
+	size_t n = 0;
+
+	if (!c->state.shared_pid_ns || container_cgroup(&c->state, &cg, &ignored) < 0)
+		return false;
+	if (cgroup_is_there(&cg))
+		(void)cgroup_pids(&cg, &pids, &n, &ignored);
+	cgroup_close(&cg);
+	return n > 0;
+}
+
 static int kill_one(const struct globals *g, const char *id, int sig, bool all, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -92,7 +108,7 @@ static int kill_one(const struct globals *g, const char *id, int sig, bool all, 
 
 	if (r < 0)
 		return r;
-	if (c.status == OCI_STOPPED && !all)
+	if (c.status == OCI_STOPPED && !all && !(sig == SIGKILL && outlived(&c)))
 		return error_set(err, ESRCH, "container not running: no such process");
 	return signal_container(&c, sig, all, err);
 }

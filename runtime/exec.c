@@ -90,7 +90,8 @@ static int enter_sub_cgroup(struct exec *e, const char *text, struct error *err)
 	if (colon && !controllers)
 		return error_set(err, ENOMEM, "out of memory");
 	if (path_has_dotdot(sub))
-		return error_set(err, EINVAL, "--cgroup: `..` components are not allowed in \"%s\"", sub);
+		return error_set(err, EINVAL, "--cgroup: bad sub cgroup path \"%s\": `..` components are not allowed",
+				 sub);
 	return cgroup_descend(&e->cgroup, controllers, sub, err);
 }
 

@@ -249,6 +249,20 @@ static int accept_start(struct init *in, struct error *err)
 	}
 }
 
+static void end_created(int sig)
+{
+	_exit(128 + sig);
+}
+
+/* The first process of a pid namespace does not end by a signal's default action, and a created container is to. */
+static void end_by_signals(bool on)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		signal(signals[i], on ? end_created : SIG_DFL);
+}
+
 static int wait_start(struct init *in, struct error *err)
 {
 	struct handshake_message m;
@@ -263,7 +277,10 @@ static int wait_start(struct init *in, struct error *err)
 		return r;
 	if (m.type == HS_CREATED) {
 		close(TAKE_FD(in->sock));
-		return accept_start(in, err);
+		end_by_signals(true);
+		r = accept_start(in, err);
+		end_by_signals(false);
+		return r;
 	}
 	return m.type == HS_START ? 0 : error_set(err, EPROTO, "handshake: message %d where the start was due", m.type);
 }
