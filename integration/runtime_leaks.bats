@@ -166,7 +166,7 @@ no_leaks() {
 		"delete c" "exec c true" "exec --process /nosuch c" "exec --cap x c true" "exec --user x c true" "exec nosuch true" "exec --cwd x c true" \
 		"pause c" "exec c true" "resume c" "resume c" "update --memory x c" "update --pids-limit 10 c" "update --resources /nosuch c" \
 		"mounts add c /nosuch" "mounts add c $T/c/config.json" "mounts remove c $T/c/config.json" "kill c NOSUCH" "kill c KILL" "kill --regex ( x" \
-		"delete --force c" "delete --force c" "delete c" "spec --bundle /nosuch" "nosuch" "create" "--root /nosuch/x create --bundle $T/c c"; do
+		"delete --force c" "delete --force c" "delete c" "spec --bundle /nosuch" "nosuch" "create" "--root $T/c/config.json/x create --bundle $T/c c"; do
 		# shellcheck disable=SC2086 # words
 		no_leaks $command
 	done
