@@ -30,10 +30,11 @@ static int write_failed(const struct cgroup *cg, const struct cgroup_write *w, i
 		    err, EINVAL,
 		    "%s: the requested cgroup controller `%s` is not available (not mounted in " CGROUP_ROOT ")",
 		    w->resource, w->controller);
+	/* Without the words of ENOENT: podman and docker would blame the command, and end with 127. */
 	if (r == -ENOENT)
 		return error_set(err, EINVAL,
 				 "%s: the requested cgroup controller `%s` is not available (controller `%s` is not "
-				 "available under %s%s: %s: No such file or directory)",
+				 "available under %s%s: it has no %s)",
 				 w->resource, w->controller, w->controller, h->mount, cg->path, w->file);
 	return error_errno(err, r, "%s: cannot write \"%s\" to %s%s/%s", w->resource, w->value, h->mount, cg->path,
 			   w->file);

@@ -356,7 +356,9 @@ static void a_limit_without_its_controller_names_both(void **state)
 		assert_int_equal(r, -EINVAL);
 		assert_non_null(
 		    strstr(err.msg, "memory limit: the requested cgroup controller `memory` is not available "));
-		assert_non_null(strstr(err.msg, "memory.max: No such file or directory"));
+		assert_non_null(strstr(err.msg, "it has no memory.max"));
+		/* Words by which an engine takes the command for missing. */
+		assert_null(strcasestr(err.msg, "no such file"));
 	} else {
 		assert_int_equal(r, 0);
 		assert_file(fd_of(&cg, "memory"), cg.mode == CGROUP_V2 ? "memory.max" : "memory.limit_in_bytes",
