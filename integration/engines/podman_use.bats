@@ -41,6 +41,9 @@ logs_have() { [[ $(podman logs "$1" 2>&1) == *"$2"* ]]; }
 
 # A container that most tests share.
 setup_file() {
+	# What podman knows of crun by its name, see README.md.
+	export CONTAINERS_CONF_OVERRIDE=$BATS_FILE_TMPDIR/containers.conf
+	printf '[engine]\nruntime_supports_json = ["crun", "runc", "volrun"]\nruntime_supports_nocgroup = ["crun", "volrun"]\n' >"$CONTAINERS_CONF_OVERRIDE"
 	# Of whom the ids of --userns=auto are.
 	rootless || grep -q ^containers: /etc/subuid || echo containers:2147483647:2147483648 | tee -a /etc/subgid >>/etc/subuid
 	podman rm -fa -t 0 >/dev/null
@@ -53,7 +56,7 @@ teardown() {
 	rest=$(podman ps -a --noheading --format '{{.ID}} {{.Names}}' | grep -v ' main$' | cut -d ' ' -f 1 || :)
 	# shellcheck disable=SC2086 # ids
 	[[ -z $rest ]] || podman rm -f -t 0 $rest >/dev/null
-	podman volume prune -f >/dev/null
+	podman volume rm -fa >/dev/null
 	[[ -z $(podman ps -aq --filter status=paused) ]]
 }
 
