@@ -14,8 +14,7 @@ static void proc_is_not_mounted_through_a_link(void **state)
 	put_dir(b, "/real");
 	put_link(b, "/real", "/proc");
 	add_mount(b, "/proc", "proc", "proc", "");
-	assert_refused(b,
-		       "mount \"proc\" on \"/proc\": filesystem \"proc\" must be mounted on ordinary directory");
+	assert_refused(b, "mount \"proc\" on \"/proc\": filesystem \"proc\" must be mounted on ordinary directory");
 }
 
 static void sysfs_is_not_mounted_on_a_file(void **state)
