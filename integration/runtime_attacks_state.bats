@@ -147,7 +147,8 @@ sleeper() {
 
 @test "a pid that is another process by now is neither signalled nor killed, nor joined" {
 	sleeper c
-	# A process that is not ours, in no cgroup of the container.
+	# A process that is not ours, in no cgroup of the container; not of the same clock tick, as a recycled pid never is.
+	sleep 0.1
 	sleep 1000 3>&- 4>&- &
 	local other=$! command
 	kill -9 "$(pid_of c)"
