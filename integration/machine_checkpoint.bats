@@ -202,32 +202,38 @@ goes_on() {
 
 @test "the caller's pipes and /dev/null take the place of those that were stdin, stdout and stderr; a file goes on" {
 	bundle c 'i=0; while :; do i=$((i+1)); echo $i; echo e$i >&2; echo $i >>/data/log; sleep 0.1; done'
+	local first second
 	volrun run -d --bundle "$T/c" c </dev/null 2>>"$T/err" | cat >"$T/out1" &
+	first=$!
 	until_true 10 counted c 3
 	checkpoint c
 	is "$(jq -r '.[1]' "$CK/descriptors.json" | cut -d : -f 1)" pipe
 	volrun restore -d --image-path "$CK" --work-path "$T/work" --bundle "$T/c" c </dev/null 2>>"$T/err" | cat >"$T/out2" &
+	second=$!
 	until_true 20 test -s "$T/out2"
 	sleep 0.5
 	volrun delete --force c
-	wait
+	wait "$first" "$second"
 	is "$(head -1 "$T/out2")" $(($(tail -1 "$T/out1") + 1))
 	awk '$1 != "e" NR { exit 1 }' "$T/err" || fail "$(cat "$T/err")"
 }
 
 @test "a terminal: the console socket of the restore gets a new master" {
 	bundle c 'stty -echo; echo ready; while read -r x; do echo "got $x"; done' '.process.terminal = true'
+	local first second
 	python3 "$LIB/recvtty" "$T/sock1" "$T/tty1" 3>&- &
+	first=$!
 	until_true 5 test -S "$T/sock1"
 	volrun run -d --console-socket "$T/sock1" --bundle "$T/c" c </dev/null >/dev/null
 	until_true 10 grep -q ready "$T/tty1"
 	checkpoint c
 	python3 "$LIB/recvtty" "$T/sock2" "$T/tty2" $'hello\n' 3>&- &
+	second=$!
 	until_true 5 test -S "$T/sock2"
 	restore c --console-socket "$T/sock2"
 	until_true 10 grep -q 'got hello' "$T/tty2"
 	volrun delete --force c
-	wait
+	wait "$first" "$second"
 }
 
 @test "hooks: prestart and createRuntime when the namespaces are there, poststart when it runs, poststop at its end" {

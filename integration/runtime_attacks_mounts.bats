@@ -18,7 +18,7 @@ setup() {
 }
 teardown() {
 	# shellcheck disable=SC2086 # pids; they end by themselves
-	wait $SWAPS 2>/dev/null || :
+	[[ -z ${SWAPS:-} ]] || wait $SWAPS || :
 	umount -l "/$ESCAPE" 2>/dev/null || :
 	rm -rf "/${ESCAPE:?}"
 	common_teardown
