@@ -85,7 +85,7 @@ ptrace_too='.process.capabilities |= map_values(. + ["CAP_SYS_PTRACE"])'
 @test "CVE-2019-5736: a program whose ELF interpreter is /proc/self/exe gets no hold of the runtime" {
 	attacker c "$ptrace_too"
 	cc -O1 -o "$T/c/rootfs/evil" -Wl,--dynamic-linker=/proc/self/exe -x c - <<<'int main(void) { return 0; }'
-	in_background c /attack/grab 2
+	in_background c /attack/grab 2 "$(stat -c %i "$T/c/rootfs/evil")"
 	for _ in 1 2 3 4 5 6; do
 		try volrun exec c /evil --log=/nowhere features
 		unlike "$output" "ociVersionMin"

@@ -125,6 +125,21 @@ sleeper() {
 	done
 }
 
+@test "delete --force of a container whose create has not written its state yet ends it when that is done" {
+	local pid
+	bundle c 'exec sleep 1000'
+	volrun create --bundle "$T/c" c </dev/null >/dev/null
+	pid=$(pid_of c)
+	# As long as create is at work it has the lock, and at first there is no state.
+	mv "$ROOT/c/state.json" "$T/state"
+	flock "$ROOT/c" sh -c 'sleep 1; mv "$1" "$2"' - "$T/state" "$ROOT/c/state.json" 3>&- 4>&- &
+	sleep 0.2
+	volrun delete --force c
+	wait $!
+	[[ ! -d /proc/$pid ]]
+	nothing_left
+}
+
 @test "create and delete --force of one id at once, 30 times: nothing is left between them" {
 	local round a b
 	bundle c 'exec sleep 1000'

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "runtime/command.h"
@@ -18,18 +19,26 @@ static const struct arg_option delete_options[] = {
 
 /*
  * A directory without a readable state: its creator was killed before it had
- * made anything else, or is just about to. Its lock tells which.
+ * made anything else, or is just about to. Its lock tells which. Returns 1 when there is a container by now.
  */
 static int remove_remains(const char *root, const char *id, struct error *err)
 {
-	_cleanup_container_ struct container c = CONTAINER_INIT;
+	_cleanup_container_ struct container c = CONTAINER_INIT, made = CONTAINER_INIT;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct error none = ERROR_INIT;
+	struct stat st;
 	int r = state_dir_open(root, id, &c.dir_fd, err);
 
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)
 		r = state_dir_lock(c.dir_fd, err);
-	return r == 0 ? state_dir_remove(root, id, err) : r;
+	if (r < 0)
+		return r;
+	if (fstat(c.dir_fd, &st) == 0 && st.st_nlink == 0)
+		return 0;
+	r = container_open(root, id, &arena, &made, &none);
+	return r == -ENOENT || r == -EINVAL ? state_dir_remove(root, id, err) : 1;
 }
 
 static int delete_one(const struct globals *g, const char *id, bool force, struct error *err)
@@ -43,8 +52,14 @@ static int delete_one(const struct globals *g, const char *id, bool force, struc
 		return r;
 	r = container_open(g->root, id, &arena, &c, err);
 	/* Not when it could not be read this time: then what runs would be forgotten. */
+	if (force && (r == -ENOENT || r == -EINVAL)) {
+		r = remove_remains(g->root, id, err);
+		if (r <= 0)
+			return r;
+		r = container_open(g->root, id, &arena, &c, err);
+	}
 	if (r < 0)
-		return force && (r == -ENOENT || r == -EINVAL) ? remove_remains(g->root, id, err) : r;
+		return r;
 	r = container_delete(g->root, &c, force, &notes, err);
 	command_log_notes(&notes, true);
 	return r;
