@@ -131,8 +131,8 @@ sleeper() {
 	volrun create --bundle "$T/c" c </dev/null >/dev/null
 	pid=$(pid_of c)
 	# As long as create is at work it has the lock, and at first there is no state.
-	mv "$ROOT/c/state.json" "$T/state"
-	flock "$ROOT/c" sh -c 'sleep 1; mv "$1" "$2"' - "$T/state" "$ROOT/c/state.json" 3>&- 4>&- &
+	mv "$ROOT/c/state.json" "$T/saved"
+	flock "$ROOT/c" sh -c 'sleep 1; mv "$1" "$2"' - "$T/saved" "$ROOT/c/state.json" 3>&- 4>&- &
 	sleep 0.2
 	volrun delete --force c
 	wait $!
