@@ -136,7 +136,8 @@ sleeper() {
 	sleep 0.2
 	volrun delete --force c
 	wait $!
-	[[ ! -d /proc/$pid ]]
+	ended_by_now() { [[ ! -d /proc/$pid ]] || grep -q '^State:.Z' "/proc/$pid/status"; }
+	until_true 3 ended_by_now
 	nothing_left
 }
 
