@@ -77,7 +77,7 @@ static int memory_check(const struct spec_memory *mem, struct error *err)
 
 	if (limit < -1 || swap < -1 || reservation < -1)
 		return error_set(err, EINVAL, "memory: a limit below -1 makes no sense (-1: no limit)");
-	if (swap > 0 && limit <= 0)
+	if (swap > 0 && limit < 0)
 		return error_set(err, EINVAL,
 				 "memory.swap: needs memory.limit, since it counts memory and swap together");
 	if (swap > 0 && swap < limit)
@@ -101,6 +101,10 @@ static int memory_v2(struct maker *m, const struct spec_memory *mem, struct erro
 
 	if (r < 0)
 		return r;
+	/* On v1 there is a file for the sum; here the memory has to be known. */
+	if (swap > 0 && limit == 0)
+		return error_set(err, EINVAL,
+				 "memory.swap: needs memory.limit, since it counts memory and swap together");
 	memory_must_fit(m, mem);
 	/* Without swap accounting "all" and "none" are what happens anyway. */
 	if (swap < 0 || (limit < 0 && swap == 0))
