@@ -53,7 +53,6 @@ static int copy_sealed(int from, int *ret)
 {
 	_cleanup_close_ int fd = memfd_executable("volrun");
 	struct stat st;
-
 	int r;
 
 	if (fd < 0)
