@@ -159,10 +159,11 @@ static void write_stderr(enum log_level level, const char *msg)
 		return;
 	if (logger.fd < 0 && (logger.json || level == LOG_DEBUG))
 		add_line(&line, level, msg, logger.json);
-	else
-		strbuf_addf(&line, "%s: %s%s\n", logger.program, level == LOG_WARNING ? "warning: " : "", msg);
-	if (!line.failed)
+	/* dprintf needs no memory: that there is none can still be said. */
+	if (line.len && !line.failed)
 		(void)write_all(STDERR_FILENO, line.data, line.len);
+	else
+		dprintf(STDERR_FILENO, "%s: %s%s\n", logger.program, level == LOG_WARNING ? "warning: " : "", msg);
 }
 
 void log_msg(enum log_level level, const char *fmt, ...)

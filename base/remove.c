@@ -11,40 +11,50 @@
 #include "base/io.h"
 #include "base/sys.h"
 
+/* Removes an entry if that is possible: 0, 1 for a directory that is not empty, or an error. */
+static int remove_entry(int dirfd, const char *name)
+{
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0)
+		return 0;
+	return errno == ENOTEMPTY || errno == EEXIST ? 1 : -errno;
+}
+
 /*
  * Empties the directory fd, except for non-empty directories in it, the first
- * of which is named in `sub` (-EAGAIN). Returns 0 when it is empty.
+ * of which is named in `sub` (-EAGAIN). Returns 0 when it is empty. Not by
+ * readdir(3): what failed for want of memory is removed all the same.
  */
 static int empty_directory(int dirfd, char sub[256])
 {
 	_cleanup_close_ int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = NULL;
-	struct dirent *e;
+	_Alignas(struct dirent64) char entries[4096];
+	ssize_t n;
 	int r = 0;
 
 	if (fd < 0)
 		return -errno;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	fd = -1; /* dir has it */
-	for (errno = 0; (e = readdir(dir)); errno = 0) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (unlinkat(dirfd, e->d_name, 0) == 0 || errno == ENOENT)
-			continue;
-		if (errno != EISDIR && errno != EPERM)
-			return -errno;
-		if (unlinkat(dirfd, e->d_name, AT_REMOVEDIR) == 0)
-			continue;
-		if (errno != ENOTEMPTY && errno != EEXIST)
-			return -errno;
-		if (r == 0) {
-			strcpy(sub, e->d_name);
-			r = -EAGAIN;
+	while ((n = getdents64(fd, entries, sizeof(entries))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *e = (const struct dirent64 *)(entries + at);
+			int left;
+
+			at += e->d_reclen;
+			if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+				continue;
+			left = remove_entry(dirfd, e->d_name);
+			if (left < 0)
+				return left;
+			if (left > 0 && r == 0) {
+				strcpy(sub, e->d_name);
+				r = -EAGAIN;
+			}
 		}
 	}
-	return errno ? -errno : r;
+	return n < 0 ? -errno : r;
 }
 
 /* A directory beneath parent: not a link, not another mount. */

@@ -71,11 +71,17 @@ rich='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_A
 	| .mounts += [{destination: "/tmp/a/b", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup", "size=1m"]},
 		{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup"}]
 	| .hooks = {prestart: [{path: "/bin/true"}], createContainer: [{path: "/bin/true"}], poststop: [{path: "/bin/true"}]}
-	| .linux.resources = {pids: {limit: 100}, devices: [{allow: false, access: "rwm"}]}'
+	| .linux.resources = {devices: [{allow: false, access: "rwm"}]}'
 
 @test "create: an allocation that fails" {
 	bundle c true "$rich"
 	STEP=1 sweep nothing_before undone create --bundle "$T/c" c
+}
+
+@test "create that fails anyhow: an allocation that fails in the undoing leaves nothing either" {
+	bundle c true '.hooks = {createRuntime: [{path: "/bin/false"}]}'
+	STEP=1 sweep nothing_before undone create --bundle "$T/c" c
+	((status != 0)) || fail "the hook does not fail: $(show_last)"
 }
 
 @test "create in a user namespace: an allocation that fails" {
@@ -101,9 +107,10 @@ rich='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_A
 	volrun run --detach --bundle "$T/c" c </dev/null >/dev/null 2>&1
 	sweep nothing_before as_before exec c true
 	echo '[{"destination":"/tmp/m","type":"tmpfs","source":"tmpfs"}]' >"$T/mounts.json"
+	echo '{"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rw"}]}' >"$T/update.json"
 	sweep nothing_before as_before mounts add c "$T/mounts.json"
 	local command
-	for command in state ps "update --pids-limit 50" "events --stats"; do
+	for command in state ps "update --resources $T/update.json" "events --stats"; do
 		# shellcheck disable=SC2086 # words
 		sweep nothing_before as_before $command c
 	done

@@ -10,6 +10,8 @@ HERE=$BATS_TEST_DIRNAME
 LIB=$HERE/lib
 
 common_setup() {
+	# Without its suite, teardown would look for its processes everywhere.
+	: "${BIN:?}" "${SUITE:?}" "${CG:?}"
 	T=$BATS_TEST_TMPDIR
 	ROOT=$T/state
 	mkdir "$ROOT"
