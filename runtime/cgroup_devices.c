@@ -98,81 +98,132 @@ bool device_rule_is_all(const struct device_rule *rule)
 
 /* --- the program --------------------------------------------------------- */
 
-/* One rule is at most this many instructions. */
-#define RULE_MAX 8
+/*
+ * The kernel's verifier follows each branch, and that takes most of the time of loading: so there are few. A rule is
+ * arithmetic without any, and those of one kind (allow, deny) that follow each other are decided at once.
+ *
+ * r3: accesses not decided yet, r4: the device as one number, r8: what the group's rules name of its accesses.
+ */
+
+/* Two for the 64-bit constants. The most for a rule, with a group's begin and end; and for what frames them all. */
+#define RULE_MAX 16
+#define FRAME_MAX 16
+
+/* dev_t: the kernel's devices have no larger numbers. */
+#define MAJOR_MAX 0xfff
+#define MINOR_MAX 0xfffff
 
 #define INSN(c, d, s, o, i)                                                                                            \
 	((struct bpf_insn){.code = (c), .dst_reg = (d), .src_reg = (s), .off = (int16_t)(o), .imm = (int32_t)(i)})
+#define ALU_K(op, d, i) INSN(BPF_ALU64 | (op) | BPF_K, d, 0, 0, i)
+#define ALU_X(op, d, s) INSN(BPF_ALU64 | (op) | BPF_X, d, s, 0, 0)
+#define LOAD_CTX(d, field) INSN(BPF_LDX | BPF_MEM | BPF_W, d, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, field), 0)
 
-/* r2: device type, r3: accesses not decided yet, r4: major, r5: minor. */
+/* type << 32 | major << 20 | minor: fewer than 63 bits. */
+static uint64_t device_key(uint64_t type, uint64_t major, uint64_t minor)
+{
+	return type << 32 | major << 20 | minor;
+}
+
 static size_t emit_prologue(struct bpf_insn *p)
 {
 	size_t n = 0;
 
-	/* access_type is access << 16 | type. */
-	p[n++] =
-	    INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, access_type), 0);
-	p[n++] = INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_2, 0, 0);
-	p[n++] = INSN(BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_2, 0, 0, 0xffff);
-	p[n++] = INSN(BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_3, 0, 0, 16);
-	p[n++] = INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_4, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, major), 0);
-	p[n++] = INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_5, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, minor), 0);
+	p[n++] = LOAD_CTX(BPF_REG_4, access_type); /* access << 16 | type */
+	p[n++] = ALU_X(BPF_MOV, BPF_REG_3, BPF_REG_4);
+	p[n++] = ALU_K(BPF_RSH, BPF_REG_3, 16);
+	p[n++] = ALU_K(BPF_AND, BPF_REG_4, 0xffff);
+	p[n++] = ALU_K(BPF_LSH, BPF_REG_4, 12);
+	p[n++] = LOAD_CTX(BPF_REG_5, major);
+	p[n++] = ALU_X(BPF_OR, BPF_REG_4, BPF_REG_5);
+	p[n++] = ALU_K(BPF_LSH, BPF_REG_4, 20);
+	p[n++] = LOAD_CTX(BPF_REG_5, minor);
+	p[n++] = ALU_X(BPF_OR, BPF_REG_4, BPF_REG_5);
 	return n;
+}
+
+static size_t emit_constant(struct bpf_insn *p, uint8_t reg, uint64_t value)
+{
+	p[0] = INSN(BPF_LD | BPF_DW | BPF_IMM, reg, 0, 0, (uint32_t)value);
+	p[1] = INSN(0, 0, 0, 0, value >> 32);
+	return 2;
 }
 
 static size_t emit_return(struct bpf_insn *p, int value)
 {
-	p[0] = INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, value);
+	p[0] = ALU_K(BPF_MOV, BPF_REG_0, value);
 	p[1] = INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 	return 2;
 }
 
-/* Comparisons jump to the next rule. *ret_final: nothing can get past this rule. */
-static size_t emit_rule(struct bpf_insn *p, const struct device_rule *rule, bool *ret_final)
+/* r8 |= the rule's accesses, if it names the device. */
+static size_t emit_rule(struct bpf_insn *p, const struct device_rule *rule)
+{
+	uint64_t type = rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR;
+	uint64_t key = device_key(rule->type == 'a' ? 0 : type, rule->major == ANY ? 0 : (uint64_t)rule->major,
+				  rule->minor == ANY ? 0 : (uint64_t)rule->minor);
+	uint64_t mask = device_key(rule->type == 'a' ? 0 : 0xffff, rule->major == ANY ? 0 : MAJOR_MAX,
+				   rule->minor == ANY ? 0 : MINOR_MAX);
+	size_t n = 0;
+
+	/* Nothing has such a number. */
+	if (rule->major > MAJOR_MAX || rule->minor > MINOR_MAX)
+		return 0;
+	n += emit_constant(p + n, BPF_REG_6, key);
+	p[n++] = ALU_X(BPF_XOR, BPF_REG_6, BPF_REG_4);
+	if (rule->type == 'a' || rule->major == ANY || rule->minor == ANY) {
+		n += emit_constant(p + n, BPF_REG_7, mask);
+		p[n++] = ALU_X(BPF_AND, BPF_REG_6, BPF_REG_7);
+	}
+	/* 0 becomes 1, everything else 0. Not by a signed shift: the verifier of Linux 6.18 would follow both results.
+	 */
+	p[n++] = ALU_K(BPF_ADD, BPF_REG_6, -1);
+	p[n++] = ALU_K(BPF_RSH, BPF_REG_6, 63);
+	p[n++] = ALU_K(BPF_MUL, BPF_REG_6, rule->access);
+	p[n++] = ALU_X(BPF_OR, BPF_REG_8, BPF_REG_6);
+	return n;
+}
+
+/* Denied as soon as one access is, allowed as soon as none is left. */
+static size_t emit_group_end(struct bpf_insn *p, bool allow)
 {
 	size_t n = 0;
 
-	/* 32-bit comparisons: an immediate is sign-extended for the 64-bit ones. */
-	if (rule->type != 'a')
-		p[n++] = INSN(BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_2, 0, 0,
-			      rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
-	if (rule->major != ANY)
-		p[n++] = INSN(BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_4, 0, 0, rule->major);
-	if (rule->minor != ANY)
-		p[n++] = INSN(BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_5, 0, 0, rule->minor);
-	*ret_final = device_rule_is_all(rule);
-	if (rule->access != ACCESS_ALL && rule->allow) {
-		p[n++] = INSN(BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_3, 0, 0, ACCESS_ALL & ~rule->access);
-		p[n++] = INSN(BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_3, 0, 0, 0);
-	} else if (rule->access != ACCESS_ALL) {
-		p[n++] = INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_3, 0, 0);
-		p[n++] = INSN(BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_1, 0, 0, rule->access);
-		p[n++] = INSN(BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_1, 0, 0, 0);
+	if (allow) {
+		p[n++] = ALU_K(BPF_XOR, BPF_REG_8, ACCESS_ALL);
+		p[n++] = ALU_X(BPF_AND, BPF_REG_3, BPF_REG_8);
+		p[n++] = INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_3, 0, 2, 0);
+	} else {
+		p[n++] = ALU_X(BPF_AND, BPF_REG_8, BPF_REG_3);
+		p[n++] = INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_8, 0, 2, 0);
 	}
-	n += emit_return(p + n, rule->allow);
-	for (size_t i = 0; i < n; i++) {
-		if ((p[i].code & 0x07) == BPF_JMP32)
-			p[i].off = (int16_t)(n - i - 1);
-	}
-	return n;
+	return n + emit_return(p + n, allow);
 }
 
 int device_program(const struct device_rules *rules, struct arena *a, struct bpf_insn **ret, size_t *ret_n,
 		   struct error *err)
 {
-	struct bpf_insn *p = arena_calloc(a, RULE_MAX * (rules->n + 2), sizeof(*p));
-	bool final = false;
+	struct bpf_insn *p = arena_calloc(a, RULE_MAX * rules->n + FRAME_MAX, sizeof(*p));
+	bool last_word = false;
 	size_t n;
 
 	if (!p)
 		return error_set(err, ENOMEM, "device rules: out of memory");
 	n = emit_prologue(p);
-	/* The last word first. The kernel refuses a program with instructions that can't be reached: stop at a final
-	 * one. */
-	for (size_t i = rules->n; i > 0 && !final; i--)
-		n += emit_rule(p + n, &rules->rules[i - 1], &final);
-	if (!final)
-		n += emit_return(p + n, 0);
+	/* The last rule comes first. Nothing gets past one that names all. */
+	for (size_t i = rules->n; i > 0;) {
+		bool allow = rules->rules[i - 1].allow;
+
+		if (device_rule_is_all(&rules->rules[i - 1])) {
+			last_word = allow;
+			break;
+		}
+		p[n++] = ALU_K(BPF_MOV, BPF_REG_8, 0);
+		for (; i > 0 && rules->rules[i - 1].allow == allow && !device_rule_is_all(&rules->rules[i - 1]); i--)
+			n += emit_rule(p + n, &rules->rules[i - 1]);
+		n += emit_group_end(p + n, allow);
+	}
+	n += emit_return(p + n, last_word);
 	*ret = p;
 	*ret_n = n;
 	return 0;

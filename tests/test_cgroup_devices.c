@@ -35,8 +35,18 @@ static uint64_t alu(uint8_t op, uint64_t a, uint64_t b)
 		return b;
 	case BPF_AND:
 		return a & b;
+	case BPF_OR:
+		return a | b;
+	case BPF_XOR:
+		return a ^ b;
+	case BPF_ADD:
+		return a + b;
+	case BPF_LSH:
+		return a << b;
 	case BPF_RSH:
 		return a >> b;
+	case BPF_MUL:
+		return a * b;
 	default:
 		fail_msg("instruction %#x", op);
 		return 0;
@@ -66,16 +76,17 @@ static int run(const struct bpf_insn *p, size_t n, const struct bpf_cgroup_dev_c
 		case BPF_ALU64:
 			reg[i->dst_reg] = alu(i->code & 0xf0, reg[i->dst_reg], operand);
 			break;
-		case BPF_JMP32: {
-			bool equal = (uint32_t)reg[i->dst_reg] == (uint32_t)operand;
-
-			if (equal == ((i->code & 0xf0) == BPF_JEQ))
+		case BPF_LD:
+			assert_int_equal(i->code, BPF_LD | BPF_DW | BPF_IMM);
+			reg[i->dst_reg] = (uint32_t)i->imm | (uint64_t)(uint32_t)p[++pc].imm << 32;
+			reached[pc] = true;
+			break;
+		case BPF_JMP:
+			if ((i->code & 0xf0) == BPF_EXIT)
+				return (int)reg[0];
+			if ((reg[i->dst_reg] == operand) == ((i->code & 0xf0) == BPF_JEQ))
 				pc += (size_t)i->off;
 			break;
-		}
-		case BPF_JMP:
-			assert_int_equal(i->code, BPF_JMP | BPF_EXIT);
-			return (int)reg[0];
 		default:
 			fail_msg("instruction class %#x", i->code);
 		}
@@ -202,16 +213,30 @@ static void allowing_everything_makes_a_short_program_without_unreachable_code(v
 static void large_numbers_and_all_kinds_of_wildcards_compare_right(void **state)
 {
 	struct spec_device_rule list[] = {
-	    {.allow = true, .type = "c", .major = num(0xffffffff), .minor = num(0x80000000)},
+	    {.allow = true, .type = "c", .major = num(0xfff), .minor = num(0xfffff)},
 	    {.allow = true, .type = "b", .major = num(-1), .minor = num(5), .access = "r"},
+	    {.allow = true, .type = "a", .major = num(0xfff), .minor = num(-1), .access = "w"},
+	    /* No device has them: they allow none that has, and leave nothing in other fields. */
+	    {.allow = true, .type = "b", .major = num(0x1000), .minor = num(7)},
+	    {.allow = true, .type = "b", .major = num(0), .minor = num(0x100007)},
+	    {.allow = true, .type = "b", .major = num(0xffffffff), .minor = num(0xffffffff)},
 	};
 
 	(void)state;
 	make(list, ARRAY_SIZE(list));
-	assert_true(allowed('c', 0xffffffff, 0x80000000, R | W));
-	assert_false(allowed('c', 0xffffffff, 0x7fffffff, R));
+	assert_true(allowed('c', 0xfff, 0xfffff, R | W));
+	assert_false(allowed('c', 0xfff, 0x7ffff, R));
+	assert_false(allowed('c', 0x7ff, 0xfffff, R));
 	assert_true(allowed('b', 77, 5, R));
+	assert_true(allowed('b', 0xfff, 5, R));
 	assert_false(allowed('b', 77, 6, R));
+	assert_true(allowed('b', 0xfff, 9, W));
+	assert_true(allowed('c', 0xfff, 9, W));
+	assert_false(allowed('c', 0xffe, 9, W));
+	assert_false(allowed('b', 0, 7, R));
+	assert_false(allowed('b', 1, 7, R));
+	assert_false(allowed('c', 0, 7, R));
+	assert_false(allowed('b', 0xfff, 0xfffff, R));
 }
 
 static void bad_rules_are_refused_with_their_place(void **state)
