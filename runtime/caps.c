@@ -146,15 +146,14 @@ int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *re
 int caps_apply_bounding(const struct caps *c, struct error *err)
 {
 	for (int i = 0; i < 64; i++) {
-		int r;
-
-		if (c->bounding & BIT(i))
+		if ((c->bounding & BIT(i)) || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
 			continue;
-		r = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
-		if (r < 0)
+		if (errno == EINVAL) /* the kernel's last one was before */
 			break;
-		if (r > 0 && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
-			return error_errno(err, errno, "cannot drop capability %d from the bounding set", i);
+		/* Without CAP_SETPCAP: only what isn't there anyway. */
+		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) != 0)
+			return error_set(err, EPERM, "cannot drop capability %d from the bounding set: %s", i,
+					 strerror(EPERM));
 	}
 	/* Without it, leaving uid 0 clears the permitted set before caps_apply can reduce it to what was asked. */
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)

@@ -342,6 +342,31 @@ static int run_hooks(struct create *c, struct error *err)
 	return r == 0 ? tell(c, HS_HOOKS_DONE, 0, NULL, -1, err) : r;
 }
 
+/* A message with a descriptor, which the caller closes also after an error. */
+static int receive_fd(struct create *c, enum handshake_type type, struct handshake_message *m, int *fd,
+		      struct error *err)
+{
+	int r = handshake_recv(c->sock, m, fd, err);
+
+	if (r == 0 || r == -ECONNRESET)
+		return init_gone(c, err);
+	if (r > 0 && (m->type != (int32_t)type || *fd < 0))
+		return error_set(err, EPROTO, "handshake: message %d where %d was due", m->type, type);
+	return r < 0 ? r : 0;
+}
+
+static int bring_up_loopback(struct create *c, struct error *err)
+{
+	_cleanup_close_ int sock = -1;
+	struct handshake_message m;
+	int r;
+
+	if (!namespaces_loopback_by_creator(&c->ns, &c->spec))
+		return 0;
+	r = receive_fd(c, HS_LOOPBACK, &m, &sock, err);
+	return r == 0 ? namespaces_loopback_up(sock, err) : r;
+}
+
 static int receive_console(struct create *c, struct error *err)
 {
 	_cleanup_close_ int master = -1;
@@ -350,13 +375,9 @@ static int receive_console(struct create *c, struct error *err)
 
 	if (!c->spec.process->terminal)
 		return 0;
-	r = handshake_recv(c->sock, &m, &master, err);
-	if (r == 0)
-		return init_gone(c, err);
+	r = receive_fd(c, HS_CONSOLE, &m, &master, err);
 	if (r < 0)
 		return r;
-	if (m.type != HS_CONSOLE || master < 0)
-		return error_set(err, EPROTO, "handshake: message %d where the terminal was due", m.type);
 	if (c->console_sock >= 0)
 		return console_socket_send(c->console_sock, master, m.text, err);
 	console_clear_onlcr(master);
@@ -453,6 +474,7 @@ static const struct step steps[] = {
     {create_limit_cgroup, NULL}, /* v1 */
     {release_init, NULL},	 /* HS_GO: init makes its mounts */
     {create_limit_cgroup, NULL}, /* v2 */
+    {bring_up_loopback, NULL},
     {run_hooks, NULL},		 /* prestart, createRuntime */
     {receive_console, NULL},
     {wait_ready, NULL},

@@ -9,6 +9,7 @@
  *     HS_VOLUME, HS_MOUNT,
  *     HS_DEVICE (each)           ->
  *     HS_GO                      ->  ids are mapped, the cgroup is entered
+ *                                <-  HS_LOOPBACK   (namespaces_loopback_by_creator)
  *                                <-  HS_ROOTFS     mounts are made (only when the parent has hooks to run)
  *     HS_HOOKS_DONE              ->
  *                                <-  HS_CONSOLE    the pty's master (only with a terminal)
@@ -35,6 +36,7 @@ enum handshake_type {
 	HS_MOUNT,      /* value: index in the spec's mounts; with a detached mount of its source */
 	HS_DEVICE,     /* value: index in linux.devices; with a detached mount of its node */
 	HS_GO,	       /* value: init's pid as the runtime sees it; text: its cgroup, where systemd has chosen it */
+	HS_LOOPBACK,   /* with a socket of the new network namespace */
 	HS_ROOTFS,
 	HS_HOOKS_DONE,
 	HS_CONSOLE, /* text: the slave's name; with the master */

@@ -120,13 +120,27 @@ static int enter_bundle(struct init *in, struct error *err)
 	return r < 0 ? error_errno(err, r, "enter the bundle %s", in->state.bundle) : 0;
 }
 
+static int bring_up_loopback(struct init *in, struct error *err)
+{
+	_cleanup_close_ int sock = -1;
+
+	if (!(in->ns->new_flags & CLONE_NEWNET))
+		return 0;
+	sock = namespaces_loopback_socket(err);
+	if (sock < 0)
+		return sock;
+	if (namespaces_loopback_by_creator(in->ns, in->spec))
+		return handshake_send(in->sock, HS_LOOPBACK, 0, NULL, sock, err);
+	return namespaces_loopback_up(sock, err);
+}
+
 static int enter_namespaces(struct init *in, struct error *err)
 {
 	/* Not before HS_GO: the parent, if it isn't root, could no longer write our id maps. */
 	int r = namespaces_enter(in->ns, in->spec, err);
 
-	if (r == 0 && (in->ns->new_flags & CLONE_NEWNET))
-		r = namespaces_loopback_up(err);
+	if (r == 0)
+		r = bring_up_loopback(in, err);
 	if (r == 0 && in->new_keyring)
 		r = process_new_keyring(in->state.id, err);
 	return r;

@@ -235,15 +235,24 @@ int namespaces_enter(const struct namespaces *ns, const struct spec *spec, struc
 	return 0;
 }
 
-int namespaces_loopback_up(struct error *err)
+bool namespaces_loopback_by_creator(const struct namespaces *ns, const struct spec *spec)
 {
-	_cleanup_close_ int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq req = {.ifr_name = "lo"};
+	return (ns->new_flags & CLONE_NEWNET) && !spec_find_namespace(spec, SPEC_NS_USER) &&
+	       spec->hooks->n_create_container == 0;
+}
 
-	req.ifr_flags = IFF_UP | IFF_RUNNING;
-	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &req) < 0)
-		return error_errno(err, errno, "bring up the loopback interface");
-	return 0;
+int namespaces_loopback_socket(struct error *err)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return sock < 0 ? error_errno(err, errno, "open a socket for the loopback interface") : sock;
+}
+
+int namespaces_loopback_up(int sock, struct error *err)
+{
+	struct ifreq req = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+
+	return ioctl(sock, SIOCSIFFLAGS, &req) < 0 ? error_errno(err, errno, "bring up the loopback interface") : 0;
 }
 
 /* --- cloning --------------------------------------------------------------------- */

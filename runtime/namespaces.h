@@ -65,7 +65,13 @@ int namespaces_clone(const struct namespaces *ns, const struct spec *spec, int c
  * was not joined early, becomes root of a new user namespace, makes what clone3 did not.
  */
 int namespaces_enter(const struct namespaces *ns, const struct spec *spec, struct error *err);
-/* In init, with a new network namespace: brings up "lo". */
-int namespaces_loopback_up(struct error *err);
+/*
+ * "lo" of a new network namespace is brought up by way of a socket that was made in it (the caller closes it), by
+ * anybody who has CAP_NET_ADMIN there. It takes the kernel 0.1 ms, in which init has other things to do: the creator
+ * does it, where it surely may and no hook in init could look for it meanwhile.
+ */
+bool namespaces_loopback_by_creator(const struct namespaces *ns, const struct spec *spec);
+int namespaces_loopback_socket(struct error *err);
+int namespaces_loopback_up(int sock, struct error *err);
 
 #endif

@@ -228,7 +228,7 @@ static int enter_cgroup(struct restore *r, struct error *err)
 static int set_up_network(struct restore *r, struct error *err)
 {
 	struct create *c = &r->create;
-	_cleanup_close_ int own = -1, theirs = -1;
+	_cleanup_close_ int own = -1, theirs = -1, sock = -1;
 	char path[32];
 	int e;
 
@@ -239,7 +239,9 @@ static int set_up_network(struct restore *r, struct error *err)
 	theirs = open(path, O_RDONLY | O_CLOEXEC);
 	if (own < 0 || theirs < 0 || setns(theirs, CLONE_NEWNET) < 0)
 		return error_errno(err, errno, "enter the new network namespace");
-	e = namespaces_loopback_up(err);
+	e = sock = namespaces_loopback_socket(err);
+	if (e >= 0)
+		e = namespaces_loopback_up(sock, err);
 	if (setns(own, CLONE_NEWNET) < 0)
 		return error_errno(err, errno, "leave the new network namespace");
 	return e;
