@@ -21,6 +21,7 @@
 #include "runtime/handshake.h"
 #include "runtime/id_maps.h"
 #include "runtime/init.h"
+#include "runtime/mount_late.h"
 #include "runtime/mount_trees.h"
 #include "runtime/net_devices.h"
 #include "runtime/notify_socket.h"
@@ -139,6 +140,8 @@ static void run_init(struct create *c, int sock)
 	    .process = &c->process,
 	    .rootfs = {.spec = &c->spec,
 		       .rootfs_path = c->state.rootfs,
+		       .bundle = c->state.bundle,
+		       .parent = sock,
 		       .no_pivot = c->request->no_pivot,
 		       .in_userns = c->state.rootless || spec_find_namespace(&c->spec, SPEC_NS_USER),
 		       .cgroup = &c->cgroup,
@@ -269,10 +272,16 @@ static int tell(struct create *c, enum handshake_type type, int value, const cha
 	return r < 0 && r != -ECONNRESET ? r : init_gone(c, err);
 }
 
+static struct mount_trees mount_trees(const struct create *c)
+{
+	return (struct mount_trees){
+	    .spec = &c->spec, .bundle = c->state.bundle, .rootfs = c->state.rootfs, .pid = c->state.pid};
+}
+
 /* Sources and nodes that init could not reach, clone or make itself. */
 static int send_tree(struct create *c, enum handshake_type type, size_t i, struct error *err)
 {
-	const struct mount_trees t = {.spec = &c->spec, .bundle = c->state.bundle, .pid = c->state.pid};
+	const struct mount_trees t = mount_trees(c);
 	_cleanup_close_ int fd = -1;
 	int r = type == HS_MOUNT ? mount_tree_make(&t, i, c->arena, &fd, err)
 				 : device_tree_make(&c->spec, i, c->dir_fd, &fd, err);
@@ -322,6 +331,15 @@ static int release_at_once(struct create *c, struct error *err)
 	    c->spec.linux_->n_net_devices > 0)
 		return 0;
 	return release_init(c, err);
+}
+
+/* What init finds only among its own mounts, and may not map the ids of. */
+static int map_late_mounts(struct create *c, struct error *err)
+{
+	const struct mount_trees t = mount_trees(c);
+	int r = mount_late_serve(&t, c->sock, c->arena, c->notes, err);
+
+	return r == 0 || r == -EPIPE || r == -ECONNRESET ? init_gone(c, err) : r < 0 ? r : 0;
 }
 
 static int run_hooks(struct create *c, struct error *err)
@@ -475,7 +493,8 @@ static const struct step steps[] = {
     {release_init, NULL},	 /* HS_GO: init makes its mounts */
     {create_limit_cgroup, NULL}, /* v2 */
     {bring_up_loopback, NULL},
-    {run_hooks, NULL},		 /* prestart, createRuntime */
+    {map_late_mounts, NULL},
+    {run_hooks, NULL}, /* prestart, createRuntime */
     {receive_console, NULL},
     {wait_ready, NULL},
     {create_write_pid, create_undo_pid},

@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "runtime/mount_fs.h"
+#include "runtime/mount_late.h"
 #include "runtime/target.h"
 
 /* What mount(8) and runc do with any flag on a bind mount: those not named are off. */
@@ -330,7 +331,12 @@ static int apply_bind(struct rootfs *r, const struct mount_op *op, struct error 
 			return apply_symlink(r, op, text, err);
 		}
 	}
-	if (tree < 0) {
+	if (tree < 0 && op->late) {
+		e = mount_late_clone(r, op->late, o, op->index, &own, err);
+		if (e < 0)
+			return e;
+		tree = own;
+	} else if (tree < 0) {
 		own = tree = mount_clone(AT_FDCWD, op->source, o->recursive, o->src_nofollow);
 		if (tree == -EINVAL && !o->recursive && r->in_userns)
 			return error_set(err, EINVAL,

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "runtime/mount_late.h"
 
 static enum mount_kind kind_of(const char *type, const struct mount_options *o)
 {
@@ -29,15 +30,14 @@ static enum mount_kind kind_of(const char *type, const struct mount_options *o)
 	return MOUNT_OTHER;
 }
 
-static const char *destination_of(const struct rootfs *r, const char *destination)
+const char *mount_destination(const char *rootfs_path, const char *destination, struct arena *arena)
 {
 	/* A relative one counts from the root, as it always did in runc. */
-	const char *absolute = arena_printf(r->arena, "/%s", destination), *path;
+	const char *absolute = arena_printf(arena, "/%s", destination), *path;
 
-	path = absolute ? path_normalize(r->arena, absolute) : NULL;
-	/* One that names the root as the host sees it is one within it, as in runc. */
-	if (path && r->rootfs_path && strcmp(r->rootfs_path, "/") != 0 && path_is_beneath(path, r->rootfs_path))
-		path += strlen(r->rootfs_path);
+	path = absolute ? path_normalize(arena, absolute) : NULL;
+	if (path && rootfs_path && strcmp(rootfs_path, "/") != 0 && path_is_beneath(path, rootfs_path))
+		path += strlen(rootfs_path);
 	return path && !*path ? "/" : path;
 }
 
@@ -60,7 +60,7 @@ static int check_op(const struct mount_op *op, const struct spec_mount *m, struc
 		return error_set(err, EINVAL, "no type, and neither bind nor rbind among the options");
 	if (op->kind == MOUNT_BIND && !m->source)
 		return error_set(err, EINVAL, "a bind mount needs a source");
-	if (op->tree_fd < 0 && (op->options.idmap || m->n_uid_mappings || m->n_gid_mappings))
+	if (op->tree_fd < 0 && !op->late && (op->options.idmap || m->n_uid_mappings || m->n_gid_mappings))
 		return error_set(err, EINVAL, "ids can be mapped only for a bind mount%s",
 				 op->kind == MOUNT_BIND ? ", by the runtime's parent process" : "");
 	return 0;
@@ -73,16 +73,19 @@ static int plan_mount(const struct rootfs *r, size_t i, struct mount_op *op, str
 
 	if (!m->destination || !*m->destination)
 		return error_set(err, EINVAL, "mounts[%zu]: no destination", i);
+	op->index = (int)i;
 	op->type = m->type ? m->type : "";
 	op->source = m->source ? m->source : op->type;
 	op->tree_fd = r->mount_tree_fds ? r->mount_tree_fds[i] : -1;
-	op->destination = destination_of(r, m->destination);
+	op->destination = mount_destination(r->rootfs_path, m->destination, r->arena);
 	if (!op->destination)
 		return error_set(err, ENOMEM, "out of memory");
 	ret = mount_options_parse(m->options, m->n_options, r->arena, &op->options, err);
 	if (ret == 0) {
 		op->kind = kind_of(op->type, &op->options);
 		postpone_readonly(op);
+		if (op->kind == MOUNT_BIND && op->tree_fd < 0 && !r->live)
+			op->late = mount_late_source(r->spec, r->rootfs_path, r->bundle, i, r->arena);
 		ret = check_op(op, m, err);
 	}
 	if (ret < 0)

@@ -35,6 +35,8 @@ struct mount_op {
 	const char *destination; /* absolute, normal form */
 	struct mount_options options;
 	int tree_fd;	    /* a detached mount; -1: none */
+	const char *late;   /* the source as a path within the root, see mount_late.h; NULL: it is one of the host */
+	int index;	    /* of the spec's mounts */
 	bool late_readonly; /* made read-only by rootfs_finish: its content has yet to be made */
 };
 
@@ -43,6 +45,12 @@ struct mount_plan {
 	size_t n;
 	bool setup_dev; /* devices and links in /dev are ours to make: it is not a bind mount */
 };
+
+/*
+ * A destination of the spec as an absolute path within the root, in normal form; one that names the root as the host
+ * sees it (rootfs_path, may be NULL) is one within it, as in runc. NULL: out of memory.
+ */
+const char *mount_destination(const char *rootfs_path, const char *destination, struct arena *arena);
 
 /* Reads spec, volumes and mount_tree_fds of r. Everything returned is in r->arena. */
 int mount_plan_make(const struct rootfs *r, struct mount_plan *ret, struct error *err);

@@ -16,6 +16,7 @@
 #include "runtime/id_maps.h"
 #include "runtime/mount_fs.h"
 #include "runtime/mount_idmap.h"
+#include "runtime/mount_late.h"
 #include "runtime/mount_options.h"
 
 static int open_user_namespace(pid_t pid, int *ret, struct error *err)
@@ -110,9 +111,9 @@ static int make(const struct mount_trees *t, const struct spec_mount *m, const s
 	return r;
 }
 
-static int tree_make(const struct mount_trees *t, const struct spec_mount *m, struct arena *arena, int *ret_fd,
-		     struct error *err)
+static int tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err)
 {
+	const struct spec_mount *m = &t->spec->mounts[index];
 	bool user = spec_find_namespace(t->spec, SPEC_NS_USER);
 	struct mount_idmap map = {0};
 	struct mount_options o;
@@ -124,7 +125,37 @@ static int tree_make(const struct mount_trees *t, const struct spec_mount *m, st
 	if (r < 0 || !m->source || o.copy_symlink || o.remount ||
 	    !(o.bind || (m->type && strcmp(m->type, "bind") == 0)))
 		return r;
+	if (mount_late_source(t->spec, t->rootfs, t->bundle, index, arena))
+		return 0;
 	return make(t, m, &o, &map, ret_fd, err);
+}
+
+static int wanted_map(const struct mount_trees *t, size_t index, struct arena *arena, struct mount_idmap *ret,
+		      struct error *err)
+{
+	bool user = spec_find_namespace(t->spec, SPEC_NS_USER);
+
+	return mount_idmap_parse(&t->spec->mounts[index], t->spec->linux_, user, arena, ret, err);
+}
+
+bool mount_tree_is_late(const struct mount_trees *t, size_t index, struct arena *arena)
+{
+	struct mount_idmap map;
+	struct error ignored = ERROR_INIT;
+
+	return wanted_map(t, index, arena, &map, &ignored) == 0 && map.wanted &&
+	       mount_late_source(t->spec, t->rootfs, t->bundle, index, arena);
+}
+
+int mount_tree_map(const struct mount_trees *t, size_t index, struct arena *arena, int tree_fd, struct error *err)
+{
+	const struct spec_mount *m = &t->spec->mounts[index];
+	struct mount_idmap map;
+	int r = wanted_map(t, index, arena, &map, err);
+
+	if (r == 0)
+		r = map_ids(t->pid, &map, tree_fd, err);
+	return r < 0 ? error_wrap(err, "mount \"%s\" on \"%s\"", m->source, m->destination) : 0;
 }
 
 int mount_tree_map_own(int tree_fd, const struct spec_linux *mapping, struct error *err)
@@ -140,7 +171,7 @@ int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *are
 	int r;
 
 	*ret_fd = -1;
-	r = tree_make(t, m, arena, ret_fd, err);
+	r = tree_make(t, index, arena, ret_fd, err);
 	return r < 0 ? error_wrap(err, "mount \"%s\" on \"%s\"", m->source ? m->source : "", m->destination) : 0;
 }
 

@@ -19,6 +19,7 @@
 struct mount_trees {
 	const struct spec *spec;
 	const char *bundle; /* relative sources count from it */
+	const char *rootfs; /* as init has it, for mount_late.h; NULL: no source is a late one */
 	bool all;	    /* for a container that runs already: every bind mount's source is cloned here */
 	pid_t pid;	    /* init: its user namespace is the mapping of an "idmap" mount that has none of its own */
 };
@@ -28,6 +29,11 @@ struct mount_trees {
  * init can do without: no bind mount, or no user namespace and no mapping.
  */
 int mount_tree_make(const struct mount_trees *t, size_t index, struct arena *arena, int *ret_fd, struct error *err);
+
+/* Is mounts[index] one whose ids are to be mapped, and that init has to clone (mount_late.h)? */
+bool mount_tree_is_late(const struct mount_trees *t, size_t index, struct arena *arena);
+/* Maps the ids of such a one, which init has cloned. */
+int mount_tree_map(const struct mount_trees *t, size_t index, struct arena *arena, int tree_fd, struct error *err);
 
 /* A detached mount on which host root's files belong to the container's root, by linux.uidMappings and gidMappings. */
 int mount_tree_map_own(int tree_fd, const struct spec_linux *mapping, struct error *err);

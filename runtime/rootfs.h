@@ -47,6 +47,8 @@ struct rootfs_late {
 struct rootfs {
 	const struct spec *spec;
 	const char *rootfs_path; /* absolute */
+	const char *bundle;	 /* absolute; NULL: no source of a mount is looked for within the root (mount_late.h) */
+	int parent;		 /* the handshake's socket, for mount_late.h */
 	bool no_pivot;
 	bool live;		     /* rootfs_add_mounts: the container runs, its root stays */
 	bool in_userns;		     /* a new user namespace, or we are in one: devices are bind-mounted */

@@ -1,0 +1,84 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Corners of the specification, and what runc and crun have beyond it.
+
+load lib/common
+
+setup() { common_setup; }
+teardown() { common_teardown; }
+
+# --- sources that the container's own mounts make ------------------------------
+
+# mount_tree NAME OPTION...: mounts of the host's directories, and then of what they make within the root.
+mount_tree() {
+	local name=$1 dir options
+	shift
+	options=$(printf '%s\n' rbind rprivate "$@" | jq -Rn '[inputs]')
+	for dir in a/x b/y c/z; do
+		mkdir -p "$T/src/$dir" "$T/$name/rootfs/final"
+		echo "$dir" >"$T/src/$dir/file"
+		ln -sfn "${dir%/*}" "$T/src/sym-${dir%/*}"
+	done
+	# Only host root may go there.
+	chmod 700 "$T/src"
+	config "$name" --arg src "$T/src" --arg root "$T/$name/rootfs" --argjson o "$options" '
+		def bind($source; $destination; $options): {type: "bind", $source, $destination, $options};
+		.mounts += [bind($src + "/a"; "/mnt"; ["rbind", "rprivate"]), bind($src + "/sym-b"; "/mnt/x"; ["rbind", "rprivate"]),
+			bind($src + "/c"; "/mnt/x/y"; ["rbind", "rprivate"]), bind($src + "/sym-a"; "/mnt/x/y/z"; ["rbind", "rprivate"]),
+			bind($root + "/mnt/x"; $root + "/mnt/x/y/z/x"; $o), bind($root + "/mnt/x/y"; $root + "/mnt/x/y/z"; $o),
+			bind($root + "/mnt"; $root + "/final"; $o)]'
+}
+
+SHOW='cat /final/x/y/z/z/x/y/z/x/file; stat -c "%u %g" /final/x'
+
+@test "a mount whose source the mounts before it make" {
+	bundle c1 "$SHOW"
+	mount_tree c1
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" $'a/x\n0 0'
+}
+
+@test "a mount whose source the mounts before it make, in a user namespace" {
+	bundle c1 "$SHOW"
+	in_userns c1
+	mount_tree c1
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" $'a/x\n65534 65534'
+}
+
+@test "a mount with mapped ids whose source the mounts before it make" {
+	bundle c1 'cat /final/x/y/z/z/x/y/z/x/file; stat -c "%u %g" /final /final/x'
+	mount_tree c1 idmap
+	config c1 '.mounts |= map(if .options[-1] == "idmap" then .uidMappings = [{containerID: 0, hostID: 100000, size: 65536}]
+		| .gidMappings = [{containerID: 0, hostID: 200000, size: 65536}] else . end)'
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" $'a/x\n100000 200000\n0 0'
+}
+
+@test "a mount with mapped ids whose source the mounts before it make, in a user namespace" {
+	bundle c1 'cat /final/x/y/z/z/x/y/z/x/file; stat -c "%u %g" /final /final/x'
+	in_userns c1
+	mount_tree c1 idmap
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" $'a/x\n0 0\n65534 65534'
+}
+
+@test "a source within the root is found as the container would find it: no link of the image leads out" {
+	bundle c1 'cat /final/secret' '.mounts += [{type: "tmpfs", destination: "/mnt", options: ["tmpcopyup"]},
+		{type: "bind", source: ($ENV.T + "/c1/rootfs/mnt/link"), destination: "/final", options: ["bind"]}]'
+	mkdir -p "$T/out/side" "$T/c1/rootfs/mnt"
+	echo host >"$T/out/side/secret"
+	ln -s "$T/out/side" "$T/c1/rootfs/mnt/link"
+	try volrun run --bundle "$T/c1" c1
+	not_ok 'source: No such file or directory'
+	mkdir -p "$T/c1/rootfs$T/out/side"
+	echo image >"$T/c1/rootfs$T/out/side/secret"
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" image
+}
+export T
