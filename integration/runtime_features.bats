@@ -82,3 +82,40 @@ SHOW='cat /final/x/y/z/z/x/y/z/x/file; stat -c "%u %g" /final/x'
 	is "$output" image
 }
 export T
+
+# --- no mount namespace --------------------------------------------------------
+
+HOST_MOUNTS='.linux.namespaces |= map(select(.type != "mount")) | .linux.maskedPaths = [] | .linux.readonlyPaths = []'
+
+@test "without a mount namespace nothing is mounted on the host, and there are the devices" {
+	container c1 'ls /dev/null /dev/zero /dev/tty; echo x >/dev/null; ls /proc | wc -l; cat /marker' "$HOST_MOUNTS"
+	[[ -c $T/c1/rootfs/dev/null ]]
+	is "${lines[0]}" /dev/null
+	is "${lines[3]}" 0
+	is "$(left_mounts)" ""
+}
+
+@test "without a mount namespace there is a terminal, and the host's /dev/console is left alone" {
+	local before
+	bundle c1 'test -t 0 && test -t 1 && echo terminal' "$HOST_MOUNTS | .process.terminal = true"
+	before=$(stat -c '%i %d' /dev/console)
+	try script -qec "$BIN/volrun --root $ROOT run --bundle $T/c1 c1" /dev/null
+	ok
+	like "$output" terminal
+	is "$(stat -c '%i %d' /dev/console)" "$before"
+	is "$(left_mounts)" ""
+}
+
+@test "exec in a container without a mount namespace is in its root file system" {
+	bundle c1 'sleep 60' "$HOST_MOUNTS"
+	echo here >"$T/c1/rootfs/marker"
+	try volrun run --detach --bundle "$T/c1" c1
+	ok
+	try volrun exec c1 cat /marker
+	ok
+	is "$output" here
+	try script -qec "$BIN/volrun --root $ROOT exec -t c1 sh -c 'test -t 0 && cat /marker'" /dev/null
+	ok
+	like "$output" here
+	volrun delete --force c1
+}

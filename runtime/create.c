@@ -97,6 +97,8 @@ static int plan_process(struct create *c, struct error *err)
 	int r =
 	    process_plan(c->spec.process, &c->spec, c->dir_fd, c->request->preserve_fds, c->arena, &c->process, err);
 
+	if (c->spec.n_mounts && !spec_find_namespace(&c->spec, SPEC_NS_MOUNT))
+		strbuf_adds(c->notes, "no mount namespace: the mounts are not made, they would stay on the host\n");
 	if (r == 0)
 		r = namespaces_plan(&c->spec, &c->ns, err);
 	return r == 0 ? sysctl_check_namespaces(&c->spec, &c->ns, err) : r;

@@ -36,8 +36,16 @@ static int child_terminal(const struct exec_request *request, int sock, struct e
 	return r == 0 ? console_attach(master, request->process->console_size, err) : r;
 }
 
-static int child_run(const struct exec_request *request, struct process *process, int sock, struct arena *arena,
-		     struct error *err)
+/* Without a mount namespace that would bring it. */
+static int child_enter_root(int root_fd, struct error *err)
+{
+	if (root_fd >= 0 && (fchdir(root_fd) < 0 || chroot(".") < 0))
+		return error_errno(err, errno, "enter the container's root");
+	return 0;
+}
+
+static int child_run(const struct exec_request *request, struct process *process, int root_fd, int sock,
+		     struct arena *arena, struct error *err)
 {
 	const struct container_state *s = &request->container->state;
 	struct handshake_message m;
@@ -55,6 +63,8 @@ static int child_run(const struct exec_request *request, struct process *process
 		r = child_terminal(request, sock, err);
 	if (r == 0)
 		r = process_open_lsm(process, err);
+	if (r == 0)
+		r = child_enter_root(root_fd, err);
 	if (r == 0)
 		r = process_enter(process, arena, sock, -1, err);
 	if (r == 0)
@@ -78,6 +88,7 @@ struct exec {
 	struct namespaces ns;
 	struct cgroup cgroup;
 	int sock, init_pidfd, console_sock, pidfd_sock;
+	int root_fd; /* of a container without a mount namespace */
 	struct exec_result result;
 };
 
@@ -105,6 +116,20 @@ static int open_cgroup(struct exec *e, struct error *err)
 	return r;
 }
 
+static int open_root(struct exec *e, struct error *err)
+{
+	char path[40];
+
+	if (spec_find_namespace(e->request->spec, SPEC_NS_MOUNT))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/root", e->request->container->state.pid);
+	e->root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* It was init's if init is there still. */
+	if (e->root_fd < 0 || sys_pidfd_send_signal(e->init_pidfd, 0, NULL, 0) < 0)
+		return error_set(err, ESRCH, "container not running: no such process");
+	return 0;
+}
+
 static int prepare(struct exec *e, struct error *err)
 {
 	const struct exec_request *q = e->request;
@@ -114,6 +139,8 @@ static int prepare(struct exec *e, struct error *err)
 	if (r == 0)
 		r = process_plan(q->process, q->spec, q->container->dir_fd, q->preserve_fds, e->arena, &e->process,
 				 err);
+	if (r == 0)
+		r = open_root(e, err);
 	if (r == 0 && q->console_socket)
 		r = console_socket_connect(q->console_socket, &e->console_sock, err);
 	if (r == 0 && q->pidfd_socket)
@@ -168,7 +195,7 @@ static int clone_here(struct exec *e, struct error *err)
 {
 	const char *cpus = initial_cpus(e);
 	struct affinity own;
-	int keep[3], pair[2], r = handshake_pair(pair, err);
+	int keep[4], pair[2], r = handshake_pair(pair, err);
 
 	if (r == 0 && cpus)
 		r = affinity_change(cpus, "process.execCPUAffinity.initial", &own, err);
@@ -177,6 +204,7 @@ static int clone_here(struct exec *e, struct error *err)
 	keep[0] = pair[1];
 	keep[1] = e->process.receiver;
 	keep[2] = e->process.proc_fd;
+	keep[3] = e->root_fd;
 	e->ns.close_from = 3 + e->process.n_extra_fds;
 	e->ns.keep_fds = keep;
 	e->ns.n_keep_fds = ARRAY_SIZE(keep);
@@ -185,7 +213,7 @@ static int clone_here(struct exec *e, struct error *err)
 		/* Who joined something has closed it. */
 		if (!e->ns.join_early)
 			close(pair[0]);
-		if (child_run(e->request, &e->process, pair[1], e->arena, err) < 0)
+		if (child_run(e->request, &e->process, e->root_fd, pair[1], e->arena, err) < 0)
 			handshake_send_error(pair[1], err);
 		_exit(255);
 	}
@@ -296,6 +324,7 @@ int container_exec(const struct exec_request *request, struct exec_result *ret, 
 	    .init_pidfd = -1,
 	    .console_sock = -1,
 	    .pidfd_sock = -1,
+	    .root_fd = -1,
 	    .result = {.pidfd = -1, .master = -1},
 	};
 	int r = prepare(&e, err);
@@ -313,6 +342,7 @@ int container_exec(const struct exec_request *request, struct exec_result *ret, 
 	cleanup_close(&e.init_pidfd);
 	cleanup_close(&e.console_sock);
 	cleanup_close(&e.pidfd_sock);
+	cleanup_close(&e.root_fd);
 	cgroup_close(&e.cgroup);
 	if (r == 0)
 		*ret = e.result;

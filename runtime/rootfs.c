@@ -20,10 +20,7 @@
 
 static bool has_mount_namespace(const struct spec *spec)
 {
-	for (size_t i = 0; i < spec->linux_->n_namespaces; i++)
-		if (spec->linux_->namespaces[i].type == SPEC_NS_MOUNT)
-			return true;
-	return false;
+	return spec_find_namespace(spec, SPEC_NS_MOUNT);
 }
 
 /* linux.rootfsPropagation as MS_*, with MS_REC as runc has it: "rslave" is the default. */
@@ -124,6 +121,25 @@ static int mount_all(struct rootfs *r, struct error *err)
 	return e;
 }
 
+/* The host's own /dev is not ours to fill; in a user namespace nodes would be mounts. */
+static int prepare_unmounted(struct rootfs *r, struct error *err)
+{
+	struct stat host, root;
+	mode_t mask;
+	int e = open_directory(r->rootfs_path, &r->root_fd, err);
+
+	if (e < 0 || r->in_userns)
+		return e;
+	if (stat("/", &host) < 0 || fstat(r->root_fd, &root) < 0)
+		return error_errno(err, errno, "root.path \"%s\"", r->rootfs_path);
+	if (host.st_dev == root.st_dev && host.st_ino == root.st_ino)
+		return 0;
+	mask = umask(0);
+	e = devices_make(r, err);
+	umask(mask);
+	return e;
+}
+
 int rootfs_prepare(struct rootfs *r, struct error *err)
 {
 	mode_t mask;
@@ -132,7 +148,7 @@ int rootfs_prepare(struct rootfs *r, struct error *err)
 	r->root_fd = r->proc_fd = r->sys_fd = -1;
 	r->late = NULL;
 	if (!has_mount_namespace(r->spec))
-		return open_directory(r->rootfs_path, &r->root_fd, err);
+		return prepare_unmounted(r, err);
 	e = make_root_mount(r, err);
 	if (e < 0)
 		return e;

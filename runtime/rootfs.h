@@ -71,8 +71,8 @@ struct rootfs {
 };
 
 /*
- * Without a mount namespace in the spec nothing is mounted: prepare only opens the root,
- * enter is a chroot, finish writes the sysctls.
+ * Without a mount namespace in the spec nothing is mounted, for it would be on the host, where it would stay (as crun):
+ * prepare makes the device nodes, enter is a chroot, finish writes the sysctls.
  */
 int rootfs_prepare(struct rootfs *r, struct error *err);
 /* Afterwards the current directory is the new "/". */
@@ -89,10 +89,11 @@ void rootfs_close(struct rootfs *r);
 
 /*
  * Opens a new pty of the container's own devpts (after rootfs_prepare, at dev/pts/ptmx beneath
- * root_fd). The name is as the container sees it: "/dev/pts/0".
+ * root_fd; without a mount namespace in the spec also of the runtime's /dev/pts). The name is as the container sees it:
+ * "/dev/pts/0".
  */
 int rootfs_open_pty(struct rootfs *r, int *ret_master, char *ret_slave_name, size_t size, struct error *err);
-/* Bind-mounts that slave on /dev/console; before or after rootfs_enter. */
+/* Bind-mounts that slave on /dev/console; before or after rootfs_enter. Without a mount namespace nothing is done. */
 int rootfs_mount_console(struct rootfs *r, const char *slave_name, struct error *err);
 
 #endif
