@@ -119,3 +119,19 @@ HOST_MOUNTS='.linux.namespaces |= map(select(.type != "mount")) | .linux.maskedP
 	like "$output" here
 	volrun delete --force c1
 }
+
+# --- capabilities -----------------------------------------------------------------
+
+AMBIENT='.process.capabilities.inheritable = ["CAP_KILL"] | .process.capabilities.ambient = ["CAP_KILL", "CAP_CHOWN"]'
+
+@test "a foreground run warns in runc's words of an ambient capability that can't be raised" {
+	container c1 'grep CapAmb /proc/self/status' "$AMBIENT"
+	ok
+	is "$output" $'CapAmb:\t0000000000000020'
+	is "$stderr" "volrun: warning: can't raise ambient capability CAP_CHOWN: operation not permitted"
+	try volrun --log "$T/log" run --detach --bundle "$T/c1" c1
+	ok
+	is "$stderr" ""
+	like "$(<"$T/log")" "level=warning msg=\"can't raise ambient capability CAP_CHOWN: operation not permitted\""
+	volrun delete --force c1
+}

@@ -111,11 +111,22 @@ static uint64_t bounding_get(void)
 	return mask;
 }
 
-int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *ret, const char **ret_ignored,
+/* In the arena, NULL when it is empty. */
+static int list_take(const struct strbuf *list, struct arena *arena, const char **ret, struct error *err)
+{
+	const char *text = list->len ? arena_strdup(arena, strbuf_str(list)) : NULL;
+
+	if (list->failed || (list->len && !text))
+		return error_set(err, ENOMEM, "capabilities: out of memory");
+	*ret = text;
+	return 0;
+}
+
+int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *ret, struct caps_left_out *ret_left,
 	      struct error *err)
 {
-	_cleanup_strbuf_ struct strbuf list = STRBUF_INIT;
-	const char *ignored = NULL;
+	_cleanup_strbuf_ struct strbuf list = STRBUF_INIT, ambient = STRBUF_INIT;
+	struct caps_left_out left = {NULL, NULL};
 	struct caps c = {0};
 	struct sets now = {0};
 	uint64_t bound;
@@ -132,14 +143,15 @@ int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *re
 		c.effective = plan_set(spec->effective, spec->n_effective, c.permitted, &list);
 		c.inheritable = plan_set(spec->inheritable, spec->n_inheritable,
 					 now.inheritable | (now.permitted & c.bounding), &list);
-		c.ambient = plan_set(spec->ambient, spec->n_ambient, c.permitted & c.inheritable, &list);
-		if (list.len)
-			ignored = arena_strdup(arena, strbuf_str(&list));
-		if (list.failed || (list.len && !ignored))
-			return error_set(err, ENOMEM, "capabilities: out of memory");
+		c.ambient = plan_set(spec->ambient, spec->n_ambient, c.permitted & c.inheritable, &ambient);
+		r = list_take(&list, arena, &left.ignored, err);
+		if (r == 0)
+			r = list_take(&ambient, arena, &left.not_ambient, err);
+		if (r < 0)
+			return r;
 	}
 	*ret = c;
-	*ret_ignored = ignored;
+	*ret_left = left;
 	return 0;
 }
 

@@ -17,16 +17,21 @@ struct caps {
 	uint64_t bounding, effective, inheritable, permitted, ambient;
 };
 
+/* "CAP_A CAP_B", each once, in the arena; NULL: none. */
+struct caps_left_out {
+	const char *ignored;	 /* unknown names, and what this process can't grant */
+	const char *not_ambient; /* what can't be raised */
+};
+
 /*
  * Names to masks. Unknown names and those this process can't grant are left out
- * and listed in *ret_ignored (arena, "CAP_A CAP_B", each once; NULL: none) for one
- * warning, as runtime-spec 1.1 says. So are an effective capability that is not
+ * and listed for a warning, as runtime-spec 1.1 says. So are an effective capability that is not
  * permitted and an ambient one that is not permitted and inheritable (the kernel
  * would refuse them, capabilities(7)). spec NULL: no capability at all.
  * To be called by the process that applies it, after it entered its user
  * namespace: there it has capabilities that it did not have before.
  */
-int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *ret, const char **ret_ignored,
+int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *ret, struct caps_left_out *ret_left,
 	      struct error *err);
 /*
  * Before the change of user: bounding set, PR_SET_KEEPCAPS. After it: the other sets, ambient; keepcaps off.

@@ -25,7 +25,7 @@ static void delete_stopped(const struct globals *g, struct container *c)
 	c->status = OCI_STOPPED;
 	if (container_delete(g->root, c, true, &notes, &err) < 0)
 		log_warning("delete %s: %s", c->state.id, err.msg);
-	command_log_notes(&notes, true);
+	command_log_notes(&notes, NOTES_OF_USER);
 }
 
 static int run_checkpoint(const struct globals *g, int argc, char **argv, struct error *err)

@@ -105,7 +105,7 @@ static int run_create(const struct globals *g, int argc, char **argv, struct err
 		error_wrap(err, "create %s", args.items[0]);
 	else
 		tell(&made);
-	command_log_notes(&made.notes, false);
+	command_log_notes(&made.notes, NOTES_OF_CONTAINER);
 	created_free(&made);
 	return r;
 }
@@ -122,7 +122,7 @@ static int wait_and_delete(const struct globals *g, const struct options *o, str
 		made->container.status = OCI_STOPPED;
 	if ((lost || !o->keep) && container_delete(g->root, &made->container, lost, &notes, &delete_err) < 0)
 		log_warning("delete %s: %s", made->container.state.id, delete_err.msg);
-	command_log_notes(&notes, true);
+	command_log_notes(&notes, NOTES_OF_USER);
 	return status;
 }
 
@@ -143,7 +143,7 @@ static int run_run(const struct globals *g, int argc, char **argv, struct error 
 	request.start = true;
 	request.foreground = !o.detach;
 	r = container_create(&request, &made, err);
-	command_log_notes(&made.notes, false);
+	command_log_notes(&made.notes, o.detach ? NOTES_OF_CONTAINER : NOTES_FOREGROUND);
 	if (r == 0)
 		tell(&made);
 	if (r == 0)

@@ -61,7 +61,7 @@ static int delete_one(const struct globals *g, const char *id, bool force, struc
 	if (r < 0)
 		return r;
 	r = container_delete(g->root, &c, force, &notes, err);
-	command_log_notes(&notes, true);
+	command_log_notes(&notes, NOTES_OF_USER);
 	return r;
 }
 

@@ -268,7 +268,7 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 	request.spec = &spec;
 	request.process = &process;
 	r = container_exec(&request, &result, arena, &notes, err);
-	command_log_notes(&notes, false);
+	command_log_notes(&notes, o->detach ? NOTES_OF_CONTAINER : NOTES_FOREGROUND);
 	if (r < 0)
 		return r;
 	log_debug("container %s: process %d", c.state.id, result.pid);

@@ -41,7 +41,7 @@ static int wait_and_delete(const struct globals *g, struct created *made, struct
 		made->container.status = OCI_STOPPED;
 	if (container_delete(g->root, &made->container, status < 0, &notes, &delete_err) < 0)
 		log_warning("delete %s: %s", made->container.state.id, delete_err.msg);
-	command_log_notes(&notes, true);
+	command_log_notes(&notes, NOTES_OF_USER);
 	return status;
 }
 
@@ -67,7 +67,7 @@ static int run_restore(const struct globals *g, int argc, char **argv, struct er
 						      .foreground = !o.detach},
 					   .criu = o.criu};
 	r = container_restore(&request, &made, err);
-	command_log_notes(&made.notes, false);
+	command_log_notes(&made.notes, NOTES_OF_CONTAINER);
 	if (r == 0)
 		r = container_poststart(g->root, &made.container, err);
 	if (r == 0 && !o.detach)

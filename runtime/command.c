@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "runtime/handshake.h"
 
 const struct command *const commands[] = {
     &command_create,  &command_start,  &command_run,	  &command_exec,   &command_kill,
@@ -43,14 +44,15 @@ int command_parse(const struct command *c, int argc, char **argv, size_t min, si
 	return 1;
 }
 
-void command_log_notes(const struct strbuf *notes, bool warn)
+void command_log_notes(const struct strbuf *notes, enum notes_reader reader)
 {
 	const char *p = strbuf_str(notes);
 
 	while (*p) {
-		int len = (int)strcspn(p, "\n");
+		bool shown = *p == NOTE_SHOWN;
+		int len = (int)strcspn(p += shown, "\n");
 
-		if (warn)
+		if (reader == NOTES_OF_USER || (reader == NOTES_FOREGROUND && shown))
 			log_warning("%.*s", len, p);
 		else
 			log_note("%.*s", len, p);

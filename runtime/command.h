@@ -53,8 +53,14 @@ int command_parse(const struct command *c, int argc, char **argv, size_t min, si
 		  struct arena *arena, struct arg_list *ret_positionals, struct error *err);
 void command_print_help(const struct command *c);
 
-/* Logs each line of notes as a warning; warn false: as who starts a container does it, see log_note. */
-void command_log_notes(const struct strbuf *notes, bool warn);
+enum notes_reader {
+	NOTES_OF_CONTAINER, /* stderr is, or becomes, the container's: see log_note */
+	NOTES_FOREGROUND,   /* the same, but lines with NOTE_SHOWN (handshake.h) are warnings */
+	NOTES_OF_USER,
+};
+
+/* Logs each line of notes as a warning. */
+void command_log_notes(const struct strbuf *notes, enum notes_reader reader);
 
 /* --preserve-fds and the like. */
 int command_parse_number(const char *option, const char *text, unsigned max, unsigned *ret, struct error *err);

@@ -161,6 +161,6 @@ int container_poststart(const char *root, const struct container *c, struct erro
 		r = oci_hooks_run("poststart", spec.hooks->poststart, spec.hooks->n_poststart, &state, NULL, err);
 	if (r < 0)
 		container_delete(root, c, true, &notes, &ignored);
-	command_log_notes(&notes, true);
+	command_log_notes(&notes, NOTES_OF_USER);
 	return r;
 }

@@ -80,6 +80,8 @@ int handshake_recv_notes(int sock, struct handshake_message *ret, int *ret_fd, s
 
 		if (r <= 0 || ret->type != HS_NOTE)
 			return r;
+		if (ret->value)
+			strbuf_addc(notes, NOTE_SHOWN);
 		strbuf_addf(notes, "%s\n", ret->text);
 		cleanup_close(ret_fd);
 	}

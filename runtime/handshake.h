@@ -31,6 +31,8 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 
+#define NOTE_SHOWN '!' /* first in a line of notes that a user is to see who runs something in the foreground */
+
 enum handshake_type {
 	HS_VOLUME = 1, /* text: destination; value: enum volume_kind; with a detached mount or a directory */
 	HS_MOUNT,      /* value: index in the spec's mounts; with a detached mount of its source */
@@ -44,7 +46,7 @@ enum handshake_type {
 	HS_CREATED,
 	HS_START,
 	HS_CLONED,	 /* value: pid; from the process that joins namespaces before it clones init */
-	HS_NOTE,	 /* text: the line */
+	HS_NOTE,	 /* text: the line; value 1: also for the stderr of a foreground `run`, as runc has it */
 	HS_ERROR,	 /* value: errno; text: the message */
 	HS_NOT_EXECUTED, /* value: errno; text: the program; from the launcher */
 };
@@ -68,7 +70,7 @@ void handshake_send_error(int sock, const struct error *e);
  * *ret_fd: -1 or a descriptor of the caller's. HS_ERROR and HS_NOT_EXECUTED are turned into err and their errno.
  */
 int handshake_recv(int sock, struct handshake_message *ret, int *ret_fd, struct error *err);
-/* The same, but what is noted before goes into notes, a line each. */
+/* The same, but what is noted before goes into notes, a line each (with NOTE_SHOWN before it for value 1). */
 int handshake_recv_notes(int sock, struct handshake_message *ret, int *ret_fd, struct strbuf *notes, struct error *err);
 /* Waits for a message of this type and no descriptor; anything else is an error, -ECONNRESET: the peer is gone. */
 int handshake_expect(int sock, enum handshake_type type, struct handshake_message *ret, struct error *err);

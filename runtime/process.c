@@ -437,7 +437,7 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 		return r;
 	}
 	/* Here, and not in the plan: what can be granted depends on the user namespace. */
-	r = caps_plan(p->spec->capabilities, arena, &p->caps, &p->ignored, err);
+	r = caps_plan(p->spec->capabilities, arena, &p->caps, &p->left_out, err);
 	if (r < 0)
 		return r;
 	return p->spec->n_args ? find_program(p, arena, err) : 0;
@@ -445,12 +445,24 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 
 int process_note(const struct process *p, int sock, struct error *err)
 {
+	const struct caps_left_out *left = &p->left_out;
 	char text[PATH_MAX];
+	int r = 0;
 
-	if (!p->ignored)
-		return 0;
-	snprintf(text, sizeof(text), "process.capabilities: can't be granted and are left out: %s", p->ignored);
-	return handshake_send(sock, HS_NOTE, 0, text, -1, err);
+	if (left->ignored) {
+		snprintf(text, sizeof(text), "process.capabilities: can't be granted and are left out: %s",
+			 left->ignored);
+		r = handshake_send(sock, HS_NOTE, 0, text, -1, err);
+	}
+	for (const char *name = left->not_ambient; r == 0 && name && *name; name += strspn(name, " ")) {
+		int len = (int)strcspn(name, " ");
+
+		/* In runc's words, and a line each. */
+		snprintf(text, sizeof(text), "can't raise ambient capability %.*s: operation not permitted", len, name);
+		r = handshake_send(sock, HS_NOTE, 1, text, -1, err);
+		name += len;
+	}
+	return r;
 }
 
 static const char *unmapped(int code)

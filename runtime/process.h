@@ -40,8 +40,8 @@ struct process {
 	ino_t self_ino;	      /* likewise */
 	const char *path;     /* the program, once found */
 	const char **argv;    /* path, then the spec's args */
-	const char *ignored;  /* capabilities that can't be granted, see caps_plan; NULL: none */
-	bool cwd_entered;     /* chdir succeeded before the change of user */
+	struct caps_left_out left_out;
+	bool cwd_entered; /* chdir succeeded before the change of user */
 	/* For SCMP_ACT_NOTIFY; the last three (report: for all) are set by the child before process_become: */
 	int receiver;		  /* socket of who gets the listener; -1 */
 	struct oci_state state;	  /* of the container */
