@@ -128,3 +128,56 @@ cgroup_file() { cat "/sys/fs/cgroup/system.slice/$UNIT.scope/$1"; }
 	volrun delete --force c
 	until_true 10 inactive
 }
+
+@test "cpu.idle is the scope's weight, so that systemd leaves it" {
+	scoped '.linux.resources = {cpu: {idle: 1}}'
+	is "$(cgroup_file cpu.idle)" 1
+	systemctl daemon-reload
+	is "$(cgroup_file cpu.idle)" 1
+	volrun update --cpu-idle 0 c
+	is "$(cgroup_file cpu.idle)" 0
+	volrun update --cpu-idle 1 --cpu-share 2048 c
+	is "$(cgroup_file cpu.idle)" 1
+	volrun update --cpu-idle 0 c
+	systemctl daemon-reload
+	is "$(cgroup_file cpu.idle)" 0
+	volrun delete --force c
+}
+
+@test "a limit of huge pages, whose controller systemd leaves to others" {
+	local size
+	size=$(basename "$(find /sys/kernel/mm/hugepages -name 'hugepages-*kB' | sort | head -n 1)" | tr -dc 0-9)
+	((size >= 1048576)) && size=$((size / 1048576))GB || size=$((size / 1024))MB
+	scoped '.linux.resources = {hugepageLimits: [{pageSize: "'"$size"'", limit: 0}]}'
+	is "$(cgroup_file "hugetlb.$size.max")" 0
+	volrun delete --force c
+}
+
+@test "run.oci.systemd.subgroup: the container is in a cgroup within the scope, with its limits" {
+	scoped '.annotations["run.oci.systemd.subgroup"] = "payload" | .linux.resources = {pids: {limit: 40}}'
+	is "$(cut -d : -f 3 "/proc/$(pid_of c)/cgroup")" "/system.slice/$UNIT.scope/payload"
+	is "$(cgroup_file payload/pids.max)" 40
+	is "$(property TasksMax)" 40
+	try volrun exec c cat /proc/self/cgroup
+	is "$output" "0::/system.slice/$UNIT.scope/payload"
+	volrun update --pids-limit 20 c
+	is "$(cgroup_file payload/pids.max)" 20
+	volrun pause c
+	is "$(status_of c)" paused
+	volrun resume c
+	volrun delete --force c
+	is "$(property ActiveState)" inactive
+}
+
+@test "run.oci.delegate-cgroup: the container's root owns a cgroup within that has its init" {
+	scoped '.annotations["run.oci.systemd.subgroup"] = "payload" | .annotations["run.oci.delegate-cgroup"] = "own/part"
+		| .linux.namespaces += [{type: "cgroup"}] | .linux.resources = {pids: {limit: 40}}'
+	is "$(cut -d : -f 3 "/proc/$(pid_of c)/cgroup")" "/system.slice/$UNIT.scope/payload/own/part"
+	[[ $(cgroup_file payload/own/part/cgroup.controllers) == *pids* ]]
+	try volrun exec c cat /proc/self/cgroup
+	is "$output" "0::/own/part"
+	volrun delete --force c
+	config c '.annotations["run.oci.delegate-cgroup"] = "../part"'
+	try volrun --systemd-cgroup run --bundle "$T/c" c
+	not_ok 'delegate-cgroup.*no relative path'
+}

@@ -135,3 +135,20 @@ AMBIENT='.process.capabilities.inheritable = ["CAP_KILL"] | .process.capabilitie
 	like "$(<"$T/log")" "level=warning msg=\"can't raise ambient capability CAP_CHOWN: operation not permitted\""
 	volrun delete --force c1
 }
+
+# --- cgroups within the container's own ----------------------------------------------
+
+@test "run.oci.delegate-cgroup: the container's init is in a cgroup within its own" {
+	local filter='.annotations["run.oci.delegate-cgroup"] = "own/part"'
+	bundle c1 'cat /proc/self/cgroup; sleep 60' "$filter"
+	if [[ $(stat -fc %T /sys/fs/cgroup) != cgroup2fs ]]; then
+		try volrun run --bundle "$T/c1" c1
+		not_ok 'delegate-cgroup.*only for cgroup v2'
+		return
+	fi
+	volrun run --detach --bundle "$T/c1" c1 >"$T/out"
+	like "$(cat "/proc/$(pid_of c1)/cgroup")" "/$CG/c1/own/part"
+	volrun exec c1 true
+	is "$(volrun ps --format json c1 | jq .[0])" "$(pid_of c1)"
+	volrun delete --force c1
+}

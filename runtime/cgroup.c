@@ -310,9 +310,10 @@ int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct err
 	return make(cg, path, rootless, false, err);
 }
 
-int cgroup_adopt(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err)
+int cgroup_adopt(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, bool all, struct error *err)
 {
-	return mode == CGROUP_V2 ? cgroup_open(cg, mode, path, rootless, err) : make(cg, path, rootless, true, err);
+	return mode == CGROUP_V2 && !all ? cgroup_open(cg, mode, path, rootless, err)
+					 : make(cg, path, rootless, true, err);
 }
 
 int cgroup_open(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err)

@@ -61,9 +61,16 @@ int cgroup_path_for(const char *cgroups_path, const char *id, struct arena *a, c
 int cgroup_create(struct cgroup *cg, const char *path, bool rootless, struct error *err);
 /*
  * The cgroup that systemd has made for a process that is in it already. v2: opens it. v1: it is
- * systemd's in one hierarchy; makes the others, for cgroup_attach. As cgroup_create otherwise.
+ * systemd's in one hierarchy; makes the others, for cgroup_attach. As cgroup_create otherwise. all: v2, it gets every
+ * controller that its parents have, also those that systemd leaves alone (hugetlb, rdma).
  */
-int cgroup_adopt(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err);
+int cgroup_adopt(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, bool all,
+		 struct error *err);
+/*
+ * cgroup_sub.c, v2 only: the cgroup `sub` (a relative path) within an open one, made when it is absent, with pid in it
+ * and all controllers. *ret_fd: its directory.
+ */
+int cgroup_make_child(const struct cgroup *cg, const char *sub, pid_t pid, int *ret_fd, struct error *err);
 /* Opens an existing one for the later commands; one that is gone is not an error (dir_fd -1). */
 int cgroup_open(struct cgroup *cg, enum cgroup_mode mode, const char *path, bool rootless, struct error *err);
 /*
@@ -90,6 +97,8 @@ int cgroup_apply(const struct cgroup *cg, const struct spec_resources *resources
 bool cgroup_owner(const struct spec *spec, bool new_cgroup_namespace, uid_t *ret);
 /* Gives the directory and what the kernel lists in /sys/kernel/cgroup/delegate away. Does nothing on v1. */
 int cgroup_give(const struct cgroup *cg, uid_t uid, struct error *err);
+/* The same for dir_fd, a directory within it; gid: of the group, too. */
+int cgroup_give_child(const struct cgroup *cg, int dir_fd, uid_t uid, gid_t gid, struct error *err);
 
 /* Is it there in any hierarchy? Not where it could not be made, which a container without limits survives. */
 bool cgroup_is_there(const struct cgroup *cg);

@@ -41,9 +41,9 @@ bool cgroup_owner(const struct spec *spec, bool new_cgroup_namespace, uid_t *ret
 	return l->n_uid_mappings == 0 || id_map_to_host(l->uid_mappings, l->n_uid_mappings, uid, ret);
 }
 
-static int give(const struct cgroup *cg, const char *name, uid_t uid, struct error *err)
+static int give(const struct cgroup *cg, int dir_fd, const char *name, uid_t uid, gid_t gid, struct error *err)
 {
-	if (fchownat(cg->dir_fd, name, uid, (gid_t)-1, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0)
+	if (fchownat(dir_fd, name, uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
 	/* The kernel's list names what this cgroup need not have; an ordinary user has what he may have. */
 	if ((*name && errno == ENOENT) || (cg->rootless && errno == EPERM))
@@ -51,21 +51,25 @@ static int give(const struct cgroup *cg, const char *name, uid_t uid, struct err
 	return error_errno(err, errno, "make uid %u the owner of the cgroup %s", uid, cg->path);
 }
 
-int cgroup_give(const struct cgroup *cg, uid_t uid, struct error *err)
+int cgroup_give_child(const struct cgroup *cg, int dir_fd, uid_t uid, gid_t gid, struct error *err)
 {
 	static char fallback[] = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
 	_cleanup_free_ char *list = NULL;
 	char *save = NULL;
-	int r;
+	int r = give(cg, dir_fd, "", uid, gid, err);
 
-	if (cg->mode != CGROUP_V2 || cg->dir_fd < 0)
-		return 0;
-	r = give(cg, "", uid, err);
 	if (r < 0)
 		return r;
 	if (read_file_at(AT_FDCWD, DELEGATE_LIST, 4096, &list, NULL) < 0 && !(list = strdup(fallback)))
 		return error_set(err, ENOMEM, "out of memory");
 	for (char *name = strtok_r(list, "\n", &save); name && r == 0; name = strtok_r(NULL, "\n", &save))
-		r = give(cg, name, uid, err);
+		r = give(cg, dir_fd, name, uid, gid, err);
 	return r;
+}
+
+int cgroup_give(const struct cgroup *cg, uid_t uid, struct error *err)
+{
+	if (cg->mode != CGROUP_V2 || cg->dir_fd < 0)
+		return 0;
+	return cgroup_give_child(cg, cg->dir_fd, uid, (gid_t)-1, err);
 }

@@ -62,6 +62,7 @@ static void add_seccomp(struct strbuf *out)
 static const char *const unsafe[] = {"dev.volrun.",
 				     "org.criu.",
 				     "org.systemd.property.",
+				     "run.oci.delegate-cgroup",
 				     "run.oci.hooks.stderr",
 				     "run.oci.hooks.stdout",
 				     "run.oci.keep_original_groups",
@@ -69,6 +70,7 @@ static const char *const unsafe[] = {"dev.volrun.",
 				     "run.oci.seccomp.receiver",
 				     "run.oci.seccomp_bpf_data",
 				     "run.oci.seccomp_fail_unknown_syscall",
+				     "run.oci.systemd.subgroup",
 				     NULL};
 
 static int run_features(const struct globals *g, int argc, char **argv, struct error *err)

@@ -155,7 +155,7 @@ static void run_init(struct create *c, int sock)
 	    .sock = sock,
 	    .start_sock = c->start_sock,
 	    .start_at_once = c->request->start,
-	    .parent_hooks = h->n_prestart + h->n_create_runtime > 0,
+	    .parent_hooks = h->n_prestart + h->n_create_runtime > 0 || create_delegates(c),
 	    .new_keyring = c->state.new_keyring,
 	};
 
@@ -350,9 +350,11 @@ static int run_hooks(struct create *c, struct error *err)
 	struct oci_state state = container_oci_state(&c->state, OCI_CREATING);
 	int r;
 
-	if (h->n_prestart + h->n_create_runtime == 0)
+	if (h->n_prestart + h->n_create_runtime == 0 && !create_delegates(c))
 		return 0;
 	r = expect(c, HS_ROOTFS, err);
+	if (r == 0)
+		r = create_delegate_cgroup(c, err);
 	state.status = OCI_CREATED; /* so runtime-spec 1.0 had it for these; crun and the OCI's tests have it still */
 	if (r == 0)
 		r = oci_hooks_run("prestart", h->prestart, h->n_prestart, &state, NULL, err);

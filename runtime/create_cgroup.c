@@ -2,7 +2,12 @@
 /* create's steps about the cgroup: where it is, made by ourselves or by systemd, its limits. */
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "runtime/create_internal.h"
+#include "runtime/id_maps.h"
+
+#define SUBGROUP "run.oci.systemd.subgroup"
+#define DELEGATE "run.oci.delegate-cgroup"
 
 int create_plan_cgroup(struct create *c, struct error *err)
 {
@@ -48,8 +53,70 @@ void create_undo_cgroup(struct create *c)
 		cgroup_destroy(&c->cgroup, &ignored);
 }
 
+/* Does it ask for a controller that systemd leaves to others? */
+static bool needs_all_controllers(const struct spec_resources *r)
+{
+	if (!r)
+		return false;
+	for (size_t i = 0; i < r->n_unified; i++) {
+		const char *file = r->unified[i].key;
+
+		if (strncmp(file, "hugetlb.", 8) == 0 || strncmp(file, "rdma.", 5) == 0 ||
+		    strncmp(file, "misc.", 5) == 0)
+			return true;
+	}
+	return r->n_hugepage_limits || r->n_rdma;
+}
+
+/* As crun has it, but none unless asked for, as with runc: the scope's properties are for it, the limits in it. */
+static int enter_subgroup(struct create *c, struct error *err)
+{
+	const char *sub = spec_annotation(&c->spec, SUBGROUP);
+	enum cgroup_mode mode = (enum cgroup_mode)c->state.cgroup_mode;
+	_cleanup_close_ int fd = -1;
+	const char *path;
+	int r;
+
+	if (!sub || !*sub || mode != CGROUP_V2)
+		return 0;
+	r = cgroup_make_child(&c->cgroup, sub, c->state.pid, &fd, err);
+	if (r < 0)
+		return error_wrap(err, "annotation \"" SUBGROUP "\"");
+	path = arena_printf(c->arena, "%s/%s", c->state.cgroup_path, sub);
+	if (!path)
+		return error_set(err, ENOMEM, "out of memory");
+	c->state.cgroup_path = path;
+	cgroup_close(&c->cgroup);
+	return cgroup_open(&c->cgroup, mode, path, c->state.rootless, err);
+}
+
+bool create_delegates(const struct create *c)
+{
+	return spec_annotation(&c->spec, DELEGATE);
+}
+
+int create_delegate_cgroup(struct create *c, struct error *err)
+{
+	const struct spec_linux *l = c->spec.linux_;
+	const char *sub = spec_annotation(&c->spec, DELEGATE);
+	_cleanup_close_ int fd = -1;
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int r;
+
+	if (!sub)
+		return 0;
+	r = cgroup_make_child(&c->cgroup, sub, c->state.pid, &fd, err);
+	/* Of a joined user namespace the mappings are not known. */
+	if (r == 0 && l->n_uid_mappings && id_map_to_host(l->uid_mappings, l->n_uid_mappings, 0, &uid) &&
+	    id_map_to_host(l->gid_mappings, l->n_gid_mappings, 0, &gid))
+		r = cgroup_give_child(&c->cgroup, fd, uid, gid, err);
+	return r < 0 ? error_wrap(err, "annotation \"" DELEGATE "\"") : 0;
+}
+
 int create_make_scope(struct create *c, struct error *err)
 {
+	bool all = needs_all_controllers(c->spec.linux_->resources);
 	enum cgroup_mode mode = (enum cgroup_mode)c->state.cgroup_mode;
 	struct systemd_unit unit;
 	int r = systemd_plan_start(&c->spec, &c->place, c->request->id, c->state.pid, mode, c->arena, &unit, err);
@@ -58,7 +125,9 @@ int create_make_scope(struct create *c, struct error *err)
 		r = systemd_start(&unit, c->state.rootless, err);
 	if (r == 0)
 		r = systemd_cgroup_of(c->state.pid, mode, c->arena, &c->state.cgroup_path, err);
-	return r == 0 ? cgroup_adopt(&c->cgroup, mode, c->state.cgroup_path, c->state.rootless, err) : r;
+	if (r == 0)
+		r = cgroup_adopt(&c->cgroup, mode, c->state.cgroup_path, c->state.rootless, all, err);
+	return r == 0 ? enter_subgroup(c, err) : r;
 }
 
 /*

@@ -46,6 +46,10 @@ int create_make_cgroup(struct create *c, struct error *err);
 void create_undo_cgroup(struct create *c);
 /* systemd's, with init in it: once init is there. */
 int create_make_scope(struct create *c, struct error *err);
+/* run.oci.delegate-cgroup: init goes to a cgroup within the container's own, which its root owns, after its cgroup
+ * namespace was made. */
+bool create_delegates(const struct create *c);
+int create_delegate_cgroup(struct create *c, struct error *err);
 /* To be called before and after HS_GO; the version decides which of them counts. */
 int create_limit_cgroup(struct create *c, struct error *err);
 

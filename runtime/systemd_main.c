@@ -137,12 +137,28 @@ static int append_property(sd_bus_message *m, const struct systemd_property *p)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+static bool is_idle(const struct systemd_property *p)
+{
+	return strcmp(p->name, "CPUWeight") == 0 && p->n_values == 1 && strcmp(p->values[0], "0") == 0;
+}
+
+/* "idle" as a weight came with systemd 252; before, cpu.idle is only volrun's matter. */
+static bool knows_idle(sd_bus *bus)
+{
+	_cleanup_free_ char *version = NULL;
+
+	if (sd_bus_get_property_string(bus, SYSTEMD, OBJECT, MANAGER, "Version", NULL, &version) < 0)
+		return false;
+	return strtoul(version + strcspn(version, "0123456789"), NULL, 10) >= 252;
+}
+
 static int append_properties(sd_bus_message *m, const struct systemd_unit *u)
 {
 	int r = sd_bus_message_open_container(m, 'a', "(sv)");
 
 	for (size_t i = 0; r >= 0 && i < u->n_properties; i++)
-		r = append_property(m, &u->properties[i]);
+		if (!is_idle(&u->properties[i]) || knows_idle(sd_bus_message_get_bus(m)))
+			r = append_property(m, &u->properties[i]);
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

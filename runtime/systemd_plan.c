@@ -142,8 +142,14 @@ static int add_cpu(struct maker *m, const struct spec_cpu *c, bool v2, struct er
 	uint64_t period = c->period && *c->period ? *c->period : 100000;
 	int r = 0;
 
-	if (c->shares && *c->shares)
+	/* systemd's word for cpu.idle, where a weight has no meaning (systemd 252; volrun-systemd leaves it out
+	 * before). */
+	if (v2 && c->idle && *c->idle > 0)
+		add_number(m, "CPUWeight", 0);
+	else if (c->shares && *c->shares)
 		add_number(m, v2 ? "CPUWeight" : "CPUShares", v2 ? cgroup_cpu_weight(*c->shares) : *c->shares);
+	else if (v2 && c->idle) /* the kernel forgets the weight when it ends to be idle */
+		add_number(m, "CPUWeight", UINT64_MAX);
 	if (c->quota && *c->quota > 0) {
 		uint64_t quota = (uint64_t)*c->quota, step = 10000;
 		/* systemd rounds to 10 ms per second, and refuses less. */
