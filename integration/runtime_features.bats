@@ -152,3 +152,16 @@ AMBIENT='.process.capabilities.inheritable = ["CAP_KILL"] | .process.capabilitie
 	is "$(volrun ps --format json c1 | jq .[0])" "$(pid_of c1)"
 	volrun delete --force c1
 }
+
+# --- Intel RDT ------------------------------------------------------------------------
+
+@test "intelRdt without a mounted resctrl is an error, of create and of update" {
+	! grep -q ' - resctrl ' /proc/self/mountinfo || skip "resctrl is mounted here"
+	container c1 true '.linux.intelRdt = {closID: "gold", l3CacheSchema: "L3:0=f"}'
+	not_ok 'linux.intelRdt: Intel RDT is not enabled: no resctrl file system is mounted'
+	bundle c2 'sleep 60'
+	volrun run --detach --bundle "$T/c2" c2 >"$T/out"
+	try volrun update --l3-cache-schema 'L3:0=f' c2
+	not_ok 'Intel RDT is not enabled'
+	volrun delete --force c2
+}

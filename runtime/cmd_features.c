@@ -106,8 +106,10 @@ static int run_features(const struct globals *g, int argc, char **argv, struct e
 	strbuf_addf(&out, ",\"cgroup\":{\"v1\":true,\"v2\":true,\"systemd\":%s,\"systemdUser\":%s,\"rdma\":true},",
 		    systemd, systemd);
 	add_seccomp(&out);
-	strbuf_adds(&out, "\"apparmor\":{\"enabled\":true},\"selinux\":{\"enabled\":true},"
-			  "\"intelRdt\":{\"enabled\":false},\"netDevices\":{\"enabled\":true},");
+	strbuf_adds(
+	    &out,
+	    "\"apparmor\":{\"enabled\":true},\"selinux\":{\"enabled\":true},"
+	    "\"intelRdt\":{\"enabled\":true,\"schemata\":true,\"monitoring\":true},\"netDevices\":{\"enabled\":true},");
 	add_memory_policy(&out);
 	strbuf_adds(&out, "\"mountExtensions\":{\"idmap\":{\"enabled\":true}}},");
 	strbuf_adds(&out, "\"annotations\":{\"dev.volrun.version\":\"" PACKAGE_VERSION

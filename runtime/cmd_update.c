@@ -17,7 +17,7 @@
 struct options {
 	const char *resources, *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *cpu_share, *cpu_rt_period,
 	    *cpu_rt_runtime, *cpuset_cpus, *cpuset_mems, *memory, *memory_reservation, *memory_swap, *pids_limit,
-	    *cpu_idle;
+	    *cpu_idle, *l3_cache_schema, *mem_bw_schema;
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -37,6 +37,8 @@ static const struct arg_option update_options[] = {
     {"memory-swap", 0, ARG_STR, AT(memory_swap), "BYTES", "limit of memory and swap; -1: none"},
     {"pids-limit", 0, ARG_STR, AT(pids_limit), "N", "number of processes; -1: no limit"},
     {"cpu-idle", 0, ARG_STR, AT(cpu_idle), "0|1", "SCHED_IDLE for the cgroup"},
+    {"l3-cache-schema", 0, ARG_STR, AT(l3_cache_schema), "SCHEMA", "Intel RDT's share of the cache (L3:0=ff;1=c0)"},
+    {"mem-bw-schema", 0, ARG_STR, AT(mem_bw_schema), "SCHEMA", "Intel RDT's share of memory bandwidth (MB:0=20;1=70)"},
     {"kernel-memory", 0, ARG_IGNORE_VALUE, 0, "BYTES", NULL},
     {"kernel-memory-tcp", 0, ARG_IGNORE_VALUE, 0, "BYTES", NULL},
     {NULL},
@@ -205,13 +207,41 @@ static int set_unit(const struct container_state *s, const struct spec_resources
 	return r == 0 ? systemd_set(&unit, s->rootless, err) : r;
 }
 
+static int update_rdt(const struct container_state *s, const struct options *o, struct arena *arena, struct error *err)
+{
+	const char *mount;
+	int r;
+
+	if (!o->l3_cache_schema && !o->mem_bw_schema)
+		return 0;
+	r = intel_rdt_find(arena, &mount, err);
+	if (r == 0 && !s->rdt.name)
+		r = error_set(err, ENOTSUP, "updating a non-existent Intel RDT configuration is not supported");
+	return r == 0 ? intel_rdt_update(mount, &s->rdt, o->l3_cache_schema, o->mem_bw_schema, arena, err) : r;
+}
+
+static int update_cgroup(const struct container_state *s, struct spec_resources *resources, struct arena *arena,
+			 struct error *err)
+{
+	struct cgroup cg = CGROUP_INIT;
+	int r = container_cgroup(s, &cg, err);
+
+	if (r == 0)
+		r = complete_cpu(&cg, resources, arena, err);
+	if (r == 0 && s->systemd_scope)
+		r = set_unit(s, resources, arena, err);
+	if (r == 0)
+		r = cgroup_apply(&cg, resources, true, err);
+	cgroup_close(&cg);
+	return r;
+}
+
 static int run_update(const struct globals *g, int argc, char **argv, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_container_ struct container c = CONTAINER_INIT;
 	struct spec_resources resources = {.n_devices = 0};
 	struct options o = {.resources = NULL};
-	struct cgroup cg = CGROUP_INIT;
 	struct arg_list args;
 	int r = command_parse(&command_update, argc, argv, 1, 1, &o, &arena, &args, err);
 
@@ -227,15 +257,8 @@ static int run_update(const struct globals *g, int argc, char **argv, struct err
 		return error_set(err, ESRCH, "container not running: no such process");
 	if (!c.state.cgroup_path)
 		return error_set(err, ENOTSUP, "the container has no cgroup");
-	r = container_cgroup(&c.state, &cg, err);
-	if (r == 0)
-		r = complete_cpu(&cg, &resources, &arena, err);
-	if (r == 0 && c.state.systemd_scope)
-		r = set_unit(&c.state, &resources, &arena, err);
-	if (r == 0)
-		r = cgroup_apply(&cg, &resources, true, err);
-	cgroup_close(&cg);
-	return r;
+	r = update_cgroup(&c.state, &resources, &arena, err);
+	return r == 0 ? update_rdt(&c.state, &o, &arena, err) : r;
 }
 
 const struct command command_update = {

@@ -202,6 +202,8 @@ static int prepare_init(struct create *c, struct error *err)
 		r = cgroup_attach(&c->cgroup, pid, err);
 	if (r == 0)
 		r = limits_apply(pid, c->spec.process, c->notes, err);
+	if (r == 0)
+		r = create_join_rdt(c, err);
 	affinity_reset(pid);
 	if (r == 0 && process_start_time(pid, &c->state.pid_start, NULL) < 0)
 		r = error_set(err, ESRCH, "the container's init ended early");
@@ -486,6 +488,7 @@ static const struct step steps[] = {
     {prepare_notify, undo_notify},	   /* $NOTIFY_SOCKET */
     {plan_process, NULL},		   /* seccomp compiled, namespaces opened */
     {create_plan_cgroup, NULL},
+    {create_plan_rdt, NULL},
     {create_save_plan, NULL},
     {create_make_cgroup, create_undo_cgroup},
     {clone_init, undo_clone},

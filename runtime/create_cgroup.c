@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* create's steps about the cgroup: where it is, made by ourselves or by systemd, its limits. */
+/* create's steps about the cgroup: where it is, made by ourselves or by systemd, its limits; and Intel RDT's group. */
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -28,6 +28,24 @@ int create_plan_cgroup(struct create *c, struct error *err)
 	return cgroup_path_for(path, c->request->id, c->arena, &c->state.cgroup_path, err);
 }
 
+int create_plan_rdt(struct create *c, struct error *err)
+{
+	const struct spec_intel_rdt *rdt = c->spec.linux_->intel_rdt;
+	int r;
+
+	if (!rdt)
+		return 0;
+	r = intel_rdt_find(c->arena, &c->rdt_mount, err);
+	return r == 0 ? intel_rdt_plan(c->rdt_mount, rdt, c->request->id, &c->state.rdt, err) : r;
+}
+
+int create_join_rdt(struct create *c, struct error *err)
+{
+	const struct spec_intel_rdt *rdt = c->spec.linux_->intel_rdt;
+
+	return rdt ? intel_rdt_join(c->rdt_mount, rdt, &c->state.rdt, c->request->id, c->state.pid, c->arena, err) : 0;
+}
+
 int create_make_cgroup(struct create *c, struct error *err)
 {
 	int r;
@@ -49,6 +67,8 @@ void create_undo_cgroup(struct create *c)
 		cgroup_kill(&c->cgroup, &ignored);
 	if (c->state.systemd_scope)
 		systemd_stop(c->state.systemd_scope, c->state.rootless, &ignored);
+	if (c->rdt_mount)
+		intel_rdt_remove(c->rdt_mount, &c->state.rdt, c->request->id, &ignored);
 	if (c->state.cgroup_path)
 		cgroup_destroy(&c->cgroup, &ignored);
 }

@@ -10,15 +10,6 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
-static int check_unsupported(const struct spec *spec, struct error *err)
-{
-	const struct spec_linux *l = spec->linux_;
-
-	if (l->intel_rdt)
-		return error_set(err, ENOTSUP, "linux.intelRdt: is not supported");
-	return 0;
-}
-
 /* Each of these would change the host instead of the container. */
 static int check_namespaces(const struct spec *spec, struct error *err)
 {
@@ -52,9 +43,7 @@ int create_check(const struct spec *spec, const struct create_request *request, 
 
 	if (!spec->root || !spec->root->path)
 		return error_set(err, EINVAL, "config.json: $.root.path: missing");
-	r = check_unsupported(spec, err);
-	if (r == 0)
-		r = check_namespaces(spec, err);
+	r = check_namespaces(spec, err);
 	if (r == 0)
 		r = check_terminal(spec->process, request, err);
 	return r;

@@ -23,8 +23,9 @@ struct create {
 	struct container_state state;
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
-	bool released; /* HS_GO was said */
-	bool limited;  /* the cgroup has its limits */
+	const char *rdt_mount; /* with linux.intelRdt */
+	bool released;	       /* HS_GO was said */
+	bool limited;	       /* the cgroup has its limits */
 	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master, notify;
 };
 
@@ -43,6 +44,10 @@ void create_hand_over(struct create *c, struct created *ret);
 /* create_cgroup.c */
 int create_plan_cgroup(struct create *c, struct error *err);
 int create_make_cgroup(struct create *c, struct error *err);
+/* linux.intelRdt; before the state is saved, and when the process is there. */
+int create_plan_rdt(struct create *c, struct error *err);
+int create_join_rdt(struct create *c, struct error *err);
+/* Of both, when the process has ended. */
 void create_undo_cgroup(struct create *c);
 /* systemd's, with init in it: once init is there. */
 int create_make_scope(struct create *c, struct error *err);

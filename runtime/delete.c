@@ -82,6 +82,18 @@ static int remove_cgroup(const struct container_state *s, struct error *err)
 	return r;
 }
 
+/* Where resctrl is no longer mounted nothing can be left in it. */
+static int remove_rdt(const struct container_state *s, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct error ignored = ERROR_INIT;
+	const char *mount;
+
+	if (!s->rdt.name || intel_rdt_find(&arena, &mount, &ignored) < 0)
+		return 0;
+	return intel_rdt_remove(mount, &s->rdt, s->id, err);
+}
+
 static void run_poststop(int dir_fd, const struct container_state *s, struct strbuf *notes)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -138,6 +150,8 @@ int container_delete(const char *root, const struct container *c, bool force, st
 		r = end_processes(&now, err);
 	if (r == 0)
 		r = remove_cgroup(&now, err);
+	if (r == 0)
+		r = remove_rdt(&now, err);
 	if (r < 0)
 		return r;
 	run_poststop(c->dir_fd, &now, notes);

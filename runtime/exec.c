@@ -265,6 +265,15 @@ static int receive_console(struct exec *e, struct error *err)
 	return 0;
 }
 
+static int enter_rdt(struct exec *e, struct error *err)
+{
+	const struct container_state *s = &e->request->container->state;
+	const char *mount;
+	int r = intel_rdt_find(e->arena, &mount, err);
+
+	return r == 0 ? intel_rdt_enter(mount, &s->rdt, s->id, e->result.pid, err) : r;
+}
+
 /* From the clone on: what the parent does for the child, and the wait for its execve. */
 static int guide(struct exec *e, struct strbuf *notes, struct error *err)
 {
@@ -278,6 +287,8 @@ static int guide(struct exec *e, struct strbuf *notes, struct error *err)
 		r = set_final_cpus(e, err);
 	if (r == 0)
 		r = limits_apply(e->result.pid, q->process, notes, err);
+	if (r == 0 && q->container->state.rdt.name)
+		r = enter_rdt(e, err);
 	if (r == 0)
 		r = handshake_send(e->sock, HS_GO, e->result.pid, NULL, -1, err);
 	if (r == 0)

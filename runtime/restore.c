@@ -134,7 +134,9 @@ static int plan_namespaces(struct restore *r, struct error *err)
 
 static int plan_cgroup(struct restore *r, struct error *err)
 {
-	return create_plan_cgroup(&r->create, err);
+	int e = create_plan_cgroup(&r->create, err);
+
+	return e == 0 ? create_plan_rdt(&r->create, err) : e;
 }
 
 static int save_plan(struct restore *r, struct error *err)
@@ -219,6 +221,9 @@ static int enter_cgroup(struct restore *r, struct error *err)
 	if (e == 0 && c->state.cgroup_path)
 		e = cgroup_attach(&c->cgroup, c->state.pid, err);
 	c->released = true;
+	/* What criu makes is in its group, too. */
+	if (e == 0)
+		e = create_join_rdt(c, err);
 	if (e == 0)
 		e = create_limit_cgroup(c, err);
 	r->request->criu.request.cgroup_root = c->state.cgroup_path;

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "oci/state.h"
 #include "runtime/cgroup.h"
+#include "runtime/intel_rdt.h"
 
 #define STATE_START_SOCKET "start.sock"
 
@@ -39,6 +40,7 @@ struct container_state {
 	int32_t cgroup_mode;	   /* enum cgroup_mode */
 	const char *cgroup_path;   /* NULL: none */
 	const char *systemd_scope; /* its unit's name, with --systemd-cgroup; NULL: none */
+	struct intel_rdt_group rdt;
 	const char *volume_config; /* $VOLRUN_CONFIG at create; NULL: none */
 	bool rootless;
 	bool new_keyring;   /* exec joins the keyring that init has made */

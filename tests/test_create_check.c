@@ -86,15 +86,6 @@ static void a_terminal_needs_somebody_who_holds_it(void **state)
 	assert_int_equal(check(), -EINVAL);
 }
 
-static void what_is_not_supported_is_refused_and_not_ignored(void **state)
-{
-	struct spec_intel_rdt rdt = {.clos_id = "x"};
-
-	(void)state;
-	linux_.intel_rdt = &rdt;
-	assert_int_equal(check(), -ENOTSUP);
-}
-
 static void what_create_needs_must_be_there(void **state)
 {
 	(void)state;
@@ -142,7 +133,6 @@ int main(void)
 	    cmocka_unit_test_setup(a_hostname_needs_a_uts_namespace, set_up),
 	    cmocka_unit_test_setup(id_mappings_need_a_user_namespace, set_up),
 	    cmocka_unit_test_setup(a_terminal_needs_somebody_who_holds_it, set_up),
-	    cmocka_unit_test_setup(what_is_not_supported_is_refused_and_not_ignored, set_up),
 	    cmocka_unit_test_setup(what_create_needs_must_be_there, set_up),
 	    cmocka_unit_test_setup(without_a_process_a_container_can_be_created_but_not_run, set_up),
 	    cmocka_unit_test_setup(a_user_namespace_without_mappings_has_the_ids_of_the_process, set_up),
