@@ -57,10 +57,11 @@ teardown_file() {
 	podman pod rm -fa -t 0 >/dev/null 2>&1 || :
 	podman rm -fa -t 0 >/dev/null
 	u_podman rm -fa -t 0 >/dev/null 2>&1
-	podman rmi -fa >/dev/null 2>&1 || :
-	# The layers belong to ids of the user's range, which rm(1) of root doesn't mind.
-	local dir
-	userdel "$U_NAME" 2>/dev/null
+	local dir pid
+	# The process that keeps an ordinary user's namespace.
+	for pid in $(pgrep -U "$U_ID"); do kill "$pid"; done
+	until_true 10 eval '! pgrep -U "$U_ID"'
+	userdel "$U_NAME"
 	sed -i "/^$U_NAME:/d" /etc/subuid /etc/subgid
 	# On v1, podman 4.3 makes directories of controllers that aren't mounted, and forgets its parents.
 	for dir in /sys/fs/cgroup/*/libpod_parent /sys/fs/cgroup/libpod_parent; do
