@@ -1,25 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-# common.bash - the same tests for docker and podman: $ENGINE. The image
-# "busybox" is in both already.
+# common.bash - what the tests of all engines share: the engine's command line, assertions. $ENGINE is docker or
+# podman, $RUNTIME the runtime (volrun; with another one a test shows what that does). The image "busybox" is in both.
 
 bats_require_minimum_version 1.5.0
 # shellcheck disable=SC2034 # used by the tests
 IMAGE=busybox
-RT=(--runtime volrun)
+RUNTIME=${RUNTIME:-volrun}
+# Before the engine's command, and after `run` or `create`.
+GLOBAL=()
+RT=(--runtime "$RUNTIME")
 
 fail() { printf '%s\n' "$@" >&2; return 1; }
 is() { [[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'" "status: ${status:-}" "stderr: ${stderr:-}"; }
-like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1" "stderr: ${stderr:-}"; }
+like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1" "status: ${status:-}" "stderr: ${stderr:-}"; }
+unlike() { [[ ! $1 =~ $2 ]] || fail "expected nothing like: $2" "got: $1"; }
 
-engine() { timeout 120 "$ENGINE" "$@" 3>&-; }
+engine() { timeout 120 "$ENGINE" "${GLOBAL[@]}" "$@" 3>&- 4>&-; }
 
-# erun ARG...: ENGINE run with volrun, no network (the machine has none).
+# try ARG...: engine ARG...; $status, $output (stdout), $stderr, $lines.
 # shellcheck disable=SC2034
-erun() {
+try() {
 	status=0
-	engine run "${RT[@]}" --network none "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || status=$?
-	output=$(<"$BATS_TEST_TMPDIR/out") stderr=$(<"$BATS_TEST_TMPDIR/err")
+	engine "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || status=$?
+	output=$(<"$BATS_TEST_TMPDIR/out") stderr=$(<"$BATS_TEST_TMPDIR/err") lines=()
+	[[ -z $output ]] || mapfile -t lines <<<"$output"
 }
+# erun ARG...: ENGINE run with the runtime, no network (the machine has none).
+erun() { try run "${RT[@]}" --network none "$@"; }
+# shows STATUS OUTPUT: of the last try.
+shows() { is "$status" "$1" "exit code"; is "$output" "$2" "output"; }
+# terminal ARG... -- STEP...: engine ARG... on a terminal; see pty.
+terminal() { timeout 110 "$BATS_TEST_DIRNAME/pty" "$ENGINE" "${GLOBAL[@]}" "$@" 3>&- 4>&-; }
+# state NAME FORMAT
+state() { engine inspect -f "$2" "$1"; }
+logs_have() { [[ $(engine logs "$1" 2>&1) == *"$2"* ]]; }
 
 # The start failed, and the engine does not take it for the command's fault
 # ("permission denied", 126; "not found", 127). Podman ends with 126 for every

@@ -5,7 +5,6 @@
 # shellcheck disable=SC2034 # for common.bash
 ENGINE=docker
 load common
-RT=(--runtime "${RUNTIME:-volrun}")
 
 start() { engine run "${RT[@]}" --network none -d "$@" >/dev/null; }
 inside() { engine exec main "$@"; }
@@ -34,9 +33,12 @@ teardown() {
 	run --separate-stderr engine exec --user 5:6 --workdir /etc --env A=b main sh -c 'echo "$(id -u):$(id -g) $PWD $A"'
 	is "$output" "5:6 /etc b"
 	status=0
-	output=$(timeout 110 "$BATS_TEST_DIRNAME/pty" docker exec -it main sh -c 'test -t 0 && echo terminal; until [ "$(stty size)" = "40 100" ]; do sleep 0.1; done
-		echo READY; read x; echo "got $x"; exit 3' -- wait:READY 'send:typed\n' 3>&-) || status=$?
+	output=$(terminal exec -it main sh -c 'test -t 0 && echo terminal; until [ "$(stty size)" = "40 100" ]; do sleep 0.1; done
+		echo READY; until [ "$(stty size)" = "50 120" ]; do sleep 0.1; done; echo RESIZED; read x; echo "got $x"; exit 3' \
+		-- wait:READY size:50x120 wait:RESIZED 'send:typed\n') || status=$?
 	is "$status" 3
+	like "$(inside grep CapEff /proc/self/status)" '00000000a80425fb$'
+	unlike "$(engine exec --privileged main grep CapEff /proc/self/status)" '00000000a80425fb$'
 	like "$output" 'terminal'
 	like "$output" 'got typed'
 }

@@ -1,43 +1,18 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# What people do with podman, by root and by the ordinary user u. RUNTIME names the runtime
-# (volrun); with another one the file shows what that does: a test that crun passes, volrun
-# has to pass. Tests of the tag "core" are the short list.
+# What people do with podman, by root and by the ordinary user u. A test that crun passes, volrun
+# has to pass (RUNTIME=crun). Tests of the tag "core" are the short list.
 
-bats_require_minimum_version 1.5.0
-RUNTIME=${RUNTIME:-volrun}
-IMAGE=busybox
+# shellcheck disable=SC2034 # for common.bash
+ENGINE=podman
+load common
+# The whole of podman takes it, unlike docker.
+# shellcheck disable=SC2034
+GLOBAL=(--runtime "$RUNTIME") RT=()
 
-fail() { printf '%s\n' "$@" >&2; return 1; }
-is() { [[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'" "status: ${status:-}" "stderr: ${stderr:-}"; }
-like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1" "status: ${status:-}" "stderr: ${stderr:-}"; }
-unlike() { [[ ! $1 =~ $2 ]] || fail "expected nothing like: $2" "got: $1"; }
 rootless() { ((EUID != 0)); }
-
-podman() { timeout 120 podman --runtime "$RUNTIME" "$@" 3>&- 4>&-; }
-
-# try ARG...: podman ARG...; $status, $output (stdout), $stderr, $lines.
-try() {
-	status=0
-	podman "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || status=$?
-	output=$(<"$BATS_TEST_TMPDIR/out") stderr=$(<"$BATS_TEST_TMPDIR/err") lines=()
-	[[ -z $output ]] || mapfile -t lines <<<"$output"
-}
-once() { try run --rm --network none "$@"; }
-# shows STATUS OUTPUT: of the last try.
-shows() { is "$status" "$1" "exit code"; is "$output" "$2" "output"; }
-terminal() { timeout 110 "$BATS_TEST_DIRNAME/pty" podman --runtime "$RUNTIME" "$@" 3>&- 4>&-; }
-state() { podman inspect -f "$2" "$1"; }
-
-until_true() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || { fail "still not so: $*"; return 1; }
-		sleep 0.5
-	done
-}
-logs_have() { [[ $(podman logs "$1" 2>&1) == *"$2"* ]]; }
+podman() { engine "$@"; }
+once() { erun --rm "$@"; }
 
 # A container that most tests share.
 setup_file() {
@@ -101,7 +76,7 @@ teardown() {
 	[[ $(podman exec main grep CapEff /proc/self/status) != "$output" ]]
 	exec 7<<<"through 7"
 	status=0
-	output=$(timeout 60 podman --runtime "$RUNTIME" exec --preserve-fds 5 main cat /proc/self/fd/7 3<&7 4<&7 5<&7 6<&7) || status=$?
+	output=$(timeout 60 podman "${GLOBAL[@]}" exec --preserve-fds 5 main cat /proc/self/fd/7 3<&7 4<&7 5<&7 6<&7) || status=$?
 	exec 7<&-
 	shows 0 "through 7"
 	try exec -d main sh -c 'echo done >/tmp/detached; sleep 100'
@@ -445,7 +420,7 @@ teardown() {
 	if rootless; then user=(--user); fi
 	status=0
 	output=$(systemd-run "${user[@]}" --quiet --pipe --wait --collect --property Delegate=yes --unit "split-$$" \
-		podman --runtime "$RUNTIME" run --rm --network none --cgroups split --cgroupns host $IMAGE cat /proc/self/cgroup </dev/null) || status=$?
+		podman "${GLOBAL[@]}" run --rm --network none --cgroups split --cgroupns host $IMAGE cat /proc/self/cgroup </dev/null) || status=$?
 	is "$status" 0
 	like "$output" "split-$$.service/libpod-payload"
 }
@@ -575,7 +550,7 @@ teardown() {
 	shows 0 hush
 	exec 7<<<"through 3"
 	status=0
-	output=$(timeout 60 podman --runtime "$RUNTIME" run --rm --network none --preserve-fds 1 $IMAGE cat /proc/self/fd/3 3<&7 4>&-) || status=$?
+	output=$(timeout 60 podman "${GLOBAL[@]}" run --rm --network none --preserve-fds 1 $IMAGE cat /proc/self/fd/3 3<&7 4>&-) || status=$?
 	exec 7<&-
 	shows 0 "through 3"
 	once --log-driver none $IMAGE echo quiet
