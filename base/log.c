@@ -163,7 +163,7 @@ static void write_stderr(enum log_level level, const char *msg)
 	if (line.len && !line.failed)
 		(void)write_all(STDERR_FILENO, line.data, line.len);
 	else
-		dprintf(STDERR_FILENO, "%s: %s%s\n", logger.program, level == LOG_WARNING ? "warning: " : "", msg);
+		dprintf(STDERR_FILENO, "%s: %s: %s\n", logger.program, level_names[level], msg);
 }
 
 void log_msg(enum log_level level, const char *fmt, ...)

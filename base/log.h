@@ -21,8 +21,8 @@ struct error;
 /*
  * Before the first line. file NULL: stderr only. The file is opened O_APPEND,
  * 0644; "journald:ID" and "syslog:ID" are no files but those services, with ID as the identifier,
- * and "file:" may stand before a path (all as crun has them). `program` stands before text lines on stderr ("volrun:
- * ...").
+ * and "file:" may stand before a path (all as crun has them). `program` and the level stand before text lines on
+ * stderr ("volrun: error: ..."): callers of runc and youki look for the word.
  */
 int log_open(const char *program, const char *file, bool json, enum log_level level, struct error *err);
 /* The level was asked for by the user: then the file has all lines of it, JSON or not. */

@@ -72,10 +72,10 @@ asked() { tr -c '[:print:]' '\n' <"$T/asked"; }
 	running
 	PATH='' try "$BIN/volrun" --root "$ROOT" checkpoint --image-path "$CK" c
 	PATH=/nowhere:relative try "$BIN/volrun" --root "$ROOT" checkpoint --image-path "$CK" c
-	not_ok '^volrun: checkpoint c: criu not found in PATH: install it \(Debian: criu\)$'
+	not_ok '^volrun: error: checkpoint c: criu not found in PATH: install it \(Debian: criu\)$'
 	is "$(status_of c)" running
 	PATH=/nowhere try "$BIN/volrun" --root "$ROOT" restore --image-path "$CK" --bundle "$T/c" d
-	not_ok '^volrun: restore d: criu not found in PATH: install it \(Debian: criu\)$'
+	not_ok '^volrun: error: restore d: criu not found in PATH: install it \(Debian: criu\)$'
 	volrun delete --force c
 }
 
@@ -144,7 +144,7 @@ asked() { tr -c '[:print:]' '\n' <"$T/asked"; }
 	running
 	fake_criu 'say(1, 0, text(9, "Error (criu/x.c:7): it is not to be\n"))'
 	try with_fake checkpoint --image-path "$CK" c
-	not_ok "^volrun: checkpoint c: criu failed: Error \(criu/x.c:7\): it is not to be \(log: $CK/dump.log\)\$"
+	not_ok "^volrun: error: checkpoint c: criu failed: Error \(criu/x.c:7\): it is not to be \(log: $CK/dump.log\)\$"
 	# An older one tells it only in its log.
 	fake_criu 'open("'"$CK"'/dump.log", "w").write("(0.1) fine\n(0.2) Error (a.c:1): first\n(0.3) Error (b.c:2): last\n"); sys.exit(1)'
 	try with_fake checkpoint --image-path "$CK" c
@@ -183,7 +183,7 @@ restorable() {
 	restorable
 	fake_criu 'say(2, 0, text(9, "Error (criu/y.c:1): no memory of that"))'
 	try with_fake restore --image-path "$CK" --work-path "$T/work" --bundle "$T/c" c
-	not_ok "^volrun: restore c: criu failed: Error \(criu/y.c:1\): no memory of that \(log: $T/work/restore.log\)\$"
+	not_ok "^volrun: error: restore c: criu failed: Error \(criu/y.c:1\): no memory of that \(log: $T/work/restore.log\)\$"
 	nothing_left
 	like "$(asked)" 'pipe:\[5\]'
 	like "$(asked)" 'file\[1a:5f\]'

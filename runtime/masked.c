@@ -17,16 +17,17 @@
 static int open_if_there(struct rootfs *r, const char *path, int *ret_fd)
 {
 	struct target t = {.path = path};
+	const char *rest = path + strspn(path, "/"); /* a relative one counts from the root */
 	int root_fd = r->root_fd, e;
 
 	if (path_has_dotdot(path)) {
 		/* From the root, as it stands there. */
-	} else if (r->proc_fd >= 0 && strncmp(path, "/proc/", strlen("/proc/")) == 0) {
+	} else if (r->proc_fd >= 0 && strncmp(rest, "proc/", strlen("proc/")) == 0) {
 		root_fd = r->proc_fd;
-		t.path += strlen("/proc");
-	} else if (r->sys_fd >= 0 && strncmp(path, "/sys/", strlen("/sys/")) == 0) {
+		t.path = rest + strlen("proc");
+	} else if (r->sys_fd >= 0 && strncmp(rest, "sys/", strlen("sys/")) == 0) {
 		root_fd = r->sys_fd;
-		t.path += strlen("/sys");
+		t.path = rest + strlen("sys");
 	}
 	e = target_open(root_fd, &t, r->arena, ret_fd, NULL);
 	return e == -ENOENT || e == -ENOTDIR ? 0 : e;
