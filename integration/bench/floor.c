@@ -84,8 +84,14 @@ static void find_hierarchies(void)
 	if (!dir)
 		die(ROOT);
 	while ((e = readdir(dir)) && n_hierarchies < HIERARCHIES_MAX) {
-		if (e->d_type == DT_DIR && e->d_name[0] != '.')
-			snprintf(hierarchies[n_hierarchies++], sizeof(hierarchies[0]), ROOT "/%.40s", e->d_name);
+		char *path = hierarchies[n_hierarchies];
+
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(hierarchies[0]), ROOT "/%.40s", e->d_name);
+		/* A plain directory may have been left there. */
+		CHECK(statfs(path, &fs));
+		n_hierarchies += fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC;
 	}
 	closedir(dir);
 }
