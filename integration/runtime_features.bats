@@ -165,3 +165,29 @@ AMBIENT='.process.capabilities.inheritable = ["CAP_KILL"] | .process.capabilitie
 	not_ok 'Intel RDT is not enabled'
 	volrun delete --force c2
 }
+
+# --- hooks that fail ------------------------------------------------------------------
+
+@test "when a hook fails the container is destroyed, and the poststop hooks are run" {
+	local kind
+	bundle c1 true
+	cp "$T/c1/config.json" "$T/plain"
+	for kind in prestart createRuntime createContainer startContainer poststart; do
+		jq --arg kind "$kind" --arg out "$T/poststop" '.hooks = {($kind): [{path: "/bin/false"}],
+			poststop: [{path: "/bin/sh", args: ["sh", "-c", "jq -r .status >>" + $out]}]}' "$T/plain" >"$T/c1/config.json"
+		: >"$T/poststop"
+		try volrun run --bundle "$T/c1" c1
+		not_ok "error running $kind hook #0: /bin/false: exit status 1"
+		is "$(<"$T/poststop")" stopped "$kind, run"
+		: >"$T/poststop"
+		try volrun create --bundle "$T/c1" c1
+		if [[ $kind == start* || $kind == poststart ]]; then
+			ok
+			try volrun start c1
+		fi
+		not_ok "error running $kind hook #0: /bin/false: exit status 1"
+		is "$(<"$T/poststop")" stopped "$kind, create and start"
+		try volrun state c1
+		not_ok 'container does not exist'
+	done
+}

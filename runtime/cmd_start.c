@@ -45,6 +45,16 @@ static int start(const struct container *c, int *ret_notify, struct error *err)
 	return r;
 }
 
+/* Then the container is to be destroyed, with its poststop hooks (runtime-spec, "Lifecycle", step 7). */
+static void destroy(const struct globals *g, const struct container *c)
+{
+	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
+	struct error ignored = ERROR_INIT;
+
+	container_delete(g->root, c, true, &notes, &ignored);
+	command_log_notes(&notes, NOTES_OF_USER);
+}
+
 static int run_start(const struct globals *g, int argc, char **argv, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -59,6 +69,8 @@ static int run_start(const struct globals *g, int argc, char **argv, struct erro
 	r = container_open(g->root, args.items[0], &arena, &c, err);
 	if (r == 0)
 		r = c.status == OCI_CREATED ? start(&c, &notify, err) : not_created(&c, err);
+	if (r == -START_HOOK_FAILED)
+		destroy(g, &c);
 	if (r == 0)
 		r = container_poststart(g->root, &c, err);
 	if (r == 0 && notify >= 0) {

@@ -545,6 +545,16 @@ void create_hand_over(struct create *c, struct created *ret)
 	ret->container = (struct container){.dir_fd = c->dir_fd, .state = c->state};
 }
 
+/* The specification's lifecycle goes on with them (step 13) when it could not get to its end; as runc has it. */
+static void run_poststop(struct create *c)
+{
+	const struct spec_hooks *h = c->spec.hooks;
+	struct oci_state state = container_oci_state(&c->state, OCI_STOPPED);
+
+	if (c->released && h->n_poststop)
+		oci_hooks_run_all("poststop", h->poststop, h->n_poststop, &state, c->notes);
+}
+
 int container_create(const struct create_request *request, struct created *ret, struct error *err)
 {
 	struct create c;
@@ -558,6 +568,8 @@ int container_create(const struct create_request *request, struct created *ret, 
 	for (size_t i = done; r < 0 && i > 0; i--)
 		if (steps[i - 1].undo)
 			steps[i - 1].undo(&c);
+	if (r < 0)
+		run_poststop(&c);
 	create_hand_over(&c, ret);
 	return r;
 }

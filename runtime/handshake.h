@@ -25,6 +25,7 @@
 #ifndef VOLRUN_RUNTIME_HANDSHAKE_H
 #define VOLRUN_RUNTIME_HANDSHAKE_H
 
+#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
 
@@ -56,6 +57,8 @@ struct handshake_message {
 	int32_t value;
 	char text[PATH_MAX];
 };
+
+#define START_HOOK_FAILED ECANCELED /* HS_ERROR's value: after it the container is to be deleted */
 
 /* Both ends, close-on-exec. */
 int handshake_pair(int ret_fds[2], struct error *err);

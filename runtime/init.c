@@ -319,8 +319,11 @@ static int run_start_hooks(struct init *in, struct error *err)
 		return 0;
 	in->state.status = OCI_CREATED;
 	signal(SIGCHLD, SIG_DFL); /* with its flags, see seccomp_notify.c */
-	return oci_hooks_run("startContainer", h->start_container, h->n_start_container, &in->state, in->process->env,
-			     err);
+	if (oci_hooks_run("startContainer", h->start_container, h->n_start_container, &in->state, in->process->env,
+			  err) == 0)
+		return 0;
+	err->code = START_HOOK_FAILED;
+	return -START_HOOK_FAILED;
 }
 
 static int execute(struct init *in, struct error *err)
