@@ -191,3 +191,24 @@ AMBIENT='.process.capabilities.inheritable = ["CAP_KILL"] | .process.capabilitie
 		not_ok 'container does not exist'
 	done
 }
+
+# --- devices -----------------------------------------------------------------------------
+
+@test "a file in the place of a device is an error, unless it is that device or was mounted there" {
+	local device='.linux.devices = [{path: "/opt/zero", type: "c", major: 1, minor: 5}]'
+	bundle c1 'head -c 1 /opt/zero | wc -c' "$device"
+	mkdir -p "$T/c1/rootfs/opt"
+	echo text >"$T/c1/rootfs/opt/zero"
+	try volrun run --bundle "$T/c1" c1
+	not_ok 'device "/opt/zero": the root file system has something else there'
+	is "$(<"$T/c1/rootfs/opt/zero")" text
+	config c1 '.mounts += [{destination: "/opt/zero", type: "bind", source: "/dev/zero", options: ["bind"]}]'
+	try volrun run --bundle "$T/c1" c1
+	ok
+	rm "$T/c1/rootfs/opt/zero"
+	mknod "$T/c1/rootfs/opt/zero" c 1 5
+	config c1 'del(.mounts[-1])'
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" 1
+}

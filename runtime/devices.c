@@ -130,12 +130,32 @@ static int bind_device(const struct device *d, int made, int dir_fd, const char 
 	return r < 0 ? error_errno(err, r, "move_mount") : 0;
 }
 
+/*
+ * What the image has in the place of a default device stays, as with runc: /dev/null is checked where it is relied on.
+ * In the place of one of linux.devices it must be that one (config-linux.md, "Devices"), or what the spec has mounted
+ * there.
+ */
+static int check_existing(const struct device *d, int dir_fd, const char *name, struct error *err)
+{
+	struct statx st;
+
+	if (!d->made)
+		return 0;
+	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st) < 0)
+		return error_errno(err, errno, "what is there already");
+	if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return 0;
+	if ((st.stx_mode & S_IFMT) == (d->mode & S_IFMT) &&
+	    (S_ISFIFO(d->mode) || makedev(st.stx_rdev_major, st.stx_rdev_minor) == d->rdev))
+		return 0;
+	return error_set(err, EEXIST, "the root file system has something else there, which is not that device");
+}
+
 static int make_node(const struct device *d, int dir_fd, const char *name, struct error *err)
 {
 	if (mknodat(dir_fd, name, d->mode, d->rdev) < 0) {
-		/* As runc: what the image has there stays. /dev/null is checked where it is relied on. */
 		if (errno == EEXIST)
-			return 0;
+			return check_existing(d, dir_fd, name, err);
 		if (errno == EPERM)
 			return bind_device(d, -1, dir_fd, name, err);
 		return error_errno(err, errno, "mknod");

@@ -30,6 +30,7 @@ static const struct arg_option global_options[] = {
     {"rootless", 0, ARG_STR, offsetof(struct globals, rootless), "BOOL", "true, false or auto (default)"},
     {"criu", 0, ARG_IGNORE_VALUE, 0, "PATH", NULL},
     {"version", 'v', ARG_BOOL, offsetof(struct globals, version), NULL, "show the version"},
+    {"version", 'V', ARG_BOOL, offsetof(struct globals, version), NULL, NULL}, /* crun's */
     {NULL},
 };
 
