@@ -24,3 +24,59 @@ teardown() { common_teardown; }
 	is "$output" $'1\nend'
 	like "$stderr" 'Read-only file system'
 }
+
+# flags_of_bind HOST-FLAGS OPTIONS [user]: the flags of /mnt, a bind mount of a tmpfs with HOST-FLAGS, to $output.
+flags_of_bind() {
+	local dir=$T/source
+	mkdir -p "$dir"
+	mountpoint -q "$dir" || mount -t tmpfs -o rw,strictatime volrun-test "$dir"
+	mount --bind -o remount,diratime,atime,strictatime "$dir"
+	mount --bind -o "remount,$1" "$dir"
+	bundle c1 'grep " /mnt " /proc/self/mounts | cut -d " " -f 4'
+	config c1 --arg dir "$dir" --arg options "$2" \
+		'.mounts += [{source: $dir, destination: "/mnt", type: "bind", options: ($options | split(","))}]'
+	[[ -z ${3:-} ]] || in_userns c1
+	try volrun run --bundle "$T/c1" c1
+}
+
+@test "a bind mount with any flag has those alone, but for the access times of its source" {
+	flags_of_bind ro,noexec,nosymfollow,nodiratime bind,dev
+	ok
+	like ",$output," ',rw,.*nodiratime,'
+	[[ $output != *noexec* && $output != *nosymfollow* ]]
+	flags_of_bind noatime bind,nodiratime
+	like ",$output," ',nodiratime,relatime,'
+	[[ $output != *noatime* ]]
+	flags_of_bind nodiratime bind,strictatime
+	[[ $output != *nodiratime* && $output != *relatime* ]]
+	umount "$T/source"
+}
+
+@test "in a user namespace a bind mount keeps the flags of its source, and one that is to go is refused" {
+	flags_of_bind ro,noexec,nodiratime bind,dev user
+	ok
+	like ",$output," ',ro,.*noexec,.*nodiratime,'
+	flags_of_bind nosuid,nodev,noexec bind,ro user
+	ok
+	like ",$output," ',ro,nosuid,nodev,noexec,'
+	flags_of_bind ro bind user
+	like ",$output," ',ro,'
+	flags_of_bind ro bind,rw,nosuid user
+	not_ok 'locked.*operation not permitted'
+	flags_of_bind nodev,nosuid bind,dev,suid,exec user
+	not_ok 'locked.*operation not permitted'
+	umount "$T/source"
+}
+
+@test "delete of what ends in this moment waits for it" {
+	bundle c1 'sleep 0.03'
+	try volrun create --bundle "$T/c1" c1
+	volrun start c1
+	try volrun delete c1
+	ok
+	bundle c2 'sleep 30'
+	try volrun run --detach --bundle "$T/c2" c2
+	try volrun delete c2
+	not_ok 'not stopped: running'
+	volrun delete --force c2
+}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 #include "base/cleanup.h"
@@ -21,6 +22,8 @@
 /* What mount(8) and runc do with any flag on a bind mount: those not named are off. */
 #define BIND_ATTRS                                                                                                     \
 	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+
+#define LOCKED "the source's mount flags are locked and cannot be changed here: operation not permitted"
 
 static int set_recursive_and_propagation(int fd, const struct mount_options *o, struct error *err)
 {
@@ -45,8 +48,22 @@ int mount_set_options(int fd, const struct mount_options *o, struct error *err)
 	return set_recursive_and_propagation(fd, o, err);
 }
 
-int mount_set_bind_options(int fd, const struct mount_options *o, struct error *err)
+/*
+ * mount(2), by which other runtimes set them, resets all access time flags when it is given one of them; and nodiratime
+ * alone is relatime.
+ */
+static struct mount_options with_atime_of_mount(const struct mount_options *o)
 {
+	struct mount_options ret = *o;
+
+	if ((o->attr_clr & MOUNT_ATTR__ATIME) || (o->attr_set & MOUNT_ATTR_NODIRATIME))
+		ret.attr_clr |= MOUNT_ATTR__ATIME | (MOUNT_ATTR_NODIRATIME & ~o->attr_set);
+	return ret;
+}
+
+int mount_set_bind_options(int fd, const struct mount_options *options, struct error *err)
+{
+	const struct mount_options with_atime = with_atime_of_mount(options), *o = &with_atime;
 	int r = 0;
 
 	if (!o->remount && (o->attr_set || o->attr_clr)) {
@@ -58,7 +75,7 @@ int mount_set_bind_options(int fd, const struct mount_options *o, struct error *
 	if (o->remount || r == -EPERM)
 		r = mount_change(fd, false, o->attr_set, o->attr_clr, 0);
 	if (r == -EPERM)
-		return error_set(err, EPERM, "the source's mount flags are locked and cannot be changed here");
+		return error_set(err, EPERM, LOCKED);
 	if (r < 0)
 		return error_errno(err, r, "attributes");
 	return set_recursive_and_propagation(fd, o, err);
@@ -315,10 +332,42 @@ static int apply_symlink(struct rootfs *r, const struct mount_op *op, const char
 	return error_set(err, EEXIST, "copy-symlink: the image has something else there");
 }
 
+/*
+ * The flags of a source that the user namespace's root could not take off: the kernel doesn't keep them on a tree
+ * that was made outside, so that they are added here, or refused to go, as where the kernel does.
+ */
+static int keep_locked(int tree, struct mount_options *o, struct error *err)
+{
+	static const struct {
+		uint64_t attr;
+		long flag;
+	} locks[] = {
+	    {MOUNT_ATTR_RDONLY, ST_RDONLY},
+	    {MOUNT_ATTR_NOSUID, ST_NOSUID},
+	    {MOUNT_ATTR_NODEV, ST_NODEV},
+	    {MOUNT_ATTR_NOEXEC, ST_NOEXEC},
+	};
+	struct statfs sfs;
+
+	if (!o->attr_set && !o->attr_clr)
+		return 0;
+	if (fstatfs(tree, &sfs) < 0)
+		return error_errno(err, errno, "source");
+	for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
+		if (!(sfs.f_flags & locks[i].flag))
+			continue;
+		if (o->attr_clr & locks[i].attr)
+			return error_set(err, EPERM, LOCKED);
+		o->attr_set |= locks[i].attr;
+	}
+	return 0;
+}
+
 static int apply_bind(struct rootfs *r, const struct mount_op *op, struct error *err)
 {
 	_cleanup_close_ int own = -1, target = -1;
-	const struct mount_options *o = &op->options;
+	struct mount_options options = op->options;
+	const struct mount_options *o = &options;
 	char text[PATH_MAX];
 	struct stat st, there;
 	int tree = op->tree_fd, e;
@@ -356,7 +405,9 @@ static int apply_bind(struct rootfs *r, const struct mount_op *op, struct error 
 		return error_set(err, ENOTDIR, "not a directory: the %s is one and the %s is not",
 				 S_ISDIR(st.st_mode) ? "source" : "destination",
 				 S_ISDIR(st.st_mode) ? "destination" : "source");
-	e = mount_set_bind_options(tree, o, err);
+	e = r->in_userns && op->tree_fd >= 0 ? keep_locked(tree, &options, err) : 0;
+	if (e == 0)
+		e = mount_set_bind_options(tree, o, err);
 	return e < 0 ? e : attach(r, op, tree, target, err);
 }
 
