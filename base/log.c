@@ -112,6 +112,11 @@ static void add_line(struct strbuf *b, enum log_level level, const char *msg, bo
 	}
 }
 
+bool log_has_file(void)
+{
+	return logger.fd >= 0;
+}
+
 void log_level_asked(void)
 {
 	logger.asked = true;

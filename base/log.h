@@ -25,6 +25,7 @@ struct error;
  * stderr ("volrun: error: ..."): callers of runc and youki look for the word.
  */
 int log_open(const char *program, const char *file, bool json, enum log_level level, struct error *err);
+bool log_has_file(void);
 /* The level was asked for by the user: then the file has all lines of it, JSON or not. */
 void log_level_asked(void);
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

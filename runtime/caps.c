@@ -80,7 +80,7 @@ static void ignored_add(struct strbuf *list, const char *name)
 }
 
 /* The mask of the names that are within `allowed`. */
-static uint64_t plan_set(const char **names, size_t n, uint64_t allowed, struct strbuf *ignored)
+static uint64_t plan_set(const char **names, size_t n, uint64_t allowed, struct strbuf *unknown, struct strbuf *denied)
 {
 	uint64_t mask = 0;
 
@@ -90,7 +90,7 @@ static uint64_t plan_set(const char **names, size_t n, uint64_t allowed, struct 
 		if (number >= 0 && (allowed & BIT(number)))
 			mask |= BIT(number);
 		else
-			ignored_add(ignored, names[i]);
+			ignored_add(number < 0 ? unknown : denied, names[i]);
 	}
 	return mask;
 }
@@ -125,8 +125,8 @@ static int list_take(const struct strbuf *list, struct arena *arena, const char 
 int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *ret, struct caps_left_out *ret_left,
 	      struct error *err)
 {
-	_cleanup_strbuf_ struct strbuf list = STRBUF_INIT, ambient = STRBUF_INIT;
-	struct caps_left_out left = {NULL, NULL};
+	_cleanup_strbuf_ struct strbuf unknown = STRBUF_INIT, list = STRBUF_INIT, ambient = STRBUF_INIT;
+	struct caps_left_out left = {NULL, NULL, NULL};
 	struct caps c = {0};
 	struct sets now = {0};
 	uint64_t bound;
@@ -137,14 +137,16 @@ int caps_plan(const struct spec_caps *spec, struct arena *arena, struct caps *re
 		if (r < 0)
 			return error_errno(err, r, "cannot read this process's capabilities");
 		bound = bounding_get();
-		c.bounding = plan_set(spec->bounding, spec->n_bounding, bound, &list);
-		c.permitted = plan_set(spec->permitted, spec->n_permitted, now.permitted, &list);
+		c.bounding = plan_set(spec->bounding, spec->n_bounding, bound, &unknown, &list);
+		c.permitted = plan_set(spec->permitted, spec->n_permitted, now.permitted, &unknown, &list);
 		/* capset(2): effective within permitted, what becomes inheritable within the bounding set. */
-		c.effective = plan_set(spec->effective, spec->n_effective, c.permitted, &list);
+		c.effective = plan_set(spec->effective, spec->n_effective, c.permitted, &unknown, &list);
 		c.inheritable = plan_set(spec->inheritable, spec->n_inheritable,
-					 now.inheritable | (now.permitted & c.bounding), &list);
-		c.ambient = plan_set(spec->ambient, spec->n_ambient, c.permitted & c.inheritable, &ambient);
-		r = list_take(&list, arena, &left.ignored, err);
+					 now.inheritable | (now.permitted & c.bounding), &unknown, &list);
+		c.ambient = plan_set(spec->ambient, spec->n_ambient, c.permitted & c.inheritable, &unknown, &ambient);
+		r = list_take(&unknown, arena, &left.unknown, err);
+		if (r == 0)
+			r = list_take(&list, arena, &left.ignored, err);
 		if (r == 0)
 			r = list_take(&ambient, arena, &left.not_ambient, err);
 		if (r < 0)

@@ -19,7 +19,8 @@ struct caps {
 
 /* "CAP_A CAP_B", each once, in the arena; NULL: none. */
 struct caps_left_out {
-	const char *ignored;	 /* unknown names, and what this process can't grant */
+	const char *unknown;	 /* names that stand for nothing here */
+	const char *ignored;	 /* what this process can't grant */
 	const char *not_ambient; /* what can't be raised */
 };
 

@@ -105,7 +105,7 @@ static int run_create(const struct globals *g, int argc, char **argv, struct err
 		error_wrap(err, "create %s", args.items[0]);
 	else
 		tell(&made);
-	command_log_notes(&made.notes, NOTES_OF_CONTAINER);
+	command_log_notes(&made.notes, NOTES_FOREGROUND); /* engines give a log file */
 	created_free(&made);
 	return r;
 }

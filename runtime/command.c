@@ -52,7 +52,7 @@ void command_log_notes(const struct strbuf *notes, enum notes_reader reader)
 		bool shown = *p == NOTE_SHOWN;
 		int len = (int)strcspn(p += shown, "\n");
 
-		if (reader == NOTES_OF_USER || (reader == NOTES_FOREGROUND && shown))
+		if (reader == NOTES_OF_USER || (reader == NOTES_FOREGROUND && shown && !log_has_file()))
 			log_warning("%.*s", len, p);
 		else
 			log_note("%.*s", len, p);

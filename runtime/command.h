@@ -55,7 +55,7 @@ void command_print_help(const struct command *c);
 
 enum notes_reader {
 	NOTES_OF_CONTAINER, /* stderr is, or becomes, the container's: see log_note */
-	NOTES_FOREGROUND,   /* the same, but lines with NOTE_SHOWN (handshake.h) are warnings */
+	NOTES_FOREGROUND,   /* the same, but without a log file lines with NOTE_SHOWN (handshake.h) are warnings */
 	NOTES_OF_USER,
 };
 

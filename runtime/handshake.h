@@ -32,7 +32,8 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 
-#define NOTE_SHOWN '!' /* first in a line of notes that a user is to see who runs something in the foreground */
+/* First in a line of notes that a user is to see who runs something in the foreground, or has no log. */
+#define NOTE_SHOWN '!'
 
 enum handshake_type {
 	HS_VOLUME = 1, /* text: destination; value: enum volume_kind; with a detached mount or a directory */

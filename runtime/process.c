@@ -449,7 +449,13 @@ int process_note(const struct process *p, int sock, struct error *err)
 	char text[PATH_MAX];
 	int r = 0;
 
-	if (left->ignored) {
+	if (left->unknown) {
+		/* In runc's words. */
+		snprintf(text, sizeof(text), "process.capabilities: ignoring unknown or unavailable capabilities: [%s]",
+			 left->unknown);
+		r = handshake_send(sock, HS_NOTE, 1, text, -1, err);
+	}
+	if (r == 0 && left->ignored) {
 		snprintf(text, sizeof(text), "process.capabilities: can't be granted and are left out: %s",
 			 left->ignored);
 		r = handshake_send(sock, HS_NOTE, 0, text, -1, err);
