@@ -32,9 +32,10 @@ teardown() {
 	is "$status" 126
 	run --separate-stderr engine exec --user 5:6 --workdir /etc --env A=b main sh -c 'echo "$(id -u):$(id -g) $PWD $A"'
 	is "$output" "5:6 /etc b"
+	# Docker's client listens for a new size only a while after the start.
 	status=0
 	output=$(terminal exec -it main sh -c 'test -t 0 && echo terminal; until [ "$(stty size)" = "40 100" ]; do sleep 0.1; done
-		echo READY; until [ "$(stty size)" = "50 120" ]; do sleep 0.1; done; echo RESIZED; read x; echo "got $x"; exit 3' \
+		sleep 4; echo READY; until [ "$(stty size)" = "50 120" ]; do sleep 0.1; done; echo RESIZED; read x; echo "got $x"; exit 3' \
 		-- wait:READY size:50x120 wait:RESIZED 'send:typed\n') || status=$?
 	is "$status" 3
 	like "$(inside grep CapEff /proc/self/status)" '00000000a80425fb$'

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # What people do with podman, by root and by the ordinary user u. A test that crun passes, volrun
-# has to pass (RUNTIME=crun). Tests of the tag "core" are the short list.
+# has to pass (RUNTIME=crun). Of the tag "core" are those that show what ../podman.bats can't: cgroup v2
+# with all controllers, a newer podman; "user" are those that the ordinary user repeats in any case.
 
 # shellcheck disable=SC2034 # for common.bash
 ENGINE=podman
@@ -37,7 +38,6 @@ teardown() {
 
 # --- run, exec, terminals -----------------------------------------------------
 
-# bats test_tags=core
 @test "run: exit codes are the process's, 125, 126, 127, and 128 + signal" {
 	once $IMAGE sh -c 'exit 7'
 	is "$status" 7
@@ -59,7 +59,6 @@ teardown() {
 	is "$status" 125
 }
 
-# bats test_tags=core
 @test "exec: exit codes, user, directory, environment, descriptors, detached" {
 	try exec main sh -c 'echo a; echo b >&2; exit 5'
 	shows 5 a
@@ -86,7 +85,7 @@ teardown() {
 	is "$(<"$BATS_TEST_TMPDIR/cat")" typed
 }
 
-# bats test_tags=core
+# bats test_tags=core,user
 @test "exec -it: a terminal, its size, its keys, its exit code" {
 	status=0
 	output=$(terminal exec -it main sh -c 'test -t 0 && test -t 1 && tty; until [ "$(stty size)" = "40 100" ]; do sleep 0.1; done
@@ -131,7 +130,7 @@ teardown() {
 	like "$output" '^main [0-9.]+[kM]B / .* [1-9][0-9]* [0-9]+$'
 }
 
-# bats test_tags=core
+# bats test_tags=core,user
 @test "update: memory, cpu, pids, in the cgroup of a running container" {
 	podman update --memory 100m --memory-swap 150m --memory-reservation 50m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 33 main
 	try exec main sh -c 'cd /sys/fs/cgroup; cat memory.max memory.swap.max memory.low cpu.max pids.max cpuset.cpus; test "$(cat cpu.weight)" -lt 100 && echo less'
@@ -141,7 +140,6 @@ teardown() {
 	shows 0 $'20000 50000\nmax\n104857600'
 }
 
-# bats test_tags=core
 @test "cp in and out, while it runs and paused; diff; commit; export" {
 	mkdir -p "$BATS_TEST_TMPDIR/d/e"
 	echo hello >"$BATS_TEST_TMPDIR/d/e/f"
@@ -159,7 +157,6 @@ teardown() {
 	podman rmi -f localhost/committed >/dev/null
 }
 
-# bats test_tags=core
 @test "logs, and a health check that passes and then fails" {
 	like "$(podman logs main 2>/dev/null)" out
 	like "$(podman logs main 2>&1 >/dev/null)" err
@@ -210,7 +207,6 @@ teardown() {
 
 # --- pods ---------------------------------------------------------------------
 
-# bats test_tags=core
 @test "a pod shares what it says, has limits of its own, and goes as one" {
 	podman pod create --name p1 --network none --share net,ipc,uts,pid --hostname podhost >/dev/null
 	podman run -d --pod p1 --name p1a $IMAGE sh -c 'echo shared >/dev/shm/f; sleep 1000'
@@ -244,7 +240,7 @@ teardown() {
 
 # --- users --------------------------------------------------------------------
 
-# bats test_tags=core
+# bats test_tags=core,user
 @test "user namespaces: keep-id, auto, maps, nomap" {
 	if rootless; then
 		once --userns keep-id $IMAGE sh -c 'id -u; touch /dev/shm/f; stat -c %u /dev/shm/f'
@@ -278,7 +274,6 @@ teardown() {
 
 # --- confinement --------------------------------------------------------------
 
-# bats test_tags=core
 @test "--read-only, with and without its tmpfs; --tmpfs and its options; --shm-size" {
 	once --read-only $IMAGE sh -c 'touch /f 2>/dev/null || echo ro; touch /tmp/f /run/f /dev/shm/f && echo rw'
 	shows 0 $'ro\nrw'
@@ -313,7 +308,6 @@ teardown() {
 	is "$status" 0
 }
 
-# bats test_tags=core
 @test "--cap-add, --cap-drop, --privileged, --init" {
 	once --cap-drop all --cap-add net_bind_service $IMAGE grep -E '^Cap(Eff|Bnd|Amb)' /proc/self/status
 	shows 0 $'CapEff:\t0000000000000400\nCapBnd:\t0000000000000400\nCapAmb:\t0000000000000000'
@@ -367,6 +361,19 @@ teardown() {
 	shows 0 img
 }
 
+@test "--rootfs: a directory, and one under an overlay" {
+	cp -a /opt/vm/rootfs "$BATS_TEST_TMPDIR/r"
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" 2>/dev/null || :
+	try run --rm --network none --rootfs "$BATS_TEST_TMPDIR/r:O" sh -c 'echo x >/root/f; cat /root/f; exit 7'
+	shows 7 x
+	[[ ! -e $BATS_TEST_TMPDIR/r/root/f ]]
+	try run --rm --network none --rootfs "$BATS_TEST_TMPDIR/r" sh -c 'echo x >/root/f; cat /proc/self/cgroup'
+	shows 0 0::/
+	is "$(<"$BATS_TEST_TMPDIR/r/root/f")" x
+	try run --rm --network none --read-only --rootfs "$BATS_TEST_TMPDIR/r" sh -c 'touch /g 2>/dev/null || echo ro'
+	shows 0 ro
+}
+
 @test "volumes: named, copied up, read-only, overlay, idmapped" {
 	podman volume create v1 >/dev/null
 	once -v v1:/etc $IMAGE sh -c 'test -s /etc/passwd && echo kept >/etc/new'
@@ -395,7 +402,7 @@ teardown() {
 
 # --- cgroups, namespaces ------------------------------------------------------
 
-# bats test_tags=core
+# bats test_tags=core,user
 @test "cgroups: manager, disabled, split, no-conmon, parent, namespace, raw settings" {
 	once --cgroupns private $IMAGE cat /proc/self/cgroup
 	shows 0 '0::/'
@@ -446,10 +453,11 @@ teardown() {
 
 # --- systemd ------------------------------------------------------------------
 
+# The machine's own programs, over the image's.
+PROGRAMS=(-v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro -v /usr/bin:/bin:ro -v /usr/sbin:/sbin:ro)
+
 @test "--systemd=always: systemd as process 1, with its cgroup, and its end" {
-	[[ -x /sbin/init ]]
-	mkdir -p "$BATS_TEST_TMPDIR/r"
-	podman run -d --name sd --network none --systemd always --tmpfs /etc/systemd/system --stop-timeout 30 --rootfs /:O /sbin/init systemd.unit=basic.target
+	podman run -d --name sd --network none --systemd always --stop-timeout 30 "${PROGRAMS[@]}" $IMAGE /sbin/init systemd.unit=basic.target
 	until_true 100 eval 'podman exec sd systemctl is-active basic.target'
 	like "$(podman exec sd cat /proc/1/cgroup)" 'init.scope'
 	podman stop -t 60 sd
@@ -472,7 +480,7 @@ teardown() {
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"]); time.sleep(2)
 	S
 	chmod 755 "$BATS_TEST_TMPDIR/notify"
-	NOTIFY_SOCKET=$sock podman run --rm --network none --sdnotify container -v "$BATS_TEST_TMPDIR:/n" --rootfs /:O /usr/bin/python3 /n/notify
+	NOTIFY_SOCKET=$sock podman run --rm --network none --sdnotify container -v "$BATS_TEST_TMPDIR:/n" "${PROGRAMS[@]}" $IMAGE /usr/bin/python3 /n/notify
 	like "$(<"$BATS_TEST_TMPDIR/got")" 'MAINPID='
 	like "$(<"$BATS_TEST_TMPDIR/got")" 'READY=1'
 	NOTIFY_SOCKET=$sock podman run -d --name nc --network none --sdnotify conmon $IMAGE sleep 1000
