@@ -134,7 +134,7 @@ void stats_hugetlb(struct strbuf *out, int fd, const char *suffix,
 	strbuf_addc(out, '}');
 }
 
-int cgroup_stats(const struct cgroup *cg, struct strbuf *out, struct error *err)
+int cgroup_stats(const struct cgroup *cg, const char *intel_rdt, struct strbuf *out, struct error *err)
 {
 	bool there = false;
 
@@ -147,8 +147,7 @@ int cgroup_stats(const struct cgroup *cg, struct strbuf *out, struct error *err)
 		cgroup_stats_v2(cg, out);
 	else
 		cgroup_stats_v1(cg, out);
-	stats_open(out, "intel_rdt", '{');
-	strbuf_adds(out, "},\"network_interfaces\":null}");
+	strbuf_addf(out, ",\"intel_rdt\":%s,\"network_interfaces\":null}", intel_rdt);
 	return out->failed ? error_set(err, ENOMEM, "out of memory") : 0;
 }
 

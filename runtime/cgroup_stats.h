@@ -12,8 +12,8 @@
 #include "base/strbuf.h"
 #include "runtime/cgroup.h"
 
-/* cg is open. Appends the JSON object. -ENODEV: the cgroup is gone. */
-int cgroup_stats(const struct cgroup *cg, struct strbuf *out, struct error *err);
+/* cg is open. Appends the JSON object; intel_rdt is a member's value. -ENODEV: the cgroup is gone. */
+int cgroup_stats(const struct cgroup *cg, const char *intel_rdt, struct strbuf *out, struct error *err);
 
 /*
  * A descriptor that becomes readable (v1: POLLIN, to be read as an eventfd) or exceptional (v2: POLLPRI, memory.events)

@@ -24,15 +24,32 @@ static const struct arg_option events_options[] = {
     {NULL},
 };
 
-static int print_stats(const char *id, const struct cgroup *cg, struct error *err)
+static int intel_rdt(const struct container_state *s, struct strbuf *out, struct error *err)
 {
-	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char *mount;
 	int r;
 
+	if (!s->rdt.name) {
+		strbuf_adds(out, "{}");
+		return 0;
+	}
+	r = intel_rdt_find(&arena, &mount, err);
+	return r == 0 ? intel_rdt_stats(mount, &s->rdt, s->id, &arena, out, err) : r;
+}
+
+static int print_stats(const struct container_state *s, const struct cgroup *cg, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT, rdt = STRBUF_INIT;
+	int r = intel_rdt(s, &rdt, err);
+
+	if (r < 0)
+		return r;
+
 	strbuf_adds(&out, "{\"type\":\"stats\",\"id\":");
-	json_write_string(&out, id);
+	json_write_string(&out, s->id);
 	strbuf_adds(&out, ",\"data\":");
-	r = cgroup_stats(cg, &out, err);
+	r = cgroup_stats(cg, strbuf_str(&rdt), &out, err);
 	if (r < 0)
 		return r;
 	strbuf_adds(&out, "}\n");
@@ -87,7 +104,7 @@ static int follow(const struct container *c, const struct cgroup *cg, int64_t in
 			return 0;
 		if (clock_boottime_ns() >= next) {
 			next += interval;
-			r = print_stats(c->state.id, cg, err);
+			r = print_stats(&c->state, cg, err);
 		}
 	}
 	return r;
@@ -117,7 +134,7 @@ static int run_events(const struct globals *g, int argc, char **argv, struct err
 		return error_set(err, ENOTSUP, "the container has no cgroup: what it uses is not known");
 	r = container_cgroup(&c.state, &cg, err);
 	if (r == 0)
-		r = o.stats ? print_stats(c.state.id, &cg, err) : follow(&c, &cg, interval, err);
+		r = o.stats ? print_stats(&c.state, &cg, err) : follow(&c, &cg, interval, err);
 	cgroup_close(&cg);
 	return r;
 }

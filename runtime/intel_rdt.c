@@ -62,7 +62,7 @@ static bool is_name(const char *name)
 	       strcmp(name, "..") != 0;
 }
 
-static int open_group(const char *mount, const char *name)
+int intel_rdt_open(const char *mount, const char *name)
 {
 	_cleanup_close_ int root = open(mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int fd;
@@ -225,7 +225,7 @@ int intel_rdt_plan(const char *mount, const struct spec_intel_rdt *rdt, const ch
 
 	if (r < 0)
 		return r;
-	fd = open_group(mount, name);
+	fd = intel_rdt_open(mount, name);
 	if (fd < 0 && fd != -ENOENT)
 		return error_errno(err, fd, "linux.intelRdt: the group \"%s\"", name);
 	if (fd < 0 && is_set(rdt->clos_id) && !has_schema(rdt))
@@ -256,7 +256,7 @@ static int join_monitoring(const char *mount, int group, const char *id, const c
 
 int intel_rdt_enter(const char *mount, const struct intel_rdt_group *g, const char *id, pid_t pid, struct error *err)
 {
-	_cleanup_close_ int group = open_group(mount, g->name);
+	_cleanup_close_ int group = intel_rdt_open(mount, g->name);
 	char text[16];
 	int r = group;
 
@@ -307,7 +307,7 @@ int intel_rdt_join(const char *mount, const struct spec_intel_rdt *rdt, const st
 		r = there && errno != EEXIST ? -errno : 0;
 	}
 	if (r == 0)
-		r = group = open_group(mount, g->name);
+		r = group = intel_rdt_open(mount, g->name);
 	if (r < 0)
 		return rdt_error(mount, r, "make the group", g->name, err);
 	w = (struct write){.mount = mount, .group = group, .err = err};
@@ -322,7 +322,7 @@ int intel_rdt_update(const char *mount, const struct intel_rdt_group *g, const c
 	    .l3_cache_schema = l3_cache_schema,
 	    .mem_bw_schema = mem_bw_schema,
 	};
-	_cleanup_close_ int group = open_group(mount, g->name);
+	_cleanup_close_ int group = intel_rdt_open(mount, g->name);
 	struct write w = {.mount = mount, .group = group, .err = err};
 	int r = group < 0 ? error_errno(err, group, "linux.intelRdt: the group \"%s\"", g->name) : 0;
 
@@ -338,7 +338,7 @@ int intel_rdt_remove(const char *mount, const struct intel_rdt_group *g, const c
 
 	if (!g->name || !is_name(id))
 		return 0;
-	group = open_group(mount, g->name);
+	group = intel_rdt_open(mount, g->name);
 	if (group < 0)
 		return group == -ENOENT ? 0 : error_errno(err, group, "linux.intelRdt: the group \"%s\"", g->name);
 	if (g->monitored && (all = openat(group, "mon_groups", O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0 &&

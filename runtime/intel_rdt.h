@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/strbuf.h"
 #include "oci/spec.h"
 
 /* What is to be taken away with the container; kept in its state. */
@@ -43,6 +44,11 @@ int intel_rdt_join(const char *mount, const struct spec_intel_rdt *rdt, const st
 		   pid_t pid, struct arena *arena, struct error *err);
 /* A further process of the container's, for exec: it is a child of the runtime. */
 int intel_rdt_enter(const char *mount, const struct intel_rdt_group *g, const char *id, pid_t pid, struct error *err);
+/* Its directory, or a negative errno. */
+int intel_rdt_open(const char *mount, const char *name);
+/* intel_rdt_stats.c: appends a JSON object of its shares and, where the CPU counts them, of what was used. */
+int intel_rdt_stats(const char *mount, const struct intel_rdt_group *g, const char *id, struct arena *arena,
+		    struct strbuf *out, struct error *err);
 /* New schemas (each may be NULL) for the group of a container, whoever else is in it. */
 int intel_rdt_update(const char *mount, const struct intel_rdt_group *g, const char *l3_cache_schema,
 		     const char *mem_bw_schema, struct arena *arena, struct error *err);

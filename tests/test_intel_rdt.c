@@ -254,6 +254,38 @@ static void what_the_kernel_says_of_a_refusal_is_in_the_error(void **state)
 	assert_non_null(strstr(err.msg, "(Mask too wide)"));
 }
 
+static void events_tell_the_shares_and_what_was_used(void **state)
+{
+	const struct spec_intel_rdt rdt = {.l3_cache_schema = "L3:0=f;1=f0", .enable_monitoring = true};
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
+	static const char *const directories[] = {"info/L3",
+						  "info/L3_MON",
+						  "c1",
+						  "c1/mon_groups",
+						  "c1/mon_groups/c1",
+						  "c1/mon_groups/c1/mon_data",
+						  "c1/mon_groups/c1/mon_data/mon_L3_01",
+						  "c1/mon_groups/c1/mon_data/mon_L3_00"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
+		assert_int_equal(mkdir(path(directories[i]), 0755), 0);
+	put("c1/schemata", "    L3:0=f;1=f0\n");
+	put("info/L3/cbm_mask", "7ff\n");
+	put("info/L3/min_cbm_bits", "1\n");
+	put("info/L3/num_closids", "16\n");
+	put("info/L3_MON/mon_features", "llc_occupancy\n");
+	put("c1/mon_groups/c1/mon_data/mon_L3_00/llc_occupancy", "4096\n");
+	put("c1/mon_groups/c1/mon_data/mon_L3_01/llc_occupancy", "Unavailable\n");
+	assert_int_equal(join(&rdt), 0);
+	assert_int_equal(intel_rdt_stats(mount, &group, "c1", &arena, &out, &err), 0);
+	assert_string_equal(strbuf_str(&out),
+			    "{\"l3_cache_info\":{\"cbm_mask\":\"7ff\",\"min_cbm_bits\":1,\"num_closids\":16},"
+			    "\"mem_bw_schema_root\":\"MB:0=100;1=100\",\"l3_cache_schema_root\":\"L3:0=7ff;1=7ff\","
+			    "\"l3_cache_schema\":\"L3:0=f;1=f0\",\"schemata\":[\"L3:0=f;1=f0\"],"
+			    "\"cmt_stats\":[{\"llc_occupancy\":4096},{\"llc_occupancy\":0}]}");
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
 int main(void)
@@ -271,6 +303,7 @@ int main(void)
 	    TEST(values_that_are_no_lines_are_refused),
 	    TEST(a_name_of_a_forged_state_leaves_nothing_but_the_mount),
 	    TEST(what_the_kernel_says_of_a_refusal_is_in_the_error),
+	    TEST(events_tell_the_shares_and_what_was_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
