@@ -11,6 +11,22 @@ IMAGE=busybox
 
 # --- podman, apart from the machine's own ---------------------------------------
 
+# On v1, podman 4.3 makes plain directories in /sys/fs/cgroup for controllers that aren't mounted. So it has a
+# tmpfs of its own there, with the machine's hierarchies, in a mount namespace that lives as long as process $1.
+# shellcheck disable=SC2016 # the inner shell's
+VIEW='cg=/sys/fs/cgroup
+if [ "$(stat -fc %T $cg)" = tmpfs ]; then
+	mount -t tmpfs cgroup "$1"
+	for d in $cg/*; do
+		if [ -L "$d" ]; then cp -P "$d" "$1/"; fi
+		if mountpoint -q "$d"; then mkdir "$1/${d##*/}"; mount --rbind "$d" "$1/${d##*/}"; fi
+	done
+	umount -l $cg
+	mount --move "$1" $cg
+fi
+echo $$ >"$1.pid"
+exec sleep infinity'
+
 # home DIR: the configuration, storage and runtime of one user in DIR.
 home() {
 	mkdir -p "$1"/{run,state}
@@ -23,13 +39,13 @@ home() {
 
 # podman ARG...: root's; u_podman ARG...: that of the user. P and UP are the commands.
 podman() { timeout 100 "${P[@]}" "$@" 3>&- 4>&-; }
-u_podman() { (cd "$H/u" && timeout 100 "${UP[@]}" "$@" 3>&- 4>&-); }
+u_podman() { timeout 100 "${UP[@]}" "$@" 3>&- 4>&-; }
 
 commands() {
 	H=$BATS_FILE_TMPDIR
-	local own=(podman --root "$H/h/root" --runroot "$H/h/runroot" --tmpdir "$H/h/tmp" --runtime "$H/h/runtime")
-	P=(env CONTAINERS_CONF="$H/h/containers.conf" CONTAINERS_STORAGE_CONF="$H/h/storage.conf" "${own[@]}")
-	UP=(setpriv --reuid "$U_ID" --regid nogroup --clear-groups env -i HOME="$H/u" PATH="$PATH" XDG_RUNTIME_DIR="$H/u/run"
+	local in=(nsenter --mount --target "$(<"$H/cg.pid")") own=(podman --root "$H/h/root" --runroot "$H/h/runroot" --tmpdir "$H/h/tmp" --runtime "$H/h/runtime")
+	P=("${in[@]}" env CONTAINERS_CONF="$H/h/containers.conf" CONTAINERS_STORAGE_CONF="$H/h/storage.conf" "${own[@]}")
+	UP=("${in[@]}" --wd="$H/u" setpriv --reuid "$U_ID" --regid nogroup --clear-groups env -i HOME="$H/u" PATH="$PATH" XDG_RUNTIME_DIR="$H/u/run"
 		CONTAINERS_CONF="$H/u/containers.conf" CONTAINERS_STORAGE_CONF="$H/u/storage.conf" "${own[@]//$H\/h/$H/u}")
 }
 
@@ -38,11 +54,17 @@ setup_file() {
 	useradd --no-create-home --no-user-group --gid nogroup --uid "$U_ID" --shell /bin/sh "$U_NAME" 2>/dev/null
 	sed -i "/^$U_NAME:/d" /etc/subuid /etc/subgid
 	echo "$U_NAME:$((1500000000 + $$ % 5000 * 65536)):65536" | tee -a /etc/subuid >>/etc/subgid
+	H=$BATS_FILE_TMPDIR
+	# Two at once would have the same cgroups.
+	exec {PODMAN_LOCK}>/run/lock/volrun-podman-bats
+	flock "$PODMAN_LOCK"
+	mkdir "$H/cg"
+	unshare --mount --propagation private sh -euc "$VIEW" podman-view "$H/cg" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+	until_true 10 test -s "$H/cg.pid"
 	commands
 	local dir=$H
 	while [[ $dir != / ]]; do chmod a+rx "$dir"; dir=$(dirname "$dir"); done
 	chmod a+rx "$SUITE" "$BIN"
-	(cd /sys/fs/cgroup && echo *) >"$H/cgroups"
 	home "$H/h"
 	home "$H/u"
 	chown -R "$U_ID:nogroup" "$H/u"
@@ -63,15 +85,11 @@ teardown_file() {
 	until_true 10 eval '! pgrep -U "$U_ID"'
 	userdel "$U_NAME"
 	sed -i "/^$U_NAME:/d" /etc/subuid /etc/subgid
-	# On v1, podman 4.3 makes directories of controllers that aren't mounted, and forgets its parents.
+	# Podman 4.3 forgets the parents of its cgroups.
 	for dir in /sys/fs/cgroup/*/libpod_parent /sys/fs/cgroup/libpod_parent; do
-		[[ -d $dir ]] || continue
-		if [[ $(stat -fc %T "$dir") == tmpfs ]]; then rm -rf "$dir"; else find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || :; fi
+		[[ ! -d $dir ]] || find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || :
 	done
-	for dir in /sys/fs/cgroup/*/; do
-		dir=$(basename "$dir")
-		[[ " $(<"$H/cgroups") " == *" $dir "* ]] || rmdir "/sys/fs/cgroup/$dir"
-	done
+	kill "$(<"$H/cg.pid")"
 }
 
 setup() {
@@ -254,7 +272,6 @@ limit() { if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then echo "/sys/fs/cgro
 	u_podman run -d --name um --network none $IMAGE sh -c 'trap "exit 6" TERM; echo up; while :; do sleep 0.1; done' >/dev/null
 	try u_podman exec um sh -c 'echo inside; exit 5'
 	shows 5 inside
-	cd "$H/u"
 	try "$PTY" "${UP[@]}" exec -it um sh -c 'test -t 0 && tty; echo READY; read x; echo "got $x"; exit 3' -- wait:READY 'send:typed\n'
 	is "$status" 3
 	like "$output" 'got typed'
