@@ -258,6 +258,26 @@ limit() { if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then echo "/sys/fs/cgro
 	is "$status" 1
 }
 
+@test "podman build --isolation oci: RUN, its user, its failure, its mounts" {
+	mkdir "$T/ctx"
+	echo data >"$T/ctx/file"
+	cat >"$T/ctx/Containerfile" <<-E
+		FROM $IMAGE
+		RUN id -u >/uid && mkdir -m 777 /open
+		USER 5:6
+		RUN echo "\$(id -u):\$(id -g)" >/open/ids
+		USER root
+		RUN --mount=type=bind,source=file,target=/f --mount=type=tmpfs,target=/mnt cp /f /copied && touch /mnt/x
+	E
+	podman build -q --isolation oci --network none -t localhost/built "$T/ctx" >/dev/null
+	once localhost/built sh -c 'cat /uid /open/ids /copied'
+	shows 0 $'0\n5:6\ndata'
+	printf 'FROM %s\nRUN exit 9\n' $IMAGE >"$T/ctx/Containerfile"
+	try podman build -q --isolation oci --network none "$T/ctx"
+	((status != 0))
+	like "$stderr" 'status 9'
+}
+
 # --- an ordinary user ---------------------------------------------------------
 
 @test "podman, rootless: exit codes, ids, keep-id, a terminal, exec, stop" {

@@ -27,7 +27,7 @@ CURRENT=(cat /proc/self/attr/current)
 @test "the engine's own profile confines a container and its exec" {
 	local own='^docker-default \(enforce\)$'
 	[[ $ENGINE == docker ]] || own='^containers-default-.* \(enforce\)$'
-	engine run "${RT[@]}" --network none -d --name c1 $IMAGE sleep 1000
+	engine run "${RT[@]}" --network none --stop-timeout 1 -d --name c1 $IMAGE sleep 1000
 	like "$(engine exec c1 cat /proc/1/attr/current)" "$own"
 	like "$(engine exec c1 "${CURRENT[@]}")" "$own"
 	like "$(engine exec --user 5 c1 "${CURRENT[@]}")" "$own"
@@ -41,7 +41,7 @@ CURRENT=(cat /proc/self/attr/current)
 	shows 0 $'volrun-test (enforce)\ndenied'
 	erun --rm --security-opt apparmor=volrun-test --security-opt no-new-privileges --user 5 $IMAGE "${CURRENT[@]}"
 	shows 0 'volrun-test (enforce)'
-	engine run "${RT[@]}" --network none -d --name c1 --security-opt apparmor=volrun-test $IMAGE sleep 1000
+	engine run "${RT[@]}" --network none --stop-timeout 1 -d --name c1 --security-opt apparmor=volrun-test $IMAGE sleep 1000
 	try exec c1 sh -c 'cat /proc/self/attr/current; touch /secret 2>/dev/null || echo denied'
 	shows 0 $'volrun-test (enforce)\ndenied'
 	try exec --privileged c1 "${CURRENT[@]}"

@@ -54,7 +54,7 @@ teardown() { common_teardown; }
 }
 
 @test "kill ends a container with 137, and what it wrote is kept" {
-	engine run "${RT[@]}" --network none -d --name c2 --annotation dev.volrun.volume="kill-$ENGINE /data" $IMAGE sh -c 'echo x >/data/f; echo up; sleep 1000'
+	engine run "${RT[@]}" --network none --stop-timeout 1 -d --name c2 --annotation dev.volrun.volume="kill-$ENGINE /data" $IMAGE sh -c 'echo x >/data/f; echo up; sleep 1000'
 	until_true 30 eval '[[ $(engine logs c2) == *up* ]]'
 	engine kill c2
 	is "$(engine wait c2)" 137
@@ -65,7 +65,7 @@ teardown() { common_teardown; }
 }
 
 @test "rm -f of a running container leaves nothing, and the volume is free" {
-	engine run "${RT[@]}" --network none -d --name c3 --annotation dev.volrun.volume="rmf-$ENGINE /data" $IMAGE sh -c 'echo x >/data/f; echo up; sleep 1000'
+	engine run "${RT[@]}" --network none --stop-timeout 1 -d --name c3 --annotation dev.volrun.volume="rmf-$ENGINE /data" $IMAGE sh -c 'echo x >/data/f; echo up; sleep 1000'
 	until_true 30 eval '[[ $(engine logs c3) == *up* ]]'
 	engine rm -f c3
 	erun --rm --annotation dev.volrun.volume="rmf-$ENGINE /data wait=10s" $IMAGE cat /data/f
@@ -73,7 +73,7 @@ teardown() { common_teardown; }
 }
 
 @test "a second container that wants the volume fails with one line that names the holder" {
-	engine run "${RT[@]}" --network none -d --name holder --annotation dev.volrun.volume="busy-$ENGINE /data" $IMAGE sh -c 'echo up; sleep 1000'
+	engine run "${RT[@]}" --network none --stop-timeout 1 -d --name holder --annotation dev.volrun.volume="busy-$ENGINE /data" $IMAGE sh -c 'echo up; sleep 1000'
 	until_true 30 eval '[[ $(engine logs holder) == *up* ]]'
 	erun --rm --annotation dev.volrun.volume="busy-$ENGINE /data wait=2s" $IMAGE true
 	((status != 0))
@@ -88,13 +88,13 @@ teardown() { common_teardown; }
 }
 
 @test "exec and a terminal work" {
-	engine run "${RT[@]}" --network none -d --name c4 $IMAGE sh -c 'echo up; sleep 1000'
+	engine run "${RT[@]}" --network none --stop-timeout 1 -d --name c4 $IMAGE sh -c 'echo up; sleep 1000'
 	until_true 30 eval '[[ $(engine logs c4) == *up* ]]'
 	run --separate-stderr engine exec c4 sh -c 'echo inside; exit 5'
 	is "$status" 5
 	is "$output" inside
 	engine rm -f c4
-	engine run "${RT[@]}" --network none -d -t --name c5 $IMAGE sh -c 'test -t 1 && echo terminal; sleep 1000'
+	engine run "${RT[@]}" --network none --stop-timeout 1 -d -t --name c5 $IMAGE sh -c 'test -t 1 && echo terminal; sleep 1000'
 	until_true 30 eval '[[ $(engine logs c5) == *terminal* ]]'
 	engine rm -f c5
 }

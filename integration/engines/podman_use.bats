@@ -520,7 +520,6 @@ PROGRAMS=(-v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro -v /usr/bi
 	is "$status" 1
 }
 
-# bats test_tags=core
 @test "build --isolation oci: RUN, its failure, its user, mounts and caches" {
 	local d=$BATS_TEST_TMPDIR/ctx
 	mkdir "$d"
