@@ -108,11 +108,16 @@ int state_dir_open(const char *root, const char *id, int *ret_dir_fd, struct err
 
 int state_dir_remove(const char *root, const char *id, struct error *err)
 {
-	_cleanup_close_ int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	static const char *const usual[] = {STATE_FILE, "config.json"};
+	_cleanup_close_ int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), dir_fd = -1;
 	int r;
 
 	if (root_fd < 0)
 		return errno == ENOENT ? 0 : error_errno(err, errno, "open the state directory %s", root);
+	/* Most have nothing else: the search costs more than the removal. */
+	dir_fd = openat(root_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; dir_fd >= 0 && i < ARRAY_SIZE(usual); i++)
+		unlinkat(dir_fd, usual[i], 0);
 	r = remove_tree_at(root_fd, id);
 	return r < 0 ? error_errno(err, r, "remove the container's directory %s/%s", root, id) : 0;
 }

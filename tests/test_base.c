@@ -365,6 +365,26 @@ static void lists_of_numbers_become_bits(void **state)
 	assert_int_equal(num_parse_list("0-99999999999999999999999", 128, set), -ERANGE);
 }
 
+static void dates_are_those_of_the_c_library(void **state)
+{
+	static const int64_t days[] = {-719528, -141428, -25509, -1,	0,     58,    59,
+				       10957,	11016,	 11017,	 19782, 19783, 47540, 2932896};
+	char buf[CLOCK_RFC3339_MAX], want[64];
+
+	(void)state;
+	for (size_t i = 0; i < 20000 + ARRAY_SIZE(days); i++) {
+		struct timespec ts = {.tv_nsec = 7};
+		struct tm tm;
+
+		ts.tv_sec =
+		    i < ARRAY_SIZE(days) ? days[i] * 86400 + 86399 : (time_t)(i * 123456789 % INT64_C(250000000000));
+		gmtime_r(&ts.tv_sec, &tm);
+		snprintf(want, sizeof(want), "%04d-%02d-%02dT%02d:%02d:%02d.000000007Z", tm.tm_year + 1900,
+			 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		assert_string_equal(clock_rfc3339(&ts, buf), want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +406,7 @@ int main(void)
 	    cmocka_unit_test(a_spawned_program_past_its_time_is_killed),
 	    cmocka_unit_test(a_spawned_program_inherits_only_what_it_is_given),
 	    cmocka_unit_test(what_a_program_leaves_running_does_not_hold_its_caller),
+	    cmocka_unit_test(dates_are_those_of_the_c_library),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
