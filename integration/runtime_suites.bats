@@ -80,3 +80,12 @@ flags_of_bind() {
 	not_ok 'not stopped: running'
 	volrun delete --force c2
 }
+
+@test "exec --cgroup of one that is not there says what could not be added where" {
+	bundle c1 'sleep 30'
+	volrun run --detach --bundle "$T/c1" c1
+	try volrun exec --cgroup not-there c1 true
+	is "$status" 255
+	like "$stderr" 'exec failed: adding pid to the cgroup not-there beneath .*: No such file or directory$'
+	volrun delete --force c1
+}
