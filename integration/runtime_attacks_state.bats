@@ -274,7 +274,7 @@ sleeper() {
 	base=$(<"$T/base")
 	config c --arg t "$T" '.annotations = {
 		"run.oci.handler": "krun", "run.oci.capabilities": "all", "run.oci.privileged": "1",
-		"run.oci.mount_context_type": "rootcontext", "run.oci.systemd.subgroup": "../../x", "run.oci.delegate-cgroup": "../..",
+		"run.oci.mount_context_type": "rootcontext", "run.oci.systemd.subgroup": "../../x",
 		"run.oci.systemd.force_cgroup_v1": $t, "run.oci.seccomp.plugins": ($t + "/evil.so"), "org.criu.config": ($t + "/criu"),
 		"module.wasm.image/variant": "compat", "dev.volrun.privileged": "1", "dev.volrun.hook": "/bin/touch", "dev.volrun.config": "/x",
 		"dev.volrun.cache": "/", "dev.volrun.store": "/", "dev.volrun.endpoint": "http://127.0.0.1:1",
@@ -283,6 +283,16 @@ sleeper() {
 	ok
 	is "$output" "$base"
 	is "$(ls -A "$T" | grep -vE '^(c|state|base|stdout|stderr|shared)$' || :)" ""
+}
+
+@test "an annotation leads no container out of its cgroup" {
+	bundle c true
+	local path
+	for path in .. ../.. a/../../b /a ""; do
+		config c --arg p "$path" '.annotations["run.oci.delegate-cgroup"] = $p'
+		try volrun run --bundle "$T/c" c
+		not_ok 'annotation "run.oci.delegate-cgroup"'
+	done
 }
 
 @test "annotations with paths: a receiver that isn't there, or is a fifo, is one line and nobody waits" {

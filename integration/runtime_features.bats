@@ -212,3 +212,15 @@ AMBIENT='.process.capabilities.inheritable = ["CAP_KILL"] | .process.capabilitie
 	ok
 	is "$output" 1:5
 }
+
+# --- SELinux ----------------------------------------------------------------------------
+
+@test "run.oci.mount_context_type is one of mount's words for a context" {
+	container c1 'echo here' '.linux.mountLabel = "system_u:object_r:container_file_t:s0" | .annotations["run.oci.mount_context_type"] = "label"'
+	not_ok 'annotation run.oci.mount_context_type: unknown type "label"'
+	[[ ! -d /sys/fs/selinux ]] || skip "with SELinux the label would have to be a real one"
+	config c1 '.annotations["run.oci.mount_context_type"] = "rootcontext"'
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" here
+}

@@ -216,9 +216,15 @@ static int check_hooks(const struct spec *spec, struct error *err)
 
 static int check_annotations(const struct spec *spec, struct error *err)
 {
+	static const char *const types[] = {"context", "fscontext", "defcontext", "rootcontext", NULL};
+	const char *type;
+
 	for (size_t i = 0; i < spec->n_annotations; i++)
 		if (!spec->annotations[i].key[0])
 			return error_set(err, EINVAL, "$.annotations: a key is empty");
+	type = spec_annotation(spec, SPEC_MOUNT_CONTEXT_TYPE);
+	if (type && !check_one_of(type, types))
+		return error_set(err, EINVAL, "annotation " SPEC_MOUNT_CONTEXT_TYPE ": unknown type \"%s\"", type);
 	return 0;
 }
 

@@ -357,6 +357,9 @@ const struct spec_namespace *spec_find_namespace(const struct spec *spec, enum s
 /* The enum spec_ns that a sysctl belongs to, -1: none. */
 int spec_sysctl_namespace(const char *key);
 
+/* As crun has it: the option that linux.mountLabel is given to a mount with (mount(8): context, fscontext, ...). */
+#define SPEC_MOUNT_CONTEXT_TYPE "run.oci.mount_context_type"
+
 /* An annotation's value, or NULL. */
 const char *spec_annotation(const struct spec *spec, const char *key);
 

@@ -105,8 +105,11 @@ static int mask_directory(struct rootfs *r, struct masks *m, int target, struct 
 	static const char *data[] = {"nr_blocks=1", "nr_inodes=2"};
 	const struct mount_options o = {.attr_set = MOUNT_ATTR_RDONLY, .data = data, .n_data = 2};
 	const char *label = r->spec->linux_->mount_label;
-	struct mount_fs f = {
-	    .type = "tmpfs", .source = "tmpfs", .options = &o, .label = label && *label ? label : NULL};
+	struct mount_fs f = {.type = "tmpfs",
+			     .source = "tmpfs",
+			     .options = &o,
+			     .label = label && *label ? label : NULL,
+			     .label_option = "context"};
 	_cleanup_close_ int copy = -1;
 	int e;
 

@@ -184,8 +184,12 @@ static struct mount_fs fs_of(const struct rootfs *r, const struct mount_op *op)
 
 	f.superblock_readonly = op->kind == MOUNT_OTHER;
 	if (op->kind != MOUNT_PROC && op->kind != MOUNT_SYSFS && strcmp(op->type, "mqueue") != 0 &&
-	    r->spec->linux_->mount_label && *r->spec->linux_->mount_label)
+	    r->spec->linux_->mount_label && *r->spec->linux_->mount_label) {
+		const char *option = spec_annotation(r->spec, SPEC_MOUNT_CONTEXT_TYPE);
+
 		f.label = r->spec->linux_->mount_label;
+		f.label_option = option ? option : "context";
+	}
 	return f;
 }
 

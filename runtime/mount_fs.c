@@ -70,7 +70,7 @@ static int configure_all(int fs_fd, const struct mount_fs *f, struct error *err)
 
 	if (f->source && *f->source && sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "source", f->source, 0) < 0)
 		return fs_error(fs_fd, errno, "source", err);
-	if (f->label && sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "context", f->label, 0) < 0)
+	if (f->label && sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, f->label_option, f->label, 0) < 0)
 		return fs_error(fs_fd, errno, "mountLabel", err);
 	if (f->default_data) {
 		r = configure(fs_fd, f, f->default_data, err);
@@ -133,7 +133,7 @@ int mount_fs_legacy(const struct mount_fs *f, int target_fd, struct arena *arena
 	for (size_t i = 0; data && i < o->n_data; i++)
 		data = arena_printf(arena, "%s%s%s", data, *data ? "," : "", o->data[i]);
 	if (data && f->label)
-		data = arena_printf(arena, "%s%scontext=\"%s\"", data, *data ? "," : "", f->label);
+		data = arena_printf(arena, "%s%s%s=\"%s\"", data, *data ? "," : "", f->label_option, f->label);
 	if (!data)
 		return error_set(err, ENOMEM, "out of memory");
 	if (mount(f->source, fd_path(target_fd, path), f->type, mount_options_ms(o), data) < 0)

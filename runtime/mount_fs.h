@@ -18,6 +18,7 @@ struct mount_fs {
 	const struct mount_options *options;
 	const char *default_data; /* "mode=0700", before the options' data; NULL: none */
 	const char *label;	  /* SELinux context; NULL: none */
+	const char *label_option; /* "context", or what else mount(8) has for it */
 	bool superblock_readonly; /* "ro" is for the superblock too (a disk), not only for this mount */
 	bool without_gid;	  /* the option "gid" is left out */
 };
