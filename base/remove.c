@@ -11,14 +11,15 @@
 #include "base/io.h"
 #include "base/sys.h"
 
-/* Removes an entry if that is possible: 0, 1 for a directory that is not empty, or an error. */
+/* Removes an entry if that is possible, or somebody else does so at once: 0, 1 for a directory that is not empty, or an
+ * error. */
 static int remove_entry(int dirfd, const char *name)
 {
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0)
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;
 	return errno == ENOTEMPTY || errno == EEXIST ? 1 : -errno;
 }
@@ -36,7 +37,7 @@ static int empty_directory(int dirfd, char sub[256])
 	int r = 0;
 
 	if (fd < 0)
-		return -errno;
+		return errno == ENOENT ? 0 : -errno;
 	while ((n = getdents64(fd, entries, sizeof(entries))) > 0) {
 		for (ssize_t at = 0; at < n;) {
 			const struct dirent64 *e = (const struct dirent64 *)(entries + at);
@@ -54,7 +55,8 @@ static int empty_directory(int dirfd, char sub[256])
 			}
 		}
 	}
-	return n < 0 ? -errno : r;
+	/* ENOENT: somebody has removed it meanwhile, and so it is empty. */
+	return n < 0 && errno != ENOENT ? -errno : r;
 }
 
 /* A directory beneath parent: not a link, not another mount. */
@@ -78,22 +80,24 @@ int remove_tree_at(int dirfd, const char *name)
 
 		if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 			return 0;
-		if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0)
+		if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 			return 0;
 		if (errno != ENOTEMPTY && errno != EEXIST)
 			return -errno;
 		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
-			return -errno;
+			return errno == ENOENT ? 0 : -errno;
 		while ((r = empty_directory(fd, sub)) == -EAGAIN) {
 			int next = open_beneath(fd, sub);
 
+			if (next < 0 && errno == ENOENT)
+				break;
 			if (next < 0)
 				return -errno;
 			close(fd);
 			fd = next;
 		}
-		if (r < 0)
+		if (r < 0 && r != -EAGAIN)
 			return r;
 	}
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -253,6 +254,29 @@ static void removing_a_tree_does_not_follow_links(void **state)
 	assert_int_equal(remove_tree_at(dir, "absent"), 0);
 }
 
+static void two_may_remove_a_tree_at_once(void **state)
+{
+	_cleanup_close_ int dir = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; i < 300; i++) {
+		int status, r;
+		pid_t pid;
+
+		assert_int_equal(mkdir_p_at(dir, "tree/a/b/c", 0700), 0);
+		assert_int_equal(mkdir_p_at(dir, "tree/d/e", 0700), 0);
+		assert_int_equal(write_file_atomic_at(dir, "tree/file", "x", 1, 0400, false), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(remove_tree_at(dir, "tree") < 0);
+		r = remove_tree_at(dir, "tree");
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(r, 0);
+		assert_int_equal(status, 0);
+		assert_int_equal(faccessat(dir, "tree", F_OK, 0), -1);
+	}
+}
+
 static void descriptors_cross_a_socket_and_surplus_ones_are_refused(void **state)
 {
 	int pair[2], fds[2], got[2];
@@ -401,6 +425,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_file_is_replaced_whole_or_not_at_all, make_tmpdir, remove_tmpdir),
 	    cmocka_unit_test_setup_teardown(reading_is_bounded, make_tmpdir, remove_tmpdir),
 	    cmocka_unit_test_setup_teardown(removing_a_tree_does_not_follow_links, make_tmpdir, remove_tmpdir),
+	    cmocka_unit_test_setup_teardown(two_may_remove_a_tree_at_once, make_tmpdir, remove_tmpdir),
 	    cmocka_unit_test(descriptors_cross_a_socket_and_surplus_ones_are_refused),
 	    cmocka_unit_test(a_spawned_program_gets_its_input_and_gives_its_status_and_stderr),
 	    cmocka_unit_test(a_spawned_program_past_its_time_is_killed),
