@@ -373,7 +373,8 @@ int cgroup_descend(struct cgroup *cg, const char *controllers, const char *sub, 
 			continue;
 		fd = openat(h->fd, sub + strspn(sub, "/"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0) {
-			r = error_errno(err, errno, "adding pid to the cgroup %s beneath %s%s", sub, h->mount, cg->path);
+			r = error_errno(err, errno, "adding pid to the cgroup %s beneath %s%s", sub, h->mount,
+					cg->path);
 			/* Who names no controllers means those that have it. */
 			if (r != -ENOENT || controllers)
 				return r;
