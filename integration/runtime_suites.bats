@@ -89,3 +89,13 @@ flags_of_bind() {
 	like "$stderr" 'exec failed: adding pid to the cgroup not-there beneath .*: No such file or directory$'
 	volrun delete --force c1
 }
+
+@test "--debug of an exec tells the CPUs that it began on" {
+	bundle c1 'sleep 30'
+	volrun run --detach --bundle "$T/c1" c1
+	jq '.process | .args = ["true"] | .execCPUAffinity = {initial: "0-1"}' "$T/c1/config.json" >"$T/process.json"
+	try volrun --debug exec --process "$T/process.json" c1
+	ok
+	like "$stderr" 'affinity: 0x3"'
+	volrun delete --force c1
+}

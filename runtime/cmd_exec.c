@@ -230,6 +230,16 @@ static int check_status(const struct container *c, const struct options *o, cons
 	return 0;
 }
 
+static void tell(const char *id, const struct spec_process *p, pid_t pid)
+{
+	const struct spec_exec_cpu_affinity *a = p->exec_cpu_affinity;
+	unsigned long mask[AFFINITY_CPUS_MAX / (8 * sizeof(unsigned long))];
+
+	log_debug("container %s: process %d", id, pid);
+	if (a && a->initial && num_parse_list(a->initial, AFFINITY_CPUS_MAX, mask) == 0)
+		log_debug("process %d began with the CPU affinity: 0x%lx", pid, mask[0]);
+}
+
 static int exec_process(const struct globals *g, const struct options *o, const struct arg_list *args,
 			struct arena *arena, struct error *err)
 {
@@ -271,7 +281,7 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 	command_log_notes(&notes, o->detach ? NOTES_OF_CONTAINER : NOTES_FOREGROUND);
 	if (r < 0)
 		return r;
-	log_debug("container %s: process %d", c.state.id, result.pid);
+	tell(c.state.id, &process, result.pid);
 	pidfd = result.pidfd;
 	master = result.master;
 	return o->detach ? 0 : foreground_wait(result.pid, pidfd, master, -1, err);
