@@ -56,7 +56,7 @@ setup_file() {
 	echo "$U_NAME:$((1500000000 + $$ % 5000 * 65536)):65536" | tee -a /etc/subuid >>/etc/subgid
 	H=$BATS_FILE_TMPDIR
 	# Two at once would have the same cgroups.
-	exec {PODMAN_LOCK}>/run/lock/volrun-podman-bats
+	exec {PODMAN_LOCK}</run/lock
 	flock "$PODMAN_LOCK"
 	mkdir "$H/cg"
 	unshare --mount --propagation private sh -euc "$VIEW" podman-view "$H/cg" </dev/null >/dev/null 2>&1 3>&- 4>&- &
