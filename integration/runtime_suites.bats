@@ -87,6 +87,9 @@ flags_of_bind() {
 	try volrun exec --cgroup not-there c1 true
 	is "$status" 255
 	like "$stderr" 'exec failed: adding pid to the cgroup not-there beneath .*: No such file or directory$'
+	try volrun exec --cgroup whaaat:/ c1 true
+	is "$status" 255
+	like "$stderr" 'unknown controller "whaaat"'
 	volrun delete --force c1
 }
 

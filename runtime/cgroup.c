@@ -388,7 +388,7 @@ int cgroup_descend(struct cgroup *cg, const char *controllers, const char *sub, 
 		return r;
 	set_dir_fd(cg);
 	return any ? 0
-		   : error_set(err, EINVAL, "--cgroup: no hierarchy of the container has the controllers \"%s\"",
+		   : error_set(err, EINVAL, "--cgroup: unknown controller \"%s\": no hierarchy of the container has it",
 			       controllers ? controllers : "");
 }
 
