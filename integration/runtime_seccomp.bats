@@ -140,14 +140,17 @@ notify='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $agent,
 	jq -e '.calls | index(59)' "$T/agent"
 }
 
-@test "create and start: the connection waits for the start; exec has a listener of its own" {
+@test "create and start: the listener comes with the first; exec has one of its own" {
 	agent 28 2
-	bundle c1 'sleep 30 & wait'
-	config c1 --arg agent "$T/agent.sock" "$notify"
-	try volrun create --bundle "$T/c1" c1
-	ok
+	bundle c1 'mkdir /data/x; echo $?; sleep 30 & wait'
+	config c1 --arg agent "$T/agent.sock" "$notify | .process.user = {uid: 1000, gid: 1000}"
+	volrun create --bundle "$T/c1" c1 </dev/null >"$T/c1.out" 2>&1
+	until_true 5 test -s "$T/agent.received"
+	is "$(status_of c1)" created
 	try volrun start c1
 	ok
+	until_true 5 grep -qx 1 "$T/c1.out"
+	like "$(<"$T/c1.out")" "No space left"
 	local pid
 	pid=$(pid_of c1)
 	volrun kill c1 KILL
@@ -167,6 +170,20 @@ notify='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $agent,
 	is "$(tail -n 1 "$T/agent" | jq -c '[.state.status, .state.pid]')" "[\"running\",$(pid_of c2)]"
 	[[ $(tail -n 1 "$T/agent" | jq .pid) != $(pid_of c2) ]]
 	volrun delete --force c2
+}
+
+@test "what fails at start in a container with a listener is told by start" {
+	agent 0
+	bundle c1 'true' '.process.args = ["/gone"]'
+	config c1 --arg agent "$T/agent.sock" "$notify"
+	cp "$T/c1/rootfs/bin/busybox" "$T/c1/rootfs/gone"
+	try volrun create --bundle "$T/c1" c1
+	ok
+	rm "$T/c1/rootfs/gone"
+	try volrun start c1
+	not_ok 'exec /gone: no such file or directory'
+	volrun delete --force c1
+	agent_ended
 }
 
 @test "the receiver is found by annotation or environment; without one create is refused" {
@@ -190,7 +207,7 @@ notify='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $agent,
 	not_ok 'nobody.sock'
 }
 
-@test "a receiver that hangs up before the listener came fails the start" {
+@test "a receiver that hangs up before the listener came fails the create" {
 	bundle c1 'echo ran'
 	config c1 --arg agent "$T/agent.sock" "$notify"
 	# Accepts and closes.
@@ -198,10 +215,7 @@ notify='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $agent,
 	local closer=$!
 	until_true 5 test -S "$T/agent.sock"
 	try volrun create --bundle "$T/c1" c1
-	ok
-	wait "$closer"
-	try volrun start c1
 	not_ok 'seccomp.*receiver'
-	is "$output" ""
-	volrun delete --force c1
+	wait "$closer"
+	nothing_left
 }

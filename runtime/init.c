@@ -258,7 +258,7 @@ static int accept_start(struct init *in, struct error *err)
 			return error_errno(err, errno, "accept on the start socket");
 		if (handshake_expect(conn, HS_START, &m, err) == 0) {
 			in->report = TAKE_FD(conn);
-			return 0;
+			return process_report_to(in->process, in->report, err);
 		}
 	}
 }
@@ -299,7 +299,7 @@ static int wait_start(struct init *in, struct error *err)
 	return m.type == HS_START ? 0 : error_set(err, EPROTO, "handshake: message %d where the start was due", m.type);
 }
 
-static int become_process(struct init *in, struct error *err)
+static int become(struct init *in, struct error *err)
 {
 	/* Descriptors that the program is to have stay open; all others are close-on-exec or closed already. */
 	sys_close_range(3 + in->process->n_extra_fds, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -308,6 +308,17 @@ static int become_process(struct init *in, struct error *err)
 	in->process->pid = in->state.pid;
 	in->process->report = in->report;
 	return process_become(in->process, err);
+}
+
+/* A receiver of a seccomp listener hears of the container while it is created, as with runc and crun. */
+static int become_notifying(struct init *in, struct error *err)
+{
+	return in->process->seccomp.notify ? become(in, err) : 0;
+}
+
+static int become_process(struct init *in, struct error *err)
+{
+	return in->process->seccomp.notify ? 0 : become(in, err);
 }
 
 /* They are programs of the image: with no more rights than the process itself. */
@@ -346,9 +357,10 @@ static int (*const steps[])(struct init *, struct error *) = {
     finish_rootfs, /* sysctls, masked and read-only paths, read-only root */
     set_names,
     attach_terminal,
-    enter_process,  /* descriptors closed, cwd entered, program found */
+    enter_process, /* descriptors closed, cwd entered, program found */
+    become_notifying,
     wait_start,	    /* here the container is "created" */
-    become_process, /* user, capabilities, seccomp */
+    become_process, /* user, capabilities, seccomp; unless it was so before */
     run_start_hooks,
     execute,
 };

@@ -196,6 +196,13 @@ void launcher_open(const struct seccomp_program *filter, int sock, struct launch
 
 #endif
 
+int launcher_report_to(const struct launcher *l, int sock, struct error *err)
+{
+	if (l->fd >= 0 && dup2(sock, l->report_fd) < 0)
+		return error_errno(err, errno, "give the launcher the socket of `start`");
+	return 0;
+}
+
 void launcher_execute(const struct launcher *l, const char *const *argv, const char *const *env)
 {
 	if (l->fd < 0)

@@ -31,6 +31,8 @@ struct launcher {
  * sock close-on-exec; if it can't execute the program it sends HS_NOT_EXECUTED with errno and the path.
  */
 void launcher_open(const struct seccomp_program *filter, int sock, struct launcher *ret);
+/* Another socket in place of that one. */
+int launcher_report_to(const struct launcher *l, int sock, struct error *err);
 /* argv: the path, then argv of the program. Returns when there is no launcher or it can't be executed. */
 void launcher_execute(const struct launcher *l, const char *const *argv, const char *const *env);
 

@@ -536,6 +536,12 @@ int process_become(struct process *p, struct error *err)
 	return nnp ? load_seccomp(p, err) : 0;
 }
 
+int process_report_to(struct process *p, int sock, struct error *err)
+{
+	p->report = sock;
+	return launcher_report_to(&p->launcher, sock, err);
+}
+
 int process_execve(struct process *p, struct error *err)
 {
 	char text[PROGRAM_ERROR_MAX];

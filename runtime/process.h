@@ -57,7 +57,7 @@ struct process {
 
 #define PROCESS_INIT                                                                                                   \
 	{                                                                                                              \
-		.receiver = -1, .proc_fd = -1, .lsm_fd = -1                                                            \
+		.receiver = -1, .launcher = {-1, -1}, .proc_fd = -1, .lsm_fd = -1                                      \
 	}
 
 /*
@@ -86,6 +86,8 @@ int process_enter(struct process *p, struct arena *arena, int keep_fd, int keep_
 /* What process_enter had to leave out, to the parent as HS_NOTE; does nothing when it is nothing. */
 int process_note(const struct process *p, int sock, struct error *err);
 int process_become(struct process *p, struct error *err);
+/* Between process_become and process_execve: failures go to this socket from here on. */
+int process_report_to(struct process *p, int sock, struct error *err);
 /* Returns only on failure. */
 int process_execve(struct process *p, struct error *err);
 
