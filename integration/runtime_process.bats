@@ -100,6 +100,24 @@ exec_json() { jq ".process | $1" "$T/c1/config.json" >"$T/process.json"; }
 	volrun delete --force c1
 }
 
+@test "the scheduler is set in the cgroup's limits: a share of real time, and not for a part of the CPUs" {
+	local cpu=/sys/fs/cgroup/cpu/$CG
+	bundle c1 'cut -d " " -f 40,41 /proc/1/stat'
+	if [[ -e /sys/fs/cgroup/cpu/cpu.rt_runtime_us ]]; then
+		mkdir -p "$cpu"
+		echo 50000 >"$cpu/cpu.rt_runtime_us"
+		config c1 '.process.scheduler = {policy: "SCHED_FIFO", priority: 7} | .linux.resources.cpu = {realtimePeriod: 1000000, realtimeRuntime: 20000}'
+		try volrun run --bundle "$T/c1" c1
+		ok
+		is "$output" "7 1"
+	fi
+	(($(nproc) > 1)) || return 0
+	[[ -d /sys/fs/cgroup/cpuset || $(</sys/fs/cgroup/cgroup.controllers) == *cpuset* ]] || return 0
+	config c1 '.process.scheduler = {policy: "SCHED_DEADLINE", runtime: 42000, deadline: 1000000, period: 1000000} | .linux.resources.cpu = {cpus: "0"}'
+	try volrun run --bundle "$T/c1" c1
+	not_ok "process scheduler can't be used together with AllowedCPUs"
+}
+
 # --- network devices ------------------------------------------------------------------
 
 # veth VAR...: a pair vrt0, vrt1 on the host.

@@ -212,6 +212,11 @@ static int prepare_init(struct create *c, struct error *err)
 	return r == 0 ? state_save(c->dir_fd, &c->state, err) : r;
 }
 
+static int apply_scheduler(struct create *c, struct error *err)
+{
+	return limits_apply_scheduler(c->state.pid, c->spec.process, c->spec.linux_->resources, err);
+}
+
 static int move_net_devices(struct create *c, struct error *err)
 {
 	return net_devices_move(c->spec.linux_, c->ns.join_fds[SPEC_NS_NETWORK], c->state.pid, err);
@@ -499,6 +504,7 @@ static const struct step steps[] = {
     {create_limit_cgroup, NULL}, /* v1 */
     {release_init, NULL},	 /* HS_GO: init makes its mounts */
     {create_limit_cgroup, NULL}, /* v2 */
+    {apply_scheduler, NULL},
     {bring_up_loopback, NULL},
     {map_late_mounts, NULL},
     {run_hooks, NULL}, /* prestart, createRuntime */

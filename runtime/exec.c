@@ -287,6 +287,8 @@ static int guide(struct exec *e, struct strbuf *notes, struct error *err)
 		r = set_final_cpus(e, err);
 	if (r == 0)
 		r = limits_apply(e->result.pid, q->process, notes, err);
+	if (r == 0)
+		r = limits_apply_scheduler(e->result.pid, q->process, q->spec->linux_->resources, err);
 	if (r == 0 && q->container->state.rdt.name)
 		r = enter_rdt(e, err);
 	if (r == 0)

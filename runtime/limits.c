@@ -139,33 +139,6 @@ static int apply_oom_score(pid_t pid, int32_t adj, struct strbuf *notes, struct 
 	return 0;
 }
 
-static int apply_scheduler(pid_t pid, const struct spec_scheduler *s, struct error *err)
-{
-	struct sched_attr attr = {
-	    .size = sizeof(attr),
-	    .sched_nice = s->nice,
-	    .sched_priority = (uint32_t)s->priority,
-	    .sched_runtime = s->runtime ? *s->runtime : 0,
-	    .sched_deadline = s->deadline,
-	    .sched_period = s->period,
-	};
-	uint64_t value = 0;
-	int r = name_find(policy_names, s->policy, "process.scheduler.policy", &value, err);
-
-	if (r < 0)
-		return r;
-	attr.sched_policy = (uint32_t)value;
-	for (size_t i = 0; i < s->n_flags; i++) {
-		r = name_find(policy_flag_names, s->flags[i], "process.scheduler.flags", &value, err);
-		if (r < 0)
-			return r;
-		attr.sched_flags |= value;
-	}
-	if (syscall(SYS_sched_setattr, pid, &attr, 0) < 0)
-		return error_errno(err, errno, "set process.scheduler %s", s->policy);
-	return 0;
-}
-
 static int apply_io_priority(pid_t pid, const struct spec_io_priority *p, struct error *err)
 {
 	uint64_t class = 0;
@@ -186,9 +159,42 @@ int limits_apply(pid_t pid, const struct spec_process *process, struct strbuf *n
 		r = raise_rlimit(pid, &process->rlimits[i], notes, err);
 	if (r == 0 && process->oom_score_adj)
 		r = apply_oom_score(pid, *process->oom_score_adj, notes, err);
-	if (r == 0 && process->scheduler)
-		r = apply_scheduler(pid, process->scheduler, err);
 	if (r == 0 && process->io_priority)
 		r = apply_io_priority(pid, process->io_priority, err);
 	return r;
+}
+
+int limits_apply_scheduler(pid_t pid, const struct spec_process *process, const struct spec_resources *resources,
+			   struct error *err)
+{
+	const struct spec_scheduler *s = process->scheduler;
+	bool few_cpus = resources && resources->cpu && resources->cpu->cpus && *resources->cpu->cpus;
+	struct sched_attr attr = {.size = sizeof(attr)};
+	uint64_t value = 0;
+	int r;
+
+	if (!s)
+		return 0;
+	attr.sched_nice = s->nice;
+	attr.sched_priority = (uint32_t)s->priority;
+	attr.sched_runtime = s->runtime ? *s->runtime : 0;
+	attr.sched_deadline = s->deadline;
+	attr.sched_period = s->period;
+	r = name_find(policy_names, s->policy, "process.scheduler.policy", &value, err);
+	if (r < 0)
+		return r;
+	attr.sched_policy = (uint32_t)value;
+	for (size_t i = 0; i < s->n_flags; i++) {
+		r = name_find(policy_flag_names, s->flags[i], "process.scheduler.flags", &value, err);
+		if (r < 0)
+			return r;
+		attr.sched_flags |= value;
+	}
+	if (syscall(SYS_sched_setattr, pid, &attr, 0) == 0)
+		return 0;
+	if (errno == EPERM && few_cpus)
+		return error_set(err, EPERM,
+				 "set process.scheduler %s: process scheduler can't be used together with AllowedCPUs",
+				 s->policy);
+	return error_errno(err, errno, "set process.scheduler %s", s->policy);
 }

@@ -101,10 +101,16 @@ int process_become_root(const struct spec *spec, struct error *err);
 void process_reset_signals(void);
 
 /*
- * limits.c, by the parent on a pid: oom_score_adj, scheduler, I/O priority, and the right to the resource limits.
+ * limits.c, by the parent on a pid: oom_score_adj, I/O priority, and the right to the resource limits.
  * What can't be had without CAP_SYS_RESOURCE is a line in notes, no error.
  */
 int limits_apply(pid_t pid, const struct spec_process *process, struct strbuf *notes, struct error *err);
+/*
+ * Once the cgroup has its limits: a real-time policy may need its cpu.rt_runtime_us, and SCHED_DEADLINE is not for a
+ * part of the CPUs (sched_setattr(2)). resources: the cgroup's, NULL: none.
+ */
+int limits_apply_scheduler(pid_t pid, const struct spec_process *process, const struct spec_resources *resources,
+			   struct error *err);
 /* By the process itself, at its end: few descriptors or little memory are for the program, not for what comes before.
  */
 int limits_settle(const struct spec_process *process, struct error *err);
