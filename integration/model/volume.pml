@@ -496,18 +496,18 @@ life:
 	{
 		skip;
 again:		atomic { forget() };
-		if
+endless:	if
 		/*
 		 * acquire (§4): one read, the wait and the write's sending in one step, for the delay is in flight. Held by
 		 * another: the tag stood 1.25 x ttl, so that its holder's validity is over. Held by this node: the keeper is dead.
 		 */
-		:: atomic { asked < MAXEP && (h[0].from == 0 || h[1].from == 0) && (!NOSTEAL || state != HELD) ->
+		:: atomic { asked < MAXEP && (h[0].from == 0 || h[1].from == 0) && (!NOSTEAL || state != HELD) &&
+			k <= asked -> /* they are alike: the first to ask is called 0 */
 			asked++; known[k] = tag; sq = seq; ap = applied; old = epoch; ep = epoch + 1;
 			if :: state == HELD && owner != k && !EARLY -> valid[owner] = 0; fresh[owner] = 0 :: else fi;
 			send_head(ACQUIRE, 0) };
 			head_answer(ACQUIRE, 0);
 			if :: res == AGAIN -> write_head(ACQUIRE, 0) :: else fi
-		:: goto fin
 		fi;
 		if :: res == LOST -> goto again :: else fi;
 		d_step {
