@@ -276,7 +276,8 @@ goes_on() {
 	detached c
 	until_true 10 counted c 3
 	checkpoint c
-	restore c
+	# criu's own, now and then, where the machine is busy: it looks for an image while its task changes to the new ids.
+	restore c || { grep -q 'timens-0.img: Permission denied' "$T/stderr" && restore c; }
 	goes_on c
 	is "$(volrun exec c id -u)" 0
 	is "$(stat -c %u "/proc/$(pid_of c)")" 100000
