@@ -158,17 +158,19 @@ static void write_file(enum log_level level, const char *msg)
 static void write_stderr(enum log_level level, const char *msg)
 {
 	_cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
+	char text[2 * ERROR_MSG_MAX + 64];
 
 	/* With a file that is where one looks for them. */
 	if (level == LOG_DEBUG && logger.fd >= 0)
 		return;
 	if (logger.fd < 0 && (logger.json || level == LOG_DEBUG))
 		add_line(&line, level, msg, logger.json);
-	/* dprintf needs no memory: that there is none can still be said. */
+	/* On the stack: that there is no memory can still be said. */
+	snprintf(text, sizeof(text), "%s: %s: %s\n", logger.program, level_names[level], msg);
 	if (line.len && !line.failed)
 		(void)write_all(STDERR_FILENO, line.data, line.len);
 	else
-		dprintf(STDERR_FILENO, "%s: %s: %s\n", logger.program, level_names[level], msg);
+		(void)write_all(STDERR_FILENO, text, strlen(text));
 }
 
 void log_msg(enum log_level level, const char *fmt, ...)

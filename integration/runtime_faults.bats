@@ -98,6 +98,21 @@ as_before() {
 	[[ $(status_of c) == running ]] && until_true 5 alone
 }
 
+# Without a cgroup, which would be in the way of its removal.
+@test "delete of a container that runs: no system call that fails makes it one that has ended" {
+	bundle c 'exec sleep 1000'
+	volrun --cgroup-manager disabled run --detach --bundle "$T/c" c </dev/null >/dev/null 2>&1
+	local n
+	for ((n = 2; ; n++)); do
+		status=0
+		"$BATS_FILE_TMPDIR/inject" "$n" 24 "$BIN/volrun" --root "$ROOT" delete c </dev/null >"$T/out" 2>"$T/err" 3>"$T/call" 4>&- || status=$?
+		[[ $status != 0 && $(status_of c) == running ]] || fail "call $(<"$T/call") failing: status $status, $(<"$T/err")"
+		[[ -s $T/call ]] || break
+	done
+	((n > 20)) || fail "only $n calls"
+	volrun delete --force c
+}
+
 @test "exec: a system call that fails, or a kill, does nothing to the container" {
 	unsanitized
 	bundle c 'exec sleep 1000'

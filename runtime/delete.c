@@ -33,10 +33,10 @@ static int kill_init(const struct container_state *s, const struct cgroup *cg, s
 {
 	_cleanup_close_ int pidfd = -1;
 	struct pollfd p = {.events = POLLIN};
-	struct error gone = ERROR_INIT;
+	int r = container_pidfd(s, &pidfd, err);
 
-	if (container_pidfd(s, &pidfd, &gone) < 0)
-		return 0;
+	if (r < 0)
+		return r == -ESRCH ? 0 : r;
 	if (sys_pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return error_errno(err, errno, "kill the container's init");
 	p.fd = pidfd;
@@ -125,14 +125,15 @@ static bool is_gone(int dir_fd)
  */
 static bool ends_soon(const struct container *c)
 {
-	struct pollfd p = {.fd = -1, .events = POLLIN};
-	struct error gone = ERROR_INIT;
+	struct pollfd p = {.events = POLLIN};
 	bool ended;
 
 	if (c->status != OCI_RUNNING)
 		return false;
-	if (container_pidfd(&c->state, &p.fd, &gone) < 0)
-		return true;
+	/* Whatever else fails proves no end, and a process that has got its pid meanwhile does not either. */
+	p.fd = sys_pidfd_open(c->state.pid, 0);
+	if (p.fd < 0)
+		return errno == ESRCH;
 	ended = poll(&p, 1, DELETE_GRACE_MS) > 0;
 	close(p.fd);
 	return ended;

@@ -186,12 +186,16 @@ int process_start_time(pid_t pid, uint64_t *ret, bool *ret_zombie)
 	return 0;
 }
 
-static bool init_lives(const struct container_state *s)
+/* 1, 0, or an error: what can't be looked at has not ended, or `delete` would take its state away. */
+static int init_lives(const struct container_state *s, struct error *err)
 {
 	uint64_t start;
 	bool zombie;
+	int r = s->pid > 0 ? process_start_time(s->pid, &start, &zombie) : -ESRCH;
 
-	return s->pid > 0 && process_start_time(s->pid, &start, &zombie) == 0 && start == s->pid_start && !zombie;
+	if (r < 0 && r != -ESRCH)
+		return error_errno(err, r, "look at the container's init, process %d", s->pid);
+	return r == 0 && start == s->pid_start && !zombie;
 }
 
 /* Somebody else creates (or deletes) this container just now. */
@@ -214,7 +218,10 @@ int container_status(int dir_fd, const struct container_state *s, enum oci_statu
 		*ret = is_locked(dir_fd) ? OCI_CREATING : OCI_STOPPED;
 		return 0;
 	}
-	if (!init_lives(s)) {
+	r = init_lives(s, err);
+	if (r < 0)
+		return r;
+	if (r == 0) {
 		*ret = OCI_STOPPED;
 		return 0;
 	}
@@ -280,9 +287,16 @@ int container_open(const char *root, const char *id, struct arena *arena, struct
 int container_pidfd(const struct container_state *s, int *ret, struct error *err)
 {
 	_cleanup_close_ int fd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : -1;
+	int r = 0;
 
+	if (s->pid > 0 && fd < 0 && errno != ESRCH)
+		return error_errno(err, errno, "open a pidfd of the container's init, process %d", s->pid);
 	/* The pidfd first, the check after it: what is checked is then what the pidfd stands for. */
-	if (fd < 0 || !init_lives(s))
+	if (fd >= 0)
+		r = init_lives(s, err);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return error_set(err, ESRCH, "container not running: no such process");
 	*ret = TAKE_FD(fd);
 	return 0;
