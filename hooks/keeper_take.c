@@ -264,6 +264,8 @@ static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 		hv->applied_seq = head.applied_seq;
 		r = restore_run(&hv->v, &head, may_go_on, hv, &report, err);
 	}
+	if (r == 0 && report.settled_seq > 0)
+		lease_settled(hv->lease, report.settled_seq);
 	if (r == 0 && report.n_warnings)
 		hold_warn(h, hv, "%s", report.warning);
 	arena_free(&a);

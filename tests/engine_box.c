@@ -47,8 +47,6 @@ static void spy_run(struct store *store, struct store_op *(*next)(void *), void 
 			s->node->copied = op->size;
 		if ((op->kind == STORE_GET || op->kind == STORE_HEAD) && !strstr(op->key, "/head"))
 			s->node->data_requests++;
-		if (op->kind == STORE_HEAD && strstr(op->key, ".applied"))
-			op->mtime -= s->node->box->applied_age;
 		if (off || lost) {
 			op->result = op->condition != STORE_ANY ? STORE_UNKNOWN : STORE_UNREACHABLE;
 			error_set(&op->err, EIO, "cut off");
@@ -183,9 +181,14 @@ void plain_put(struct box *b, const char *path, const char *text)
 
 int node_start(struct node *n)
 {
+	int r;
+
 	node_acquire(n);
 	n->report = (struct transfer_report){0};
-	return restore_run(&n->v, &n->head, lease_valid, n->lease, &n->report, &n->err);
+	r = restore_run(&n->v, &n->head, lease_valid, n->lease, &n->report, &n->err);
+	if (r == 0)
+		lease_settled(n->lease, n->report.settled_seq);
+	return r;
 }
 
 void node_begin(struct node *n)

@@ -28,8 +28,7 @@
 struct box {
 	char dir[64];
 	struct fake_store *fake;
-	int64_t ttl_ns;	     /* of leases; 0: a minute */
-	int64_t applied_age; /* applied tables look so many seconds older */
+	int64_t ttl_ns; /* of leases; 0: a minute */
 };
 
 struct node {

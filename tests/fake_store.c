@@ -376,6 +376,14 @@ char *fake_store_text(struct fake_store *f, const char *key)
 	return text;
 }
 
+void fake_store_age(struct fake_store *f, int64_t seconds)
+{
+	pthread_mutex_lock(&f->mutex);
+	for (struct object *o = f->objects; o; o = o->next)
+		o->mtime -= seconds;
+	pthread_mutex_unlock(&f->mutex);
+}
+
 void fake_store_put(struct fake_store *f, const char *key, const char *text)
 {
 	pthread_mutex_lock(&f->mutex);

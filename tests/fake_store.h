@@ -44,6 +44,8 @@ int fake_store_land(struct fake_store *f);
 unsigned fake_store_count(struct fake_store *f, enum store_op_kind kind);
 /* The object's text, or NULL; the caller frees it. */
 char *fake_store_text(struct fake_store *f, const char *key);
+/* Makes all objects so many seconds older. */
+void fake_store_age(struct fake_store *f, int64_t seconds);
 /* Puts an object as another client would (NULL: removes it). */
 void fake_store_put(struct fake_store *f, const char *key, const char *text);
 

@@ -151,28 +151,111 @@ static void a_foreign_file_does_not_come_back_over_a_commit_that_is_not_publishe
 	node_close(c);
 }
 
-static void a_foreign_deletion_counts_after_a_day_and_is_undone_before(void **state)
+#define DAY_AND_MORE (25 * 3600)
+
+/* A start, and an end without a change by the run. */
+static void run_idle(struct node *n)
+{
+	node_begin(n);
+	assert_int_equal(node_end(n), 0);
+	assert_int_equal(n->report.conflicts, 0);
+}
+
+static void a_foreign_deletion_counts_for_what_was_seen_a_day_after_it_was_written(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b), *c = node_open(b, "c");
+
+	fake_store_age(b->fake, DAY_AND_MORE);
+	node_begin(a);
+	put_file(a, "late", "a change", 0644, 1);
+	assert_int_equal(node_end(a), 0);
+	/* What another commit wrote since is not old, and no obstacle to the rest. */
+	plain_put(b, "f", NULL);
+	plain_put(b, "late", NULL);
+	node_begin(c);
+	assert_file(c, "f", NULL);
+	assert_file(c, "dir/g", "ours too");
+	assert_file(c, "late", "a change");
+	assert_int_equal(node_end(c), 0);
+	assert_int_equal(c->report.conflicts, 0);
+	assert_non_null(plain_text(b, "late"));
+	node_begin(a);
+	assert_file(a, "f", NULL);
+	node_close(a);
+	node_close(c);
+}
+
+/* A DELETE that an earlier holder sent lands when the file is committed anew, and nobody starts for a day. */
+static void a_late_delete_never_takes_a_committed_file(void **state)
 {
 	struct box *b = *state;
 	struct node *a = begun(b);
-	_cleanup_free_ char *text = NULL;
 
 	plain_put(b, "f", NULL);
+	fake_store_age(b->fake, DAY_AND_MORE);
+	for (int i = 0; i < 2; i++) {
+		_cleanup_free_ char *text = NULL;
+
+		node_begin(a);
+		assert_file(a, "f", "ours");
+		assert_int_equal(node_end(a), 0);
+		/* It was published again although the run changed nothing, and is young again. */
+		text = plain_text(b, "f");
+		assert_non_null(text);
+		plain_put(b, "f", NULL);
+		plain_put(b, "dir/g", i ? "theirs" : NULL);
+	}
 	node_begin(a);
 	assert_file(a, "f", "ours");
-	put_file(a, "h", "a change", 0644, 1);
-	assert_int_equal(node_end(a), 0);
-	text = plain_text(b, "f");
-	assert_non_null(text);
-	plain_put(b, "f", NULL);
-	b->applied_age = 25 * 3600;
+	assert_file(a, "dir/g", "theirs");
+	node_close(a);
+}
+
+static void the_node_s_clock_alone_makes_nothing_old(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+	struct head head;
+
+	/* By the store's clock all is of one time: a day behind this node's. */
+	node_acquire(a);
+	fake_store_age(b->fake, DAY_AND_MORE);
+	a->report = (struct transfer_report){0};
+	assert_int_equal(restore_run(&a->v, &a->head, NULL, NULL, &a->report, &a->err), 0);
+	assert_int_equal(a->report.settled_seq, 0);
+	lease_free(a->lease);
+	a->lease = NULL;
+	/* And again when the register was written since. */
+	run_idle(a);
+	assert_int_equal(lease_peek(&a->v, &a->arena, &head, NULL, &a->err), 0);
+	assert_int_equal(head.settled_seq, head.commit.seq);
+	node_close(a);
+}
+
+static void a_late_write_of_ours_is_removed_by_the_next_end(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+	struct store *s = fake_store_open(b->fake);
+	char mark[STORE_MARK_MAX];
+	struct store_op op;
+
+	/* What a holder sent that lost its lease: our mark, of a commit that had the path, or of none. */
+	store_op_init(&op, STORE_HEAD, "volumes/ws/vol/f");
+	assert_int_equal(store_do(s, &op), STORE_OK);
+	strcpy(mark, op.got_mark);
 	node_begin(a);
-	assert_file(a, "f", NULL);
-	assert_file(a, "dir/g", "ours too");
+	drop(a, "f");
 	assert_int_equal(node_end(a), 0);
-	assert_int_equal(a->report.conflicts, 0);
-	node_begin(a);
-	assert_file(a, "f", NULL);
+	store_op_init(&op, STORE_PUT, "volumes/ws/vol/f");
+	op.mark = mark;
+	op.data = "ours";
+	op.size = 4;
+	assert_int_equal(store_do(s, &op), STORE_OK);
+	store_close(s);
+	run_idle(a);
+	assert_null(plain_text(b, "f"));
 	node_close(a);
 }
 
@@ -181,7 +264,7 @@ static void a_failed_listing_is_no_empty_volume(void **state)
 	struct box *b = *state;
 	struct node *a = begun(b);
 
-	b->applied_age = 25 * 3600;
+	fake_store_age(b->fake, DAY_AND_MORE);
 	node_acquire(a);
 	a->cut_off_at = 0;
 	assert_true(restore_run(&a->v, &a->head, NULL, NULL, &a->report, &a->err) < 0);
@@ -340,7 +423,10 @@ int main(void)
 	    TEST(foreign_files_that_were_seen_need_no_request_again),
 	    TEST(what_a_run_made_of_a_foreign_file_replaces_it),
 	    TEST(a_foreign_file_does_not_come_back_over_a_commit_that_is_not_published),
-	    TEST(a_foreign_deletion_counts_after_a_day_and_is_undone_before),
+	    TEST(a_foreign_deletion_counts_for_what_was_seen_a_day_after_it_was_written),
+	    TEST(a_late_delete_never_takes_a_committed_file),
+	    TEST(the_node_s_clock_alone_makes_nothing_old),
+	    TEST(a_late_write_of_ours_is_removed_by_the_next_end),
 	    TEST(a_failed_listing_is_no_empty_volume),
 	    TEST(foreign_links_replace_ours),
 	    TEST(plain_files_without_a_register_make_a_volume),

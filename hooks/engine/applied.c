@@ -35,15 +35,13 @@ static const struct json_table header_table = {"header", sizeof(struct header), 
 
 struct line {
 	const char *path, *tag, *sha256;
-	uint64_t *end;
+	uint64_t seq, *end;
 };
 
 static const struct json_field line_fields[] = {
-    JSON_FIELD(struct line, path, "path", JSON_STR),
-    JSON_FIELD(struct line, tag, "tag", JSON_STR),
-    JSON_FIELD(struct line, sha256, "sha256", JSON_STR),
-    JSON_FIELD(struct line, end, "end", JSON_OPT_U64),
-    {NULL},
+    JSON_FIELD(struct line, path, "path", JSON_STR),	 JSON_FIELD(struct line, tag, "tag", JSON_STR),
+    JSON_FIELD(struct line, sha256, "sha256", JSON_STR), JSON_FIELD(struct line, seq, "seq", JSON_U64),
+    JSON_FIELD(struct line, end, "end", JSON_OPT_U64),	 {NULL},
 };
 static const struct json_table line_table = {"entry", sizeof(struct line), line_fields, JSON_STRICT};
 
@@ -68,7 +66,7 @@ void applied_write_header(struct stream_out *out, uint64_t epoch, uint64_t seq, 
 void applied_write_entry(struct stream_out *out, const struct applied_entry *e)
 {
 	char sha256[SHA256_HEX_MAX];
-	struct line l = {.path = e->path, .tag = e->tag, .sha256 = sha256};
+	struct line l = {.path = e->path, .tag = e->tag, .sha256 = sha256, .seq = e->seq};
 
 	hex_encode(e->sha256, SHA256_LEN, sha256);
 	add_json(out, &line_table, &l);
@@ -144,6 +142,8 @@ int applied_next(struct applied_in *a, struct applied_entry *ret, struct error *
 	if (!l.path || !path_is_safe_relative(l.path, strlen(l.path)) || strlen(l.path) > MANIFEST_PATH_MAX ||
 	    strcmp(a->last, l.path) >= 0)
 		return error_set(err, EINVAL, "%s: a path that can't be, or not in its place", where);
+	if (l.seq > a->seq)
+		return error_set(err, EINVAL, "%s: of a commit that was not there yet", where);
 	if (!l.tag || !l.tag[0] || strlen(l.tag) >= STORE_TAG_MAX || !l.sha256 || strlen(l.sha256) != 2 * SHA256_LEN ||
 	    hex_decode(l.sha256, ret->sha256, SHA256_LEN) < 0 || a->n == MANIFEST_MAX_ENTRIES)
 		return error_set(err, EINVAL, "%s: a tag or hash that can't be", where);
@@ -151,6 +151,7 @@ int applied_next(struct applied_in *a, struct applied_entry *ret, struct error *
 	a->n++;
 	ret->path = l.path;
 	ret->tag = l.tag;
+	ret->seq = l.seq ? l.seq : a->seq;
 	return 1;
 }
 

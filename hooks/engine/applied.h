@@ -6,7 +6,7 @@
  *
  *     volumes/<ws>/.volrun/<vol>/<seq>.applied, lines of JSON:
  *     {"format":1,"kind":"applied","epoch":3,"seq":7,"record":"<sha256>"}
- *     {"path":"a/f","tag":"...","sha256":"..."}             sorted by path, bytewise
+ *     {"path":"a/f","tag":"...","sha256":"...","seq":5}     sorted by path, bytewise; seq: of the commit that wrote it
  *     {"end":1}                                             the number of entries
  *
  * applied_store.h gets and keeps them.
@@ -20,6 +20,7 @@
 
 struct applied_entry {
 	const char *path, *tag;
+	uint64_t seq; /* of the commit whose publishing wrote the object */
 	unsigned char sha256[SHA256_LEN];
 };
 

@@ -146,6 +146,8 @@ static bool count_changes(struct commit *c)
 	const struct entry *e;
 
 	for (size_t i = 0; i < c->m.n; i++) {
+		/* The plain copy is to be mended: publishing is of a commit, and its table is written once. */
+		changed |= !entry_in_tree(&c->m.entries[i]) || (c->m.entries[i].flags & ENTRY_REPUBLISH);
 		if (!entry_in_tree(&c->m.entries[i]))
 			continue;
 		e = manifest_find(&c->base, c->m.entries[i].path);

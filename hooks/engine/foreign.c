@@ -8,7 +8,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "hooks/engine/applied_store.h"
 #include "hooks/engine/scan.h"
 
 /* Something to ask about: an object listed with a tag that nothing explains, or one of ours that was not listed. */
@@ -25,11 +24,13 @@ struct look {
 	const struct applied *applied;
 	const struct manifest *known;
 	struct foreign *f;
-	bool *seen; /* entries of the applied table */
+	int64_t *shown; /* for each entry of the applied table: the object's mtime, NOT_LISTED or NOT_OURS */
 	struct question *questions;
 	size_t n, room, next;
-	int64_t age; /* of the applied table, in seconds; -1: not asked yet */
 };
+
+#define NOT_LISTED (-1)
+#define NOT_OURS INT64_MAX /* listed, but with another tag, or without a time */
 
 struct job {
 	struct store_op op;
@@ -106,9 +107,12 @@ static int look_at(struct look *l, enum foreign_kind kind, const char *path, con
 	const struct entry *known;
 
 	if (i != SIZE_MAX)
-		l->seen[i] = true;
-	if (i != SIZE_MAX && !strcmp(l->applied->entries[i].tag, item->tag))
+		l->shown[i] = NOT_OURS;
+	if (i != SIZE_MAX && !strcmp(l->applied->entries[i].tag, item->tag)) {
+		if (item->mtime > 0)
+			l->shown[i] = item->mtime;
 		return 0;
+	}
 	known = item->tag[0] ? find_known(l, path, item->tag) : NULL;
 	if (known && known->type == ENTRY_GONE && kind == FOREIGN_FILE)
 		kind = FOREIGN_STALE;
@@ -149,49 +153,15 @@ static int on_key(void *ctx, const struct store_list_item *item, struct error *e
 	return r < 0 ? error_set(err, -r, "out of memory") : 0;
 }
 
-/* The store's mtime of an object; a negative errno. */
-static int64_t mtime_of(struct look *l, char *key)
-{
-	struct store_op op;
-
-	if (!key)
-		return no_memory(l);
-	store_op_init(&op, STORE_HEAD, key);
-	if (!transfer_go_on(l->x))
-		return l->x->failed;
-	if (store_do(l->x->v->store, &op) == STORE_ABSENT)
-		return -ENOENT;
-	if (op.result != STORE_OK)
-		transfer_fail_op(l->x, &op);
-	return op.result == STORE_OK ? op.mtime : l->x->failed;
-}
-
-/*
- * How long the commit is published, by the store's own clock alone: its
- * register is written every few seconds by the holder, so that its mtime is
- * what the store calls now.
- */
-static int ask_age(struct look *l)
-{
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	int64_t now, published;
-
-	if (l->age >= 0)
-		return 0;
-	published = mtime_of(l, applied_key(&a, l->x->v, l->head->applied_seq));
-	now = published < 0 ? published : mtime_of(l, volume_key_meta(&a, l->x->v, "head"));
-	if (l->x->failed < 0)
-		return l->x->failed;
-	l->age = published >= 0 && now > published ? now - published : 0;
-	return 0;
-}
-
 static void judge_absent(struct look *l, const struct question *q)
 {
+	bool gone;
+
 	/* Half published, or it vanished after the listing: the next start sees. */
 	if (q->applied == SIZE_MAX || l->head->applied_seq != l->head->commit.seq)
 		return;
-	add_item(l, l->age >= FOREIGN_DELETION_AGE ? FOREIGN_GONE : FOREIGN_MISSING, q->path, "", 0, 0);
+	gone = l->applied->entries[q->applied].seq <= l->head->settled_seq;
+	add_item(l, gone ? FOREIGN_GONE : FOREIGN_MISSING, q->path, "", 0, 0);
 }
 
 static void judge_found(struct look *l, const struct question *q, const struct store_op *op)
@@ -249,6 +219,50 @@ static void done(void *ctx, struct store_op *op)
 	free(j);
 }
 
+/* --- what is there for so long that its absence would be somebody's doing ------------------- */
+
+/* The last commit of which, and of those before it, every object was shown at the time `now` or earlier as old enough.
+ */
+static uint64_t settled_at(const struct look *l, int64_t now)
+{
+	uint64_t settled = l->head->applied_seq;
+
+	for (size_t i = 0; i < l->applied->n; i++) {
+		uint64_t seq = l->applied->entries[i].seq;
+		bool old = l->shown[i] != NOT_LISTED && now - l->shown[i] >= FOREIGN_DELETION_AGE;
+
+		if (!old && seq > l->head->settled_seq && seq <= settled)
+			settled = seq - 1;
+	}
+	return settled;
+}
+
+/*
+ * The store's own clock decides: the register is written every few seconds by
+ * the holder, so that its mtime is what the store calls now, or a little less.
+ * It is asked only when this node's clock has hope.
+ */
+static int settle(struct look *l)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct store_op op;
+
+	l->f->settled_seq = l->head->settled_seq;
+	if (l->head->applied_seq != l->head->commit.seq || settled_at(l, time(NULL)) <= l->head->settled_seq)
+		return 0;
+	store_op_init(&op, STORE_HEAD, volume_key_meta(&a, l->x->v, "head"));
+	if (!op.key)
+		return no_memory(l);
+	if (!transfer_go_on(l->x))
+		return l->x->failed;
+	l->x->report->data_requests++;
+	if (store_do(l->x->v->store, &op) != STORE_OK)
+		transfer_fail_op(l->x, &op);
+	else
+		l->f->settled_seq = settled_at(l, op.mtime);
+	return l->x->failed;
+}
+
 static int by_path(const void *a, const void *b)
 {
 	const struct foreign_item *x = a, *y = b;
@@ -262,9 +276,11 @@ static int look(struct look *l)
 	struct transfer *x = l->x;
 	int r = 0;
 
-	l->seen = calloc(l->applied->n + 1, sizeof(*l->seen));
-	if (!l->seen)
+	l->shown = calloc(l->applied->n + 1, sizeof(*l->shown));
+	if (!l->shown)
 		return no_memory(l);
+	for (size_t i = 0; i < l->applied->n; i++)
+		l->shown[i] = NOT_LISTED;
 	if (!transfer_go_on(x))
 		return x->failed;
 	r = store_list(x->v->store, l->p->prefix, on_key, l, x->err);
@@ -273,25 +289,22 @@ static int look(struct look *l)
 		return x->failed;
 	}
 	for (size_t i = 0; i < l->applied->n && r == 0; i++)
-		if (!l->seen[i]) {
-			r = ask_age(l);
-			if (r == 0)
-				r = ask(l, l->applied->entries[i].path, false, i);
-		}
+		if (l->shown[i] == NOT_LISTED)
+			r = ask(l, l->applied->entries[i].path, false, i);
 	if (r == 0 && l->n > 0)
 		store_run(x->v->store, next, done, l);
-	return x->failed;
+	return x->failed < 0 ? x->failed : settle(l);
 }
 
 int foreign_look(struct transfer *x, const struct plain *p, const struct head *head, const struct applied *applied,
 		 const struct manifest *known, struct foreign *ret)
 {
 	_cleanup_(foreign_free) struct foreign f = {0};
-	struct look l = {.x = x, .p = p, .head = head, .applied = applied, .known = known, .f = &f, .age = -1};
+	struct look l = {.x = x, .p = p, .head = head, .applied = applied, .known = known, .f = &f};
 	int64_t begin = clock_boottime_ns();
 	int r = x->failed < 0 ? x->failed : look(&l);
 
-	free(l.seen);
+	free(l.shown);
 	free(l.questions);
 	x->report->list_ns += clock_boottime_ns() - begin;
 	if (r < 0)

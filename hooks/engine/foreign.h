@@ -13,15 +13,22 @@
 #include "hooks/engine/plain.h"
 #include "hooks/engine/transfer.h"
 
-/* A deletion by another tool counts once the commit is published for so long; before, a listing may be stale. */
+/*
+ * A missing plain object is a deletion by another tool only if a listing has
+ * shown the object when it was older than this, by the store's clock: no
+ * request that an earlier holder sent before it was written can land any more.
+ * Its age alone says nothing: such a DELETE may have landed before it was that
+ * old, with nobody looking. (integration/model finds the loss.) The register's
+ * settled_seq remembers what was shown.
+ */
 #define FOREIGN_DELETION_AGE (24 * 3600)
 
 enum foreign_kind {
 	FOREIGN_FILE,	 /* an object without our mark */
 	FOREIGN_MARKER,	 /* "dir/" */
 	FOREIGN_LINKS,	 /* _symlinks.json without our mark */
-	FOREIGN_GONE,	 /* of ours, deleted by somebody, long enough ago */
-	FOREIGN_MISSING, /* of ours, deleted lately: to be published again */
+	FOREIGN_GONE,	 /* of ours, deleted by somebody */
+	FOREIGN_MISSING, /* of ours, missing: to be published again */
 	FOREIGN_STALE,	 /* ours, but of no commit: a late write, to be removed */
 };
 
@@ -36,6 +43,7 @@ struct foreign {
 	struct arena arena;
 	struct foreign_item *items; /* sorted by path */
 	size_t n, room;
+	uint64_t settled_seq; /* what the register may say now (head.h); not less than it says already */
 };
 
 void foreign_free(struct foreign *f);

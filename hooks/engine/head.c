@@ -55,6 +55,7 @@ static const struct json_field head_fields[] = {
     JSON_FIELD(struct head, nonce, "nonce", JSON_STR, .required = true),
     JSON_FIELD(struct head, commit, "commit", JSON_OBJ, .table = &commit_table, .required = true),
     JSON_FIELD(struct head, applied_seq, "applied_seq", JSON_U64, .required = true),
+    JSON_FIELD(struct head, settled_seq, "settled_seq", JSON_U64),
     JSON_FIELD(struct head, stats, "stats", JSON_OBJ, .table = &stats_table, .required = true),
     {NULL},
 };
@@ -74,6 +75,8 @@ static int check_commit(const struct head *h, struct error *err)
 
 	if (h->applied_seq > c->seq)
 		return error_set(err, EINVAL, "register: applied_seq is past the commit");
+	if (h->settled_seq > h->applied_seq)
+		return error_set(err, EINVAL, "register: settled_seq is past applied_seq");
 	if (c->seq == 0) {
 		if (c->object || c->sha256 || c->length)
 			return error_set(err, EINVAL, "register: commit 0 can't have a record");

@@ -47,6 +47,12 @@ struct head {
 	const char *nonce;
 	struct head_commit commit;
 	uint64_t applied_seq; /* published completely */
+	/*
+	 * Each plain object that the publishing of this commit or of one before it
+	 * wrote was listed when it was older than any request of an earlier holder
+	 * can get (foreign.h): it is missing only if somebody removed it.
+	 */
+	uint64_t settled_seq;
 	struct head_stats stats;
 };
 

@@ -28,11 +28,12 @@ struct lease {
 	struct arena arena; /* of the key */
 	struct lease_config config;
 	uint64_t epoch;
-	pthread_mutex_t mutex; /* guards reg, and with it the store, and stop */
+	pthread_mutex_t mutex; /* guards reg, and with it the store, stop and settled_seq */
 	struct volume_register reg;
 	pthread_cond_t wake;
 	pthread_t thread;
 	bool threaded, stop;
+	uint64_t settled_seq; /* for the next write */
 	/* What lease_valid reads: never behind a request. */
 	_Atomic int64_t valid_until;
 	atomic_bool lost;
@@ -105,6 +106,8 @@ static int update_locked(struct lease *l, change_fn change, const void *arg, str
 		r = change(&next, arg, err);
 		if (r != 0)
 			return r < 0 ? r : 0;
+		if (next.settled_seq < l->settled_seq)
+			next.settled_seq = l->settled_seq;
 		r = register_write(&l->reg, &next, err);
 		if (r == 0 || r == -ESTALE || r == -EAGAIN)
 			note_shown(l);
@@ -456,6 +459,13 @@ int lease_commit(struct lease *l, const struct head_commit *commit, const struct
 int lease_applied(struct lease *l, uint64_t seq, struct error *err)
 {
 	return holder_update(l, change_applied, &seq, err);
+}
+
+void lease_settled(struct lease *l, uint64_t seq)
+{
+	pthread_mutex_lock(&l->mutex);
+	l->settled_seq = seq;
+	pthread_mutex_unlock(&l->mutex);
 }
 
 int lease_release(struct lease *l, uint64_t applied_seq, struct error *err)

@@ -64,6 +64,8 @@ int lease_lost_fd(const struct lease *l);
 int lease_commit(struct lease *l, const struct head_commit *commit, const struct head_stats *stats, struct error *err);
 /* Notes that `seq` is published completely; conditional like all. May be left to lease_release. */
 int lease_applied(struct lease *l, uint64_t seq, struct error *err);
+/* Notes settled_seq (head.h) for the next write of the register, whichever that is; none is made for it. */
+void lease_settled(struct lease *l, uint64_t seq);
 /* One write: applied_seq, state free, same epoch. Stops the thread. -ESTALE when lost. */
 int lease_release(struct lease *l, uint64_t applied_seq, struct error *err);
 /* Stops the thread without touching the store, frees. NULL is fine. */

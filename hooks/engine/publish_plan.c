@@ -231,7 +231,7 @@ int plan_write_table(struct publish_plan *p, struct stream_out *out)
 		struct applied_entry e = w.a;
 
 		if (cmp <= 0) {
-			e = (struct applied_entry){.path = i->path, .tag = i->tag};
+			e = (struct applied_entry){.path = i->path, .tag = i->tag, .seq = p->m->seq};
 			memcpy(e.sha256, i->sha256, SHA256_LEN);
 			at++;
 		}

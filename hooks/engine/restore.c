@@ -224,6 +224,7 @@ static int restore_steps(struct restore *r)
 				 &r->foreign) < 0)
 		return r->x.failed;
 	applied_free(&r->applied);
+	r->x.report->settled_seq = r->foreign.settled_seq;
 	if (r->warm && (!look || (r->has_index && foreign_unchanged(&r->foreign, &r->index)))) {
 		r->x.report->warm = true;
 		return 0;

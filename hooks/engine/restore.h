@@ -16,7 +16,8 @@ struct transfer_report {
 	uint64_t bytes_in, bytes_out;
 	uint64_t data_requests; /* besides the register's */
 	int64_t list_ns, data_ns, scan_ns;
-	uint64_t conflicts; /* plain objects that another tool changed: theirs was left alone */
+	uint64_t settled_seq; /* for the register (head.h), when a listing showed more than it knows */
+	uint64_t conflicts;   /* plain objects that another tool changed: theirs was left alone */
 	/* What was left out or looked odd: how often, and the first one in words ("" none). One line. */
 	uint64_t n_warnings;
 	char warning[512];
@@ -28,7 +29,7 @@ struct transfer_report {
  * mark names the record and this boot (else it is compared with the manifest);
  * a dirty tree of another run is set aside first, never overwritten (its
  * recovery is another module's). Only what differs is fetched. Foreign files
- * are added, foreign deletions honoured (24 h rule), per §3. Symlinks last.
+ * are added, foreign deletions honoured (foreign.h). Symlinks last.
  * Nothing in the store is changed. Marks the cache clean.
  * `still_valid` (NULL: always) is asked between requests; false: -ESTALE.
  * Idempotent: killed, it goes on from what is there.
