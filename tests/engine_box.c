@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/strbuf.h"
+#include "hooks/engine/xattrs.h"
 
 /* One identity for all: who was killed is known to be dead, and nobody waits for his lease. */
 static const struct lease_identity identity = {"node", "node", "boot", "1 1", "c"};
@@ -288,6 +289,20 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 	return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
+static void dump_attributes(struct strbuf *out, const FTSENT *e)
+{
+	_cleanup_close_ int fd = open(e->fts_accpath, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct xattrs_lost lost = {0};
+	const char *text = NULL;
+
+	if (S_ISLNK(e->fts_statp->st_mode))
+		return;
+	assert_int_equal(xattrs_read(fd, &a, &text, &lost), 0);
+	if (text)
+		strbuf_addf(out, " {%s}", text);
+}
+
 static void dump_entry(struct strbuf *out, const FTSENT *e, size_t skip)
 {
 	const struct stat *st = e->fts_statp;
@@ -300,12 +315,13 @@ static void dump_entry(struct strbuf *out, const FTSENT *e, size_t skip)
 		len = readlink(e->fts_accpath, text, sizeof(text) - 1);
 		strbuf_addf(out, " -> %.*s", (int)len, text);
 	}
+	dump_attributes(out, e);
 	if (S_ISREG(st->st_mode)) {
 		char hex[SHA256_HEX_MAX];
 		int fd = open(e->fts_accpath, O_RDONLY);
 
 		assert_int_equal(sha256_fd(fd, 0, UINT64_MAX, hex, NULL), 0);
-		strbuf_addf(out, " %" PRId64 " %s", (int64_t)st->st_size, hex);
+		strbuf_addf(out, " %" PRId64 " %s links %u", (int64_t)st->st_size, hex, (unsigned)st->st_nlink);
 		close(fd);
 	}
 	strbuf_addc(out, '\n');

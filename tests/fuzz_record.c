@@ -6,7 +6,9 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "hooks/engine/hardlinks.h"
 #include "hooks/engine/record.h"
+#include "hooks/engine/xattrs.h"
 #include "tests/fuzz.h"
 
 static void check_entry(const struct manifest *m, size_t i)
@@ -15,7 +17,9 @@ static void check_entry(const struct manifest *m, size_t i)
 
 	FUZZ_CHECK(path_is_safe_relative(e->path, strlen(e->path)));
 	FUZZ_CHECK(i == 0 || strcmp(m->entries[i - 1].path, e->path) < 0);
-	FUZZ_CHECK((e->type == ENTRY_SYMLINK) == (e->target != NULL));
+	FUZZ_CHECK(e->type == ENTRY_FILE || (e->type == ENTRY_SYMLINK) == (e->target != NULL));
+	FUZZ_CHECK(e->type != ENTRY_FILE || !e->link || hardlink_ok(m, e));
+	FUZZ_CHECK(!e->xattrs || (xattrs_valid(e->xattrs) && (e->type == ENTRY_FILE || e->type == ENTRY_DIR)));
 	FUZZ_CHECK(!e->object || (e->type == ENTRY_FILE && path_is_safe_relative(e->object, strlen(e->object))));
 	FUZZ_CHECK(e->offset + e->size <= INT64_MAX && (e->mode & ~01777) == 0);
 	FUZZ_CHECK(manifest_find(m, e->path) == e);

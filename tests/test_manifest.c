@@ -65,7 +65,12 @@ static void what_is_written_is_read(void **state)
 	e->object = "4-9/pack-1";
 	memset(e->sha256, 0xab, SHA256_LEN);
 	e->tag = "\"etag\"";
-	add(&m, "dir", ENTRY_DIR);
+	e->link = "dir/\xff\n\"x\"";
+	e->flags = ENTRY_SPARSE;
+	e->xattrs = "61:00,62:,";
+	*manifest_add(&m) = *e;
+	m.entries[1].path = "other name";
+	add(&m, "dir", ENTRY_DIR)->xattrs = "ff:7f,";
 	add(&m, "dir-x", ENTRY_FILE);
 	add(&m, "link", ENTRY_SYMLINK)->target = "../\xc3";
 	add(&m, "nothing", ENTRY_GONE)->tag = "t";
@@ -97,6 +102,8 @@ static void what_is_written_is_read(void **state)
 		assert_string_equal(a->object ? a->object : "", b->object ? b->object : "");
 		assert_string_equal(a->target ? a->target : "", b->target ? b->target : "");
 		assert_string_equal(a->tag ? a->tag : "", b->tag ? b->tag : "");
+		assert_string_equal(a->xattrs ? a->xattrs : "", b->xattrs ? b->xattrs : "");
+		assert_int_equal(a->flags, b->flags);
 	}
 }
 
@@ -145,6 +152,31 @@ static void hostile_records_are_refused_with_the_line(void **state)
 	    {HEAD(1) FILE_OF("a", ",\"size\":5,\"object\":\"x\",\"offset\":9223372036854775807"), "a range"},
 	    {HEAD(1) FILE_OF("a", ",\"size\":18446744073709551615,\"object\":\"x\""), "a range"},
 	    {HEAD(1) FILE_OF("a", ",\"xattrs\":{}"), "line 2"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"\""), "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"61:00\""), "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\":00,\""), "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"6:00,\""), "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"6G:00,\""), "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"61:0,\""), "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"610062:00,\""), "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"62:,61:,\""), "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"61:,61:,\""), "extended attributes that can't be"},
+	    {HEAD(1) "{\"path\":\"a\",\"type\":\"symlink\",\"target\":\"x\",\"xattrs\":\"61:,\"}\n",
+	     "extended attributes that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"link\":\"../a\""), "hard link to something that is not the same"},
+	    {HEAD(1) FILE_OF("a", ",\"link\":\"b\""), "hard link to something that is not the same"},
+	    {HEAD(1) FILE_OF("a", ",\"rawlink\":\"6100\""), "a hard link that can't be"},
+	    {HEAD(1) FILE_OF("a", ",\"rawlink\":\"61\",\"link\":\"a\""), "a hard link that can't be"},
+	    {HEAD(2) FILE_OF("a", "") FILE_OF("b", ",\"link\":\"a\""), "hard link to something that is not the same"},
+	    {HEAD(2) FILE_OF("a", ",\"link\":\"b\"") FILE_OF("b", ",\"link\":\"b\""), "hard link to something"},
+	    {HEAD(2) FILE_OF("a", ",\"link\":\"a\"") FILE_OF("b", ",\"link\":\"a\",\"mode\":1"),
+	     "hard link to something"},
+	    {HEAD(2) FILE_OF("a", ",\"link\":\"a\"") FILE_OF("b", ",\"link\":\"a\",\"xattrs\":\"61:,\""),
+	     "hard link to something"},
+	    {HEAD(2) FILE_OF("a", ",\"link\":\"a\"") FILE_OF("b", ",\"link\":\"a\"" BYTES), "hard link to something"},
+	    {HEAD(2) DIR("a") FILE_OF("b", ",\"link\":\"a\""), "hard link to something that is not the same"},
+	    {HEAD(1) "{\"path\":\"a\",\"type\":\"dir\",\"link\":\"a\"}\n", "bytes without a file"},
+	    {HEAD(1) "{\"path\":\"a\",\"type\":\"dir\",\"sparse\":true}\n", "bytes without a file"},
 	    {HEAD(1) FILE_OF("a", ",\"mode\":-1"), "line 2"},
 	};
 	struct manifest m;
@@ -188,7 +220,7 @@ static void lines_of_any_length_come_out_of_a_file_whole(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 40; i++) {
-		size_t n = i * 1571 % (STREAM_LINE_MAX + 1);
+		size_t n = i * 4199 % (STREAM_LINE_MAX + 1);
 
 		memset(line, 'a' + (int)(i % 26), n);
 		line[n] = '\n';
@@ -198,7 +230,7 @@ static void lines_of_any_length_come_out_of_a_file_whole(void **state)
 	assert_int_equal(stream_in_open(&in, fd, 0, total, false), 0);
 	for (size_t i = 0; i < 40; i++) {
 		assert_int_equal(stream_line(&in, &got, &len), 1);
-		assert_int_equal(len, i * 1571 % (STREAM_LINE_MAX + 1));
+		assert_int_equal(len, i * 4199 % (STREAM_LINE_MAX + 1));
 		assert_true(len == 0 || got[len - 1] == 'a' + (char)(i % 26));
 	}
 	assert_int_equal(stream_line(&in, &got, &len), 0);

@@ -13,6 +13,7 @@
 #include "hooks/engine/publish.h"
 #include "hooks/engine/scan.h"
 #include "hooks/engine/tree.h"
+#include "hooks/engine/xattrs.h"
 
 /* While it exists, the store changes nothing without the lease. */
 struct fence {
@@ -130,8 +131,12 @@ static bool differs(const struct entry *a, const struct entry *b)
 {
 	if (a->type != b->type || a->mode != b->mode || a->uid != b->uid || a->gid != b->gid)
 		return true;
+	if (!xattrs_equal(a->xattrs, b->xattrs))
+		return true;
 	if (a->type == ENTRY_SYMLINK)
 		return a->mtime_ns != b->mtime_ns || strcmp(a->target, b->target) != 0;
+	if (a->type == ENTRY_FILE && (!a->link != !b->link || (a->link && strcmp(a->link, b->link) != 0)))
+		return true;
 	if (a->type == ENTRY_FILE)
 		return a->mtime_ns != b->mtime_ns || a->size != b->size || memcmp(a->sha256, b->sha256, SHA256_LEN);
 	/* A directory's time alone says only that something came and went. */
@@ -180,7 +185,7 @@ static void note_clean(struct commit *c, const struct head_commit *commit)
 	int r;
 
 	for (size_t i = 0; i < c->m.n; i++)
-		c->m.entries[i].flags &= ENTRY_REPUBLISH;
+		c->m.entries[i].flags &= ENTRY_REPUBLISH | ENTRY_SPARSE;
 	c->m.epoch = commit->epoch;
 	c->m.seq = commit->seq;
 	snprintf(c->m.record_sha256, sizeof(c->m.record_sha256), "%s", commit->seq > 0 ? commit->sha256 : "");

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "hooks/engine/sparse.h"
 
 #define RANGE_MAX (8u << 20) /* of a request for neighbours */
 #define GAP_MAX (64u << 10)  /* what is read and thrown away rather than asked around */
@@ -88,16 +89,18 @@ static int unpack(struct fetch *f, int fd, off_t offset, const struct entry *e)
 	out = tree_create(f->t, name);
 	if (out < 0)
 		return out;
-	for (uint64_t left = e->size; left > 0 && r == 0;) {
-		size_t n = left < COPY_BUFFER ? (size_t)left : COPY_BUFFER;
+	for (uint64_t at = 0; at < e->size && r == 0;) {
+		size_t n = e->size - at < COPY_BUFFER ? (size_t)(e->size - at) : COPY_BUFFER;
 
-		r = pread_full(fd, f->buffer, n, offset);
+		r = pread_full(fd, f->buffer, n, offset + (off_t)at);
 		if (r == 0)
-			r = write_all(out, f->buffer, n);
+			r = e->flags & ENTRY_SPARSE ? sparse_write(out, f->buffer, n, (off_t)at)
+						    : pwrite_all(out, f->buffer, n, (off_t)at);
 		sha256_update(f->hash, f->buffer, n);
-		offset += (off_t)n;
-		left -= n;
+		at += n;
 	}
+	if (r == 0 && (e->flags & ENTRY_SPARSE) && ftruncate(out, (off_t)e->size) < 0)
+		r = -errno;
 	entry_hash_final(f->hash, hash);
 	if (r == 0 && memcmp(hash, e->sha256, SHA256_LEN) != 0) {
 		wrong_bytes(f, e);
@@ -197,6 +200,8 @@ static void done(void *ctx, struct store_op *op)
 	} else if (!j->large) {
 		unpack_all(f, j);
 	} else {
+		if (j->large->e->flags & ENTRY_SPARSE)
+			file_failed(f, sparse_punch(j->large->fd, j->op.out_offset, j->op.got_size), j->large->e);
 		whole = j->large->pieces == 1 && f->large != j->large;
 		if (!is_foreign(j->large->e) || foreign_as_seen(f, j))
 			if (whole && f->x->failed == 0)

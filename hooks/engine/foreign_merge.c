@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "hooks/engine/foreign.h"
+#include "hooks/engine/hardlinks.h"
 #include "hooks/engine/scan.h"
 #include "hooks/engine/symlinks.h"
 
@@ -340,6 +341,9 @@ int foreign_merge(struct transfer *x, const struct plain *p, const struct foreig
 		r = merge_links(&g, p);
 	if (r == 0)
 		r = unite(&g);
+	/* A name that is another tool's file now is no name of the old one. */
+	if (r == 0 && hardlinks_settle(m) < 0)
+		r = no_memory(&g);
 	if (r == 0) {
 		r = manifest_check(m, x->err);
 		x->failed = r;

@@ -10,8 +10,9 @@
 #include "base/sys.h"
 #include "hooks/engine/stream.h"
 #include "hooks/engine/tree.h"
+#include "hooks/engine/xattrs.h"
 
-#define INDEX_MAGIC "volrun index 1\n"
+#define INDEX_MAGIC "volrun index 2\n"
 /* Two changes within a tick of the kernel's clock can have one time stamp. */
 #define TICK_NS (20 * NSEC_PER_MSEC)
 
@@ -31,6 +32,7 @@ struct disk_entry {
 	uint32_t uid, gid;
 	uint16_t mode;
 	uint8_t type, flags;
+	uint32_t xattrs_len;
 	unsigned char sha256[SHA256_LEN];
 };
 
@@ -48,6 +50,7 @@ static void write_entry(struct stream_out *out, const struct entry *e)
 	d.target_len = (uint16_t)length(e->target);
 	d.object_len = (uint16_t)length(e->object);
 	d.tag_len = (uint16_t)length(e->tag);
+	d.xattrs_len = (uint32_t)length(e->xattrs);
 	d.size = e->size;
 	d.offset = e->offset;
 	d.ino = e->ino;
@@ -57,13 +60,14 @@ static void write_entry(struct stream_out *out, const struct entry *e)
 	d.gid = e->gid;
 	d.mode = e->mode;
 	d.type = e->type;
-	d.flags = e->flags & (ENTRY_FOREIGN | ENTRY_REPUBLISH);
+	d.flags = e->flags & (ENTRY_FOREIGN | ENTRY_REPUBLISH | ENTRY_SPARSE);
 	memcpy(d.sha256, e->sha256, SHA256_LEN);
 	stream_add(out, &d, sizeof(d));
 	stream_add(out, e->path, d.path_len);
 	stream_add(out, e->target, d.target_len);
 	stream_add(out, e->object, d.object_len);
 	stream_add(out, e->tag, d.tag_len);
+	stream_add(out, e->xattrs, d.xattrs_len);
 }
 
 static int write_all_of(int fd, const struct manifest *m)
@@ -133,7 +137,7 @@ static int read_entry(struct stream_in *in, struct manifest *m, struct entry *e)
 	if (r < 0)
 		return r;
 	if (d.path_len > MANIFEST_PATH_MAX || d.target_len > MANIFEST_PATH_MAX || d.object_len >= sizeof(object) ||
-	    d.tag_len >= STORE_TAG_MAX)
+	    d.tag_len >= STORE_TAG_MAX || d.xattrs_len > XATTRS_TEXT_MAX)
 		return -EINVAL;
 	*e = (struct entry){.path = "", .size = d.size, .offset = d.offset, .ino = d.ino, .mtime_ns = d.mtime_ns};
 	e->ctime_ns = d.ctime_ns;
@@ -153,7 +157,9 @@ static int read_entry(struct stream_in *in, struct manifest *m, struct entry *e)
 		e->object = manifest_object(m, object);
 		r = e->object ? 0 : -ENOMEM;
 	}
-	return r < 0 ? r : read_string(in, m, d.tag_len, &e->tag);
+	if (r == 0)
+		r = read_string(in, m, d.tag_len, &e->tag);
+	return r < 0 ? r : read_string(in, m, d.xattrs_len, &e->xattrs);
 }
 
 static int read_all_of(struct stream_in *in, struct manifest *m)

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "hooks/engine/hardlinks.h"
 
 void manifest_free(struct manifest *m)
 {
@@ -136,6 +137,10 @@ int manifest_check(const struct manifest *m, struct error *err)
 
 		if (i > 0 && strcmp(m->entries[i - 1].path, e->path) >= 0)
 			return error_set(err, EINVAL, "the entry \"%s\" is not in its place or there twice", e->path);
+		if (e->type == ENTRY_FILE && e->link && !hardlink_ok(m, e))
+			return error_set(err, EINVAL,
+					 "the entry \"%s\" is a hard link to something that is not the same file",
+					 e->path);
 		if (!entry_in_tree(e) || len == 0 || (len == parent_len && !strncmp(e->path, parent, len)))
 			continue;
 		dir = find(m, e->path, len);

@@ -38,12 +38,19 @@ enum entry_flags {
 	ENTRY_REPUBLISH = 4, /* its plain object is missing */
 	ENTRY_CLEAN = 8,     /* scan: stat as in the index, and not racy */
 	ENTRY_DROP = 16,     /* within one step: to be removed from the list */
+	ENTRY_SPARSE = 32,   /* a file that had holes: a restore makes them again */
 };
 
 /* Strings are in a manifest's arena (or in that of the one it was made from). */
 struct entry {
-	const char *path;   /* relative, safe segments; raw bytes */
-	const char *target; /* symlinks */
+	const char *path; /* relative, safe segments; raw bytes */
+	union {
+		const char *target; /* symlinks */
+		/* Files of several names: the first name of the same file, which stands in its own entry too
+		 * (hardlinks.h). NULL: it has one name. */
+		const char *link;
+	};
+	const char *xattrs; /* files and directories: user.* attributes as text (xattrs.h); NULL: none */
 	/* Files of size > 0: where the bytes are, immutable: an object below commits/ and a range of it.
 	 * NULL: in no commit yet. */
 	const char *object; /* "<epoch>-<seq>/<name>" */
@@ -86,7 +93,9 @@ struct entry *manifest_add(struct manifest *m);
 const char *manifest_object(struct manifest *m, const char *object);
 /* Sorts and counts. */
 void manifest_sort(struct manifest *m);
-/* Sorted, paths unique, each entry's parent there and a directory (not asked of ENTRY_GONE*). -EINVAL names the path.
+/*
+ * Sorted, paths unique, each entry's parent there and a directory (not asked of ENTRY_GONE*), hard links to files that
+ * are the same. -EINVAL names the path.
  */
 int manifest_check(const struct manifest *m, struct error *err);
 /* By binary search; NULL. */

@@ -10,9 +10,13 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "hooks/engine/hardlinks.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/record.h"
+#include "hooks/engine/scan.h"
+#include "hooks/engine/sparse.h"
 #include "hooks/engine/tree.h"
+#include "hooks/engine/xattrs.h"
 
 #define COPY_BUFFER 65536
 #define READ_ATTEMPTS 3
@@ -24,6 +28,8 @@ struct stage {
 	char base_name[64], attempt[9];
 	const struct manifest *base;
 	struct manifest *m;
+	struct hardlinks links; /* of m */
+	struct xattrs_lost warned;
 	size_t next;	  /* entry to look at */
 	struct job *redo; /* large files that changed while they were sent */
 	unsigned n_packs, n_large;
@@ -76,6 +82,7 @@ void stage_free(struct stage *s)
 	}
 	if (s->pack_fd >= 0)
 		close(s->pack_fd);
+	hardlinks_free(&s->links);
 	sha256_free(s->hash);
 	free(s->buffer);
 	free(s);
@@ -143,6 +150,19 @@ static int read_file(struct stage *s, int fd, uint64_t size, int out, uint64_t o
 	return r == -ENODATA ? -ESTALE : r;
 }
 
+/* What belongs to the file beside its stat and its bytes. */
+static int read_rest(struct stage *s, int fd, struct entry *e)
+{
+	struct xattrs_lost lost = {0};
+	int r = xattrs_read(fd, &s->m->arena, &e->xattrs, &lost);
+
+	report_lost(s->x->report, &lost, &s->warned, e->path);
+	e->flags &= (uint8_t)~ENTRY_SPARSE;
+	if (sparse_has_holes(fd, e->size))
+		e->flags |= ENTRY_SPARSE;
+	return r;
+}
+
 /* One reading: what it found is the entry's then. -ESTALE: it changed meanwhile. */
 static int read_once(struct stage *s, struct entry *e, int out, uint64_t offset, int *ret_fd)
 {
@@ -156,6 +176,13 @@ static int read_once(struct stage *s, struct entry *e, int out, uint64_t offset,
 	/* A small file that grew must not blow up the pack: it is read as a large one at the next attempt. */
 	if (out >= 0 && before.st_size > PACK_FILE_MAX)
 		return -EFBIG;
+	/* Its other names are taken to be what this one is. */
+	if (e->link && before.st_ino != e->ino)
+		return -ESTALE;
+	e->size = (uint64_t)before.st_size;
+	r = read_rest(s, fd, e);
+	if (r < 0)
+		return r;
 	r = read_file(s, fd, (uint64_t)before.st_size, out, offset, e->sha256);
 	if (r < 0)
 		return r;
@@ -198,10 +225,34 @@ static int read_steadily(struct stage *s, struct entry *e, int out, uint64_t off
 	return r;
 }
 
+static bool has_same_bytes(const struct entry *old, const struct entry *e)
+{
+	return old && old->type == ENTRY_FILE && old->object && old->size == e->size &&
+	       !memcmp(old->sha256, e->sha256, SHA256_LEN);
+}
+
+/* The last commit's file of one of the entry's names, if it has the same bytes. */
+static const struct entry *find_old(const struct stage *s, const struct entry *e)
+{
+	const struct entry *old = manifest_find(s->base, e->path);
+	size_t at, end;
+
+	if (has_same_bytes(old, e) || !e->link)
+		return has_same_bytes(old, e) ? old : NULL;
+	at = hardlinks_find(&s->links, e->link);
+	end = at < s->links.n ? hardlinks_end(&s->links, at) : at;
+	for (; at < end; at++) {
+		old = manifest_find(s->base, s->links.entries[at]->path);
+		if (has_same_bytes(old, e))
+			return old;
+	}
+	return NULL;
+}
+
 /* The bytes are those of the last commit's file: nothing is to be sent. */
 static bool take_old(struct stage *s, struct entry *e)
 {
-	const struct entry *old = manifest_find(s->base, e->path);
+	const struct entry *old;
 
 	e->flags &= (uint8_t)~ENTRY_CHANGED;
 	if (e->size == 0) {
@@ -209,12 +260,13 @@ static bool take_old(struct stage *s, struct entry *e)
 		e->offset = 0;
 		return true;
 	}
-	if (!old || old->type != ENTRY_FILE || !old->object || old->size != e->size ||
-	    memcmp(old->sha256, e->sha256, SHA256_LEN) != 0)
+	old = find_old(s, e);
+	if (!old)
 		return false;
 	e->object = old->object;
 	e->offset = old->offset;
-	e->flags |= old->flags & ENTRY_REPUBLISH;
+	if (!strcmp(old->path, e->path))
+		e->flags |= old->flags & ENTRY_REPUBLISH;
 	return true;
 }
 
@@ -294,7 +346,8 @@ static struct store_op *stage_large(struct stage *s, struct entry *e, struct job
 
 static bool is_to_be_read(const struct entry *e)
 {
-	return e->type == ENTRY_FILE && ((e->flags & ENTRY_CHANGED) || (!e->object && e->size > 0));
+	return e->type == ENTRY_FILE && !hardlink_follows(e) &&
+	       ((e->flags & ENTRY_CHANGED) || (!e->object && e->size > 0));
 }
 
 static struct store_op *next(void *ctx)
@@ -345,14 +398,32 @@ static void done(void *ctx, struct store_op *op)
 	free(j);
 }
 
+/* Of the names that were not read, whether their plain objects are missing. */
+static void note_republish(struct stage *s)
+{
+	for (size_t i = 0; i < s->links.n; i++) {
+		struct entry *e = s->links.entries[i];
+		const struct entry *old = hardlink_follows(e) ? manifest_find(s->base, e->path) : NULL;
+
+		if (old)
+			e->flags |= old->flags & ENTRY_REPUBLISH;
+	}
+}
+
 int stage_files(struct stage *s, const struct manifest *base, struct manifest *m)
 {
 	s->base = base;
 	s->m = m;
 	s->next = 0;
+	if (hardlinks_collect(m, &s->links) < 0) {
+		no_memory(s);
+		return s->x->failed;
+	}
 	do
 		store_run(s->x->v->store, next, done, s);
 	while (s->redo && s->x->failed == 0);
+	note_republish(s);
+	hardlinks_spread(&s->links);
 	manifest_sort(m);
 	return s->x->failed;
 }

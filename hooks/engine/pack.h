@@ -29,7 +29,8 @@ void stage_free(struct stage *s);
 /*
  * Reads every file of m whose bytes are not known (ENTRY_CHANGED) or in no
  * commit, and sends what is not equal to the same path's in base. Sets each
- * one's size, times, sha256, object and offset as they were when it was read.
+ * one's size, times, attributes, sha256, object and offset as they were when it was read.
+ * Of the names of one file (hardlinks.h) the first one is read.
  * -EBUSY: a file changed each time it was read.
  */
 int stage_files(struct stage *s, const struct manifest *base, struct manifest *m);

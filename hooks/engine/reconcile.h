@@ -10,8 +10,8 @@
 /*
  * have: a scan of the tree; want: sorted and checked. Removes what should not
  * be there, makes directories, keeps files whose bytes are right (reads those
- * that the scan could not vouch for), fetches the others, then links, then
- * owners, modes and times. Foreign files that are kept or fetched get their
+ * that the scan could not vouch for), fetches the others, then their other
+ * names, then links, then owners, modes, attributes and times. Foreign files that are kept or fetched get their
  * hash, size and time in want. Goes on where a killed one stopped.
  */
 int reconcile(struct transfer *x, struct tree *t, const struct plain *plain, const struct manifest *have,

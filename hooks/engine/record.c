@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "hooks/engine/xattrs.h"
 #include "hooks/store/store.h"
 #include "oci/json.h"
 
@@ -18,6 +19,7 @@ struct header {
 	uint64_t epoch, seq, entries;
 	uint32_t mode, uid, gid;
 	int64_t mtime;
+	const char *xattrs;
 };
 
 static const struct json_field header_fields[] = {
@@ -30,6 +32,7 @@ static const struct json_field header_fields[] = {
     JSON_FIELD(struct header, uid, "uid", JSON_U32, .required = true),
     JSON_FIELD(struct header, gid, "gid", JSON_U32, .required = true),
     JSON_FIELD(struct header, mtime, "mtime", JSON_I64, .required = true),
+    JSON_FIELD(struct header, xattrs, "xattrs", JSON_STR),
     {NULL},
 };
 static const struct json_table header_table = {"record header", sizeof(struct header), header_fields, JSON_STRICT};
@@ -43,6 +46,8 @@ struct line {
 	const char *sha256, *object;
 	uint64_t offset;
 	const char *target, *rawtarget, *tag;
+	const char *link, *rawlink, *xattrs;
+	bool sparse;
 };
 
 static const char *const type_names[] = {"file", "dir", "symlink", "gone", "gone-dir", NULL};
@@ -62,6 +67,10 @@ static const struct json_field line_fields[] = {
     JSON_FIELD(struct line, target, "target", JSON_STR),
     JSON_FIELD(struct line, rawtarget, "rawtarget", JSON_STR),
     JSON_FIELD(struct line, tag, "tag", JSON_STR),
+    JSON_FIELD(struct line, link, "link", JSON_STR),
+    JSON_FIELD(struct line, rawlink, "rawlink", JSON_STR),
+    JSON_FIELD(struct line, xattrs, "xattrs", JSON_STR),
+    JSON_FIELD(struct line, sparse, "sparse", JSON_BOOL),
     {NULL},
 };
 static const struct json_table line_table = {"record entry", sizeof(struct line), line_fields, JSON_STRICT};
@@ -93,8 +102,8 @@ int record_write(struct stream_out *out, const struct manifest *m, struct error 
 {
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 	_cleanup_free_ char *hex = malloc(4 * (MANIFEST_PATH_MAX + 1));
-	struct header h = {RECORD_FORMAT, "base",      m->epoch,    m->seq,	     m->n,
-			   m->root.mode,  m->root.uid, m->root.gid, m->root.mtime_ns};
+	struct header h = {RECORD_FORMAT, "base",      m->epoch,    m->seq,	      m->n,
+			   m->root.mode,  m->root.uid, m->root.gid, m->root.mtime_ns, m->root.xattrs};
 	char sha256[SHA256_HEX_MAX];
 
 	if (!hex)
@@ -106,6 +115,7 @@ int record_write(struct stream_out *out, const struct manifest *m, struct error 
 
 		set_name(e->path, hex, &l.path, &l.rawpath);
 		l.tag = e->tag;
+		l.xattrs = e->xattrs;
 		if (e->type == ENTRY_SYMLINK)
 			set_name(e->target, hex + 2 * (MANIFEST_PATH_MAX + 1), &l.target, &l.rawtarget);
 		if (e->type == ENTRY_FILE) {
@@ -114,6 +124,9 @@ int record_write(struct stream_out *out, const struct manifest *m, struct error 
 			l.size = e->size;
 			l.object = e->object;
 			l.offset = e->offset;
+			l.sparse = e->flags & ENTRY_SPARSE;
+			if (e->link)
+				set_name(e->link, hex + 2 * (MANIFEST_PATH_MAX + 1), &l.link, &l.rawlink);
 		}
 		add_json(out, &text, &line_table, &l);
 	}
@@ -155,6 +168,11 @@ static const char *file_fault(struct manifest *m, const struct line *l, struct e
 	e->offset = l->offset;
 	if (l->object && !(e->object = manifest_object(m, l->object)))
 		return "out of memory";
+	/* That it leads to the same file, manifest_check sees when all are there. */
+	if ((l->link || l->rawlink) && !(e->link = get_name(&m->arena, l->link, l->rawlink)))
+		return "a hard link that can't be";
+	if (l->sparse)
+		e->flags |= ENTRY_SPARSE;
 	return NULL;
 }
 
@@ -175,13 +193,17 @@ static const char *entry_fault(struct manifest *m, const struct line *l, struct 
 		return "a tag that can't be";
 	if (l->tag && !(e->tag = arena_strdup(&m->arena, l->tag)))
 		return "out of memory";
+	if (l->xattrs && ((l->type != ENTRY_FILE && l->type != ENTRY_DIR) || !xattrs_valid(l->xattrs)))
+		return "extended attributes that can't be";
+	if (l->xattrs && !(e->xattrs = arena_strdup(&m->arena, l->xattrs)))
+		return "out of memory";
 	if (l->type == ENTRY_SYMLINK && !(e->target = get_name(&m->arena, l->target, l->rawtarget)))
 		return "a target that can't be";
 	if (l->type != ENTRY_SYMLINK && (l->target || l->rawtarget))
 		return "a target without a link";
 	if (l->type == ENTRY_FILE)
 		return file_fault(m, l, e);
-	if (l->object || l->sha256 || l->size || l->offset)
+	if (l->object || l->sha256 || l->size || l->offset || l->link || l->rawlink || l->sparse)
 		return "bytes without a file";
 	return NULL;
 }
@@ -206,10 +228,14 @@ static int read_header(struct stream_in *in, struct manifest *m, uint64_t *ret_e
 				 h.format, h.kind);
 	if (h.entries > MANIFEST_MAX_ENTRIES || (h.mode & ~01777u) != 0)
 		return error_set(err, EINVAL, "record: line 1: a number that can't be");
+	if (h.xattrs && !xattrs_valid(h.xattrs))
+		return error_set(err, EINVAL, "record: line 1: extended attributes that can't be");
 	m->epoch = h.epoch;
 	m->seq = h.seq;
 	m->root = (struct entry){
 	    .path = "", .type = ENTRY_DIR, .mode = (uint16_t)h.mode, .uid = h.uid, .gid = h.gid, .mtime_ns = h.mtime};
+	if (h.xattrs && !(m->root.xattrs = arena_strdup(&m->arena, h.xattrs)))
+		return error_set(err, ENOMEM, "out of memory");
 	*ret_entries = h.entries;
 	return 0;
 }

@@ -7,6 +7,9 @@
  *     {"path":"a","type":"dir","mode":493,"uid":0,"gid":0,"mtime":1760000000000000000}
  *     {"path":"a/f","type":"file","mode":420,...,"size":5,"sha256":"...","object":"3-7/pack-0","offset":0}
  *
+ * A file of several names has "link": the first of them, in that one's entry
+ * too; user.* attributes are "xattrs" (xattrs.h); "sparse": it had holes.
+ *
  * Its sha256 stands in the register. A path or target that is not valid UTF-8
  * stands in hex ("rawpath", "rawtarget"). A reader refuses a format or kind
  * that it does not know ("delta" may come), and keys that it does not know:

@@ -13,6 +13,13 @@
 #include "hooks/engine/index.h"
 #include "hooks/engine/tree.h"
 
+/* A name of a file that has more of them. */
+struct name {
+	dev_t dev;
+	ino_t ino;
+	const char *path;
+};
+
 struct scan {
 	const struct volume *v;
 	int root_fd;
@@ -22,6 +29,9 @@ struct scan {
 	struct transfer_report *report;
 	struct error *err;
 	bool set_id; /* was warned about */
+	struct xattrs_lost warned;
+	struct name *names; /* of files that have several */
+	size_t n_names, names_room;
 	char path[MANIFEST_PATH_MAX + 1];
 	char target[MANIFEST_PATH_MAX + 2];
 };
@@ -39,6 +49,19 @@ void report_warning(struct transfer_report *report, const char *fmt, ...)
 	va_end(ap);
 	error_set(&text, EINVAL, "%s", msg);
 	snprintf(report->warning, sizeof(report->warning), "%.*s", (int)sizeof(report->warning) - 1, text.msg);
+}
+
+void report_lost(struct transfer_report *report, const struct xattrs_lost *lost, struct xattrs_lost *warned,
+		 const char *path)
+{
+	if (lost->acl && !warned->acl)
+		report_warning(report, "ACLs and capabilities of files are not kept (\"%.200s\")", path);
+	if (lost->large && !warned->large)
+		report_warning(
+		    report, "extended attributes of over %d bytes, or more than %d of them, are not kept (\"%.200s\")",
+		    XATTRS_MAX_BYTES, XATTRS_MAX_COUNT, path);
+	warned->acl |= lost->acl;
+	warned->large |= lost->large;
 }
 
 static int no_memory(struct scan *s)
@@ -78,6 +101,21 @@ static int read_target(struct scan *s, int dir_fd, const char *name, struct entr
 	return e->target ? 0 : no_memory(s);
 }
 
+static int add_name(struct scan *s, const struct entry *e, const struct stat *st)
+{
+	if (s->n_names == s->names_room) {
+		size_t room = s->names_room ? s->names_room * 2 : 64;
+		struct name *names = reallocarray(s->names, room, sizeof(*names));
+
+		if (!names)
+			return no_memory(s);
+		s->names = names;
+		s->names_room = room;
+	}
+	s->names[s->n_names++] = (struct name){st->st_dev, st->st_ino, e->path};
+	return 0;
+}
+
 static int add_entry(struct scan *s, int dir_fd, const char *name, const struct stat *st, int type)
 {
 	const struct entry *old = manifest_find(s->base, s->path);
@@ -88,7 +126,10 @@ static int add_entry(struct scan *s, int dir_fd, const char *name, const struct 
 	if (old && old->type == type && index_same(s->base, old, st)) {
 		*e = *old;
 		e->flags = (e->flags & ~ENTRY_CHANGED) | ENTRY_CLEAN;
-		return 0;
+		if (type != ENTRY_FILE)
+			return 0;
+		e->link = NULL; /* until all names are known */
+		return st->st_nlink > 1 ? add_name(s, e, st) : 0;
 	}
 	e->path = old ? old->path : arena_strdup(&s->m->arena, s->path);
 	if (!e->path)
@@ -97,8 +138,10 @@ static int add_entry(struct scan *s, int dir_fd, const char *name, const struct 
 	/* A directory's tag is its marker's, another entry's that of a plain object. */
 	if (old && (old->type == ENTRY_DIR || old->type == ENTRY_GONE_DIR) == (type == ENTRY_DIR))
 		e->tag = old->tag;
-	if (type == ENTRY_FILE)
+	if (type == ENTRY_FILE) {
 		e->flags = ENTRY_CHANGED;
+		return st->st_nlink > 1 ? add_name(s, e, st) : 0;
+	}
 	return type == ENTRY_SYMLINK ? read_target(s, dir_fd, name, e) : 0;
 }
 
@@ -141,13 +184,26 @@ static int scan_name(struct scan *s, int dir_fd, size_t dir_len, const char *nam
 	return 0;
 }
 
-static int scan_directory(struct scan *s, const char *path)
+/* Of the entry that was found before the directory was opened; what it is now is what is listed. */
+static int read_xattrs(struct scan *s, int fd, struct entry *e)
 {
+	struct xattrs_lost lost = {0};
+	int r = -ESTALE;
+
+	for (int i = 0; i < 3 && r == -ESTALE; i++)
+		r = xattrs_read(fd, &s->m->arena, &e->xattrs, &lost);
+	report_lost(s->report, &lost, &s->warned, e->path);
+	return r < 0 ? tree_error(s->err, r, "the attributes of the directory \"%s\" can't be read", e->path) : 0;
+}
+
+static int scan_directory(struct scan *s, struct entry *dir)
+{
+	const char *path = dir->path; /* the entry moves when others are added */
 	_cleanup_closedir_ DIR *d = NULL;
 	_cleanup_close_ int fd = tree_open(s->root_fd, path, O_RDONLY | O_DIRECTORY);
 	size_t len = strlen(path);
 	struct dirent *de;
-	int r;
+	int r = 0;
 
 	if (fd == -EXDEV) {
 		report_warning(s->report, "a mount within the volume is not kept (\"%.200s\")", path);
@@ -158,6 +214,10 @@ static int scan_directory(struct scan *s, const char *path)
 	if (fd < 0 || !(d = fdopendir(fd)))
 		return tree_error(s->err, fd < 0 ? fd : errno, "the directory \"%s\" can't be read", path);
 	fd = -1; /* d has it */
+	if (!(dir->flags & ENTRY_CLEAN))
+		r = read_xattrs(s, dirfd(d), dir);
+	if (r < 0)
+		return r;
 	memcpy(s->path, path, len + 1);
 	for (errno = 0; (de = readdir(d)); errno = 0) {
 		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
@@ -200,6 +260,37 @@ static int drop_mountpoints(struct scan *s)
 	return 0;
 }
 
+static int by_file(const void *a, const void *b)
+{
+	const struct name *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return strcmp(x->path, y->path);
+}
+
+/* Names of one file; where the others are not in the volume, it is a file of one name. */
+static void note_hardlinks(struct scan *s)
+{
+	if (s->n_names > 1)
+		qsort(s->names, s->n_names, sizeof(*s->names), by_file);
+	for (size_t at = 0, end; at < s->n_names; at = end) {
+		const struct name *first = &s->names[at];
+
+		for (end = at + 1; end < s->n_names; end++)
+			if (s->names[end].dev != first->dev || s->names[end].ino != first->ino)
+				break;
+		for (size_t i = at; i < end && end - at > 1; i++) {
+			struct entry *e = manifest_find(s->m, s->names[i].path);
+
+			if (e && e->type == ENTRY_FILE)
+				e->link = first->path;
+		}
+	}
+}
+
 static int check_limits(const struct scan *s)
 {
 	const struct volume *v = s->v;
@@ -227,17 +318,18 @@ static int scan_all(struct scan *s)
 
 	if (fstat(s->root_fd, &st) < 0)
 		return tree_error(s->err, errno, "the tree can't be read");
-	set_entry(s, &s->m->root, &st, ENTRY_DIR);
 	s->m->root.path = "";
-	r = scan_directory(s, "");
+	set_entry(s, &s->m->root, &st, ENTRY_DIR);
+	r = scan_directory(s, &s->m->root);
 	/* The list is its own queue of directories: no recursion, one descriptor, however deep the tree is. */
 	for (size_t i = 0; i < s->m->n && r == 0; i++)
 		if (s->m->entries[i].type == ENTRY_DIR)
-			r = scan_directory(s, s->m->entries[i].path);
+			r = scan_directory(s, &s->m->entries[i]);
 	if (r < 0)
 		return r;
 	manifest_sort(s->m);
 	r = drop_mountpoints(s);
+	note_hardlinks(s);
 	return r < 0 ? r : check_limits(s);
 }
 
@@ -257,6 +349,7 @@ int scan_tree(const struct volume *v, int root_fd, const struct manifest *base, 
 	if (r == 0)
 		r = scan_all(s);
 	report->scan_ns += clock_boottime_ns() - begin;
+	free(s->names);
 	if (r < 0)
 		return r;
 	*ret = m;

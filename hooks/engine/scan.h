@@ -9,6 +9,7 @@
 #include "hooks/engine/manifest.h"
 #include "hooks/engine/restore.h"
 #include "hooks/engine/volume.h"
+#include "hooks/engine/xattrs.h"
 
 /*
  * Lists the tree under root_fd. What stands in base (an index, or a record's
@@ -16,7 +17,11 @@
  * with ENTRY_CLEAN; the other files are ENTRY_CHANGED: their bytes are to be
  * read. Strings are shared with base, which must live as long.
  *
- * Left out, with a warning in the report: sockets, fifos, devices, what lies
+ * Names of one file are hard links (hardlinks.h) of each other. Extended
+ * attributes of directories are read; those of files when their bytes are
+ * (pack.h): of an ENTRY_CHANGED file they are not known.
+ *
+ * Left out, with a warning in the report: sockets, fifos, devices, ACLs, what lies
  * on another mount. Left out silently: mount points of the volume that are
  * empty and not in base. -EFBIG, -ENOSPC: a limit of the volume (limits: false
  * asks for none); -ENAMETOOLONG: a path over 4,095 bytes.
@@ -24,6 +29,9 @@
 int scan_tree(const struct volume *v, int root_fd, const struct manifest *base, bool limits, struct manifest *ret,
 	      struct transfer_report *report, struct error *err);
 
+/* Notes what of an entry's attributes is not kept: once for each kind (*warned remembers). */
+void report_lost(struct transfer_report *report, const struct xattrs_lost *lost, struct xattrs_lost *warned,
+		 const char *path);
 /* Notes a warning: the first one's text is kept, all are counted. */
 void report_warning(struct transfer_report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -13,9 +13,9 @@
 
 #include "hooks/store/sign.h"
 
-#define STREAM_BUFFER 65536
-/* A path and a target, each byte of them escaped by JSON. */
-#define STREAM_LINE_MAX 61440
+/* A path and a target, each byte of them escaped by JSON, or a path and as many extended attributes as there can be. */
+#define STREAM_LINE_MAX 163840
+#define STREAM_BUFFER (STREAM_LINE_MAX + 4096)
 
 struct stream_in {
 	int fd; /* -1: all is in data */

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "hooks/engine/xattrs.h"
 
 #define RESOLVE_TREE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
 
@@ -27,6 +28,9 @@ static const char *reason(int code)
 		return "something of another type is in its place";
 	case EXDEV:
 		return "a mount is in the way";
+	case EOPNOTSUPP:
+	case E2BIG:
+		return "the file system of cache.path can't hold its extended attributes; put it on ext4, xfs or btrfs";
 	case ESTALE:
 		return "it changed meanwhile";
 	default:
@@ -264,6 +268,9 @@ int tree_install(struct tree *t, int fd, const char *name, const struct entry *e
 	r = chown_result(fchown(fd, e->uid, e->gid));
 	if (r < 0)
 		return r;
+	r = e->xattrs ? xattrs_write(fd, e->xattrs, true) : 0;
+	if (r < 0)
+		return r;
 	times_of(e, times);
 	if (fchmod(fd, e->mode) < 0 || futimens(fd, times) < 0)
 		return -errno;
@@ -278,13 +285,46 @@ void tree_discard(struct tree *t, const char *name)
 	unlinkat(t->tmp_fd, name, 0);
 }
 
+int tree_link(struct tree *t, const char *source, const char *path)
+{
+	_cleanup_close_ int fd = tree_open(t->root_fd, source, O_PATH | O_NOFOLLOW);
+	char name[64], link[FD_PATH_MAX];
+	const char *base;
+	struct stat st;
+	int dir, r;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ESTALE;
+	snprintf(name, sizeof(name), "%s%d-%u", t->tmp_prefix, (int)getpid(), t->n_tmp++);
+	/* The magic link leads to this very file; AT_EMPTY_PATH would take CAP_DAC_READ_SEARCH. */
+	if (linkat(AT_FDCWD, fd_path(fd, link), t->tmp_fd, name, AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	dir = parent(t, path, &base);
+	r = dir < 0 ? dir : renameat(t->tmp_fd, name, dir, base) < 0 ? -errno : 0;
+	/* Also what a rename over another name of the same file leaves (rename(2)). */
+	tree_discard(t, name);
+	return r;
+}
+
+/* An owner without privileges needs the right to write for it; the mode is set after. */
+static int set_xattrs(int fd, const char *path, const struct entry *e)
+{
+	if (e->xattrs && geteuid() != 0 && chmod(path, (e->mode & 0777) | 0600) < 0)
+		return -errno;
+	return xattrs_write(fd, e->xattrs, false);
+}
+
 int tree_set_meta(struct tree *t, const struct entry *e)
 {
 	_cleanup_close_ int fd = -1;
 	struct timespec times[2];
 	char path[FD_PATH_MAX];
 	const char *name;
-	int dir;
+	int dir, r;
 
 	times_of(e, times);
 	if (e->type == ENTRY_SYMLINK) {
@@ -302,6 +342,9 @@ int tree_set_meta(struct tree *t, const struct entry *e)
 	fd_path(fd, path);
 	if (chown_result(fchownat(fd, "", e->uid, e->gid, AT_EMPTY_PATH)) < 0)
 		return -errno;
+	r = set_xattrs(fd, path, e);
+	if (r < 0)
+		return r;
 	/* Through /proc, as fchmod takes no O_PATH; the descriptor is no symlink, RESOLVE_NO_SYMLINKS saw to it. */
 	if (chmod(path, e->mode) < 0 || utimensat(AT_FDCWD, path, times, 0) < 0)
 		return -errno;

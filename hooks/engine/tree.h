@@ -50,11 +50,15 @@ int tree_mkdir(struct tree *t, const char *path);
 int tree_symlink(struct tree *t, const struct entry *e);
 /* A new file in tmp/: writable descriptor, and its name for tree_install. */
 int tree_create(struct tree *t, char ret_name[64]);
-/* Gives the file the entry's owner, mode and time, and puts it in the place of what is at the entry's path (no
- * directory). */
+/* Gives the file the entry's owner, mode, attributes and time, and puts it in the place of what is at the entry's path
+ * (no directory). */
 int tree_install(struct tree *t, int fd, const char *name, const struct entry *e);
 void tree_discard(struct tree *t, const char *name);
-/* Owner, mode and time of what is there, by its entry. */
+/* Puts another name of the regular file at `source` in the place of what is at `path` (no directory). -ESTALE: it is
+ * none.
+ */
+int tree_link(struct tree *t, const char *source, const char *path);
+/* Owner, mode, extended attributes and time of what is there, by its entry. */
 int tree_set_meta(struct tree *t, const struct entry *e);
 
 #endif
