@@ -107,11 +107,24 @@ static void what_is_written_is_read(void **state)
 	}
 }
 
+struct hostile {
+	const char *text, *message;
+};
+
+static void assert_refused(const struct hostile *h)
+{
+	struct error err = ERROR_INIT;
+	struct manifest m;
+
+	if (parse(h->text, &m, &err) == 0)
+		fail_msg("believed: %s", h->text);
+	if (!strstr(err.msg, h->message) || strncmp(err.msg, "record", 6) != 0)
+		fail_msg("%s: %s", h->text, err.msg);
+}
+
 static void hostile_records_are_refused_with_the_line(void **state)
 {
-	static const struct {
-		const char *text, *message;
-	} cases[] = {
+	static const struct hostile cases[] = {
 	    {"", "no header"},
 	    {"x\n", "line 1"},
 	    {HEAD(0) "x", "line 2"},
@@ -152,6 +165,17 @@ static void hostile_records_are_refused_with_the_line(void **state)
 	    {HEAD(1) FILE_OF("a", ",\"size\":5,\"object\":\"x\",\"offset\":9223372036854775807"), "a range"},
 	    {HEAD(1) FILE_OF("a", ",\"size\":18446744073709551615,\"object\":\"x\""), "a range"},
 	    {HEAD(1) FILE_OF("a", ",\"xattrs\":{}"), "line 2"},
+	    {HEAD(1) FILE_OF("a", ",\"mode\":-1"), "line 2"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_refused(&cases[i]);
+}
+
+static void hostile_links_and_attributes_are_refused(void **state)
+{
+	static const struct hostile cases[] = {
 	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"\""), "extended attributes that can't be"},
 	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\"61:00\""), "extended attributes that can't be"},
 	    {HEAD(1) FILE_OF("a", ",\"xattrs\":\":00,\""), "extended attributes that can't be"},
@@ -177,19 +201,11 @@ static void hostile_records_are_refused_with_the_line(void **state)
 	    {HEAD(2) DIR("a") FILE_OF("b", ",\"link\":\"a\""), "hard link to something that is not the same"},
 	    {HEAD(1) "{\"path\":\"a\",\"type\":\"dir\",\"link\":\"a\"}\n", "bytes without a file"},
 	    {HEAD(1) "{\"path\":\"a\",\"type\":\"dir\",\"sparse\":true}\n", "bytes without a file"},
-	    {HEAD(1) FILE_OF("a", ",\"mode\":-1"), "line 2"},
 	};
-	struct manifest m;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct error err = ERROR_INIT;
-
-		if (parse(cases[i].text, &m, &err) == 0)
-			fail_msg("believed: %s", cases[i].text);
-		if (!strstr(err.msg, cases[i].message) || strncmp(err.msg, "record", 6) != 0)
-			fail_msg("%s: %s", cases[i].text, err.msg);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_refused(&cases[i]);
 }
 
 static void a_record_cut_short_anywhere_is_refused(void **state)
@@ -352,6 +368,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_written_is_read),
 	    cmocka_unit_test(hostile_records_are_refused_with_the_line),
+	    cmocka_unit_test(hostile_links_and_attributes_are_refused),
 	    cmocka_unit_test(a_record_cut_short_anywhere_is_refused),
 	    cmocka_unit_test(lines_of_any_length_come_out_of_a_file_whole),
 	    cmocka_unit_test(bytes_come_out_of_a_file_over_the_buffers_edge),
