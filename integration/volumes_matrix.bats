@@ -1,0 +1,24 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Each request of a run goes wrong in each way, each system call of a keeper that changes something fails or is its
+# last: afterwards there is exactly the old or exactly the new tree, for every node, and nothing that was written is
+# lost (integration/faults/matrix).
+#
+# $VOLRUN_MATRIX_STEP: each how-manieth point (default: some of them, from a random first one; 1: all, in some minutes).
+
+load lib/common
+load lib/volume
+setup() { common_setup; }
+teardown() { common_teardown; }
+
+matrix() { # KIND STEP ARGUMENT...
+	local kind=$1 step=${VOLRUN_MATRIX_STEP:-$2}
+	shift 2
+	timeout -k 5 3000 "$BATS_TEST_DIRNAME/faults/matrix" "$kind" --bin "$BIN" --work "$T/matrix" --cgroup "$CG" --step "$step" "$@" \
+		</dev/null 3>&- 4>&-
+}
+
+@test "S3: a request that is dropped, lost, refused, cut or stalled, or is the last of keeper, hook or runtime" {
+	s3_start
+	matrix s3 12 --env "$SUITE/rgw/env"
+}
