@@ -12,11 +12,13 @@ struct volume_cmd {
 	const struct store_config *store;
 	const char *workspace;
 	const char *name; /* inspect */
-	bool json;
+	bool json, check;
 };
 
 /* They print to stdout. */
 int volume_cmd_ls(const struct volume_cmd *c, struct arena *a, struct error *err);
+/* inspect --check: reads the whole volume in the store; -EBADMSG: it has problems, which were printed. */
+int volume_cmd_check(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_inspect(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_status(const struct volume_cmd *c, struct arena *a, struct error *err);
 

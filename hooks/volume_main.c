@@ -31,6 +31,7 @@ static void print_help(FILE *f)
 	      "  --store=NAME      of this store (default: the configuration's default store)\n"
 	      "  --workspace=NAME  of this workspace (default: the configuration's)\n"
 	      "  --json            as JSON\n"
+	      "  --check           inspect: read the whole volume in the store; fails when it is not sound\n"
 	      "  --help\n",
 	      f);
 }
@@ -73,6 +74,7 @@ int main(int argc, char **argv)
 						{"store", required_argument, NULL, 's'},
 						{"workspace", required_argument, NULL, 'w'},
 						{"json", no_argument, NULL, 'j'},
+						{"check", no_argument, NULL, 'k'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL}};
 	const char *config = NULL, *store = NULL;
@@ -93,6 +95,9 @@ int main(int argc, char **argv)
 			break;
 		case 'j':
 			c.json = true;
+			break;
+		case 'k':
+			c.check = true;
 			break;
 		case 'h':
 			print_help(stdout);

@@ -180,6 +180,8 @@ int volume_cmd_inspect(const struct volume_cmd *c, struct arena *a, struct error
 	struct view view;
 	int r;
 
+	if (c->check)
+		return volume_cmd_check(c, a, err);
 	r = store_open(c->store, &store, err);
 	if (r < 0)
 		return r;
