@@ -4,7 +4,7 @@
 # last: afterwards there is exactly the old or exactly the new tree, for every node, and nothing that was written is
 # lost (integration/faults/matrix).
 #
-# $VOLRUN_MATRIX_STEP: each how-manieth point (default: some of them, from a random first one; 1: all, in some minutes).
+# $VOLRUN_MATRIX_STEP: one of so many points, at random (default: some of them; 1: all, in some minutes each).
 
 load lib/common
 load lib/volume
@@ -21,4 +21,11 @@ matrix() { # KIND STEP ARGUMENT...
 @test "S3: a request that is dropped, lost, refused, cut or stalled, or is the last of keeper, hook or runtime" {
 	s3_start
 	matrix s3 12 --env "$SUITE/rgw/env"
+}
+
+# A keeper under the tool that makes its system calls fail; the sanitizers' own calls would fail, too, and they abort.
+@test "filesystem store: a system call of the keeper that changes something fails, or is its last" {
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the sanitizers' own system calls would fail, and they abort; shown by the usual build"
+	cc -O2 -o "$T/inject" "$BATS_TEST_DIRNAME/faults/inject.c"
+	matrix fs 16 --inject "$T/inject"
 }

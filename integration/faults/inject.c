@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inject N ERRNO|KILL COMMAND...: runs COMMAND (a runtime) and lets its Nth system call fail.
+ * inject [-c] [-o FILE] N ERRNO|KILL COMMAND...: runs COMMAND (a runtime, a keeper) and lets its Nth system call fail.
  *
  * Calls are counted over the command and all processes that it makes, as long as they run its own program: what
  * another program does (the container's, a hook) is not touched. With KILL it is not the call that fails: the command
  * itself (the first process) gets SIGKILL when the Nth call begins, whoever makes it.
+ *
+ * -c counts only calls that change a file or a directory, or bring changes to the disk: what a torn write could be.
+ * -o is for a command that lives on in the background: the tool keeps none of its descriptors but the command's own,
+ * and when it ends FILE holds "spoiled N NAME", or "calls N": how many there were.
  *
  * Prints "N NAME" of that call on descriptor 3, or nothing when there are fewer calls. Exit status: the command's
  * (128 + n for a signal); 125: the tool itself failed. Calls that the kernel never fails, or that do their work
@@ -15,6 +19,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +41,9 @@ static struct {
 	int failing; /* its call is to return -error when it ends */
 } tasks[TASKS_MAX];
 
-static long target, count;
-static int error_code, done;
+static long target, count, spoiled_call;
+static int error_code, done, changes_only;
+static const char *out_file;
 static pid_t first;
 static struct stat program;
 
@@ -85,10 +91,47 @@ static int is_counted(long nr)
 	return nr >= 0;
 }
 
+static int is_change(const struct __ptrace_syscall_info *info)
+{
+	static const long changes[] = {
+	    SYS_rename,		 SYS_renameat,	      SYS_renameat2, SYS_link,
+	    SYS_linkat,		 SYS_unlink,	      SYS_unlinkat,  SYS_rmdir,
+	    SYS_mkdir,		 SYS_mkdirat,	      SYS_symlink,   SYS_symlinkat,
+	    SYS_fsync,		 SYS_fdatasync,	      SYS_syncfs,    SYS_write,
+	    SYS_pwrite64,	 SYS_ftruncate,	      SYS_truncate,  SYS_fallocate,
+	    SYS_copy_file_range, SYS_sendfile,	      SYS_fsetxattr, SYS_setxattr,
+	    SYS_fchmod,		 SYS_fchmodat,	      SYS_fchown,    SYS_fchownat,
+	    SYS_utimensat,	 SYS_fremovexattr,    SYS_pwritev,   SYS_writev,
+	    SYS_removexattr,	 SYS_sync_file_range,
+	};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		if ((long)info->entry.nr == changes[i])
+			return 1;
+	/* A new file. */
+	return (info->entry.nr == SYS_openat && (info->entry.args[2] & O_CREAT)) ||
+	       (info->entry.nr == SYS_open && (info->entry.args[1] & O_CREAT));
+}
+
 static void tell(long nr)
 {
-	dprintf(3, "%ld %ld\n", count, nr);
+	if (!out_file)
+		dprintf(3, "%ld %ld\n", count, nr);
+	spoiled_call = nr;
 	done = 1;
+}
+
+static void write_out(void)
+{
+	FILE *f = out_file ? fopen(out_file, "we") : NULL;
+
+	if (!f)
+		return;
+	if (done)
+		fprintf(f, "spoiled %ld %ld\n", target, spoiled_call);
+	else
+		fprintf(f, "calls %ld\n", count);
+	fclose(f);
 }
 
 /* At the entry or the exit of a system call. */
@@ -101,7 +144,8 @@ static void on_syscall(pid_t pid)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) < 0)
 		return;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-		if (done || !is_counted((long)info.entry.nr) || ++count != target)
+		if (done || !is_counted((long)info.entry.nr) || (changes_only && !is_change(&info)) ||
+		    ++count != target)
 			return;
 		tell((long)info.entry.nr);
 		if (!error_code) {
@@ -186,6 +230,7 @@ static int follow(void)
 				continue;
 			result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 			let_go();
+			write_out();
 			return result;
 		}
 		sig = on_stop(pid, status);
@@ -195,27 +240,54 @@ static int follow(void)
 	return 125;
 }
 
-int main(int argc, char **argv)
+/* The descriptors of who started it are the command's alone: their ends are to be seen when it closes them. */
+static void let_go_of_descriptors(void)
 {
-	if (argc < 4 || (target = atol(argv[1])) < 1) {
-		fprintf(stderr, "usage: inject N ERRNO|KILL COMMAND...\n");
-		return 125;
-	}
-	error_code = strcmp(argv[2], "KILL") == 0 ? 0 : atoi(argv[2]);
-	if (stat(argv[3], &program) < 0)
-		die(argv[3]);
+	if (!out_file)
+		return;
+	setsid();
+	close_range(0, ~0U, 0);
+	open("/dev/null", O_RDWR);
+}
+
+static int run(char **argv)
+{
+	if (stat(argv[0], &program) < 0)
+		die(argv[0]);
 	first = fork();
 	if (first < 0)
 		die("fork");
 	if (first == 0) {
-		close(3);
+		if (!out_file)
+			close(3);
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
 		raise(SIGSTOP);
-		execv(argv[3], argv + 3);
-		die(argv[3]);
+		execv(argv[0], argv);
+		die(argv[0]);
 	}
+	let_go_of_descriptors();
 	if (waitpid(first, NULL, 0) < 0 || ptrace(PTRACE_SETOPTIONS, first, 0, OPTIONS) < 0)
 		die("ptrace");
 	ptrace(PTRACE_SYSCALL, first, 0, 0);
 	return follow();
+}
+
+int main(int argc, char **argv)
+{
+	int o;
+
+	while ((o = getopt(argc, argv, "+co:")) != -1) {
+		if (o == 'c')
+			changes_only = 1;
+		else if (o == 'o')
+			out_file = optarg;
+		else
+			argc = 0;
+	}
+	if (argc - optind < 3 || (target = atol(argv[optind])) < 1) {
+		fprintf(stderr, "usage: inject [-c] [-o FILE] N ERRNO|KILL COMMAND...\n");
+		return 125;
+	}
+	error_code = strcmp(argv[optind + 1], "KILL") == 0 ? 0 : atoi(argv[optind + 1]);
+	return run(argv + optind + 2);
 }
