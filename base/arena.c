@@ -98,6 +98,19 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return p;
 }
 
+void arena_join(struct arena *a, struct arena *from)
+{
+	struct arena_block **end = &a->blocks;
+
+	/* Behind the newest block, whose room is still good. */
+	while (*end)
+		end = &(*end)->next;
+	*end = from->blocks;
+	a->used += from->used;
+	from->blocks = NULL;
+	from->used = 0;
+}
+
 void arena_free(struct arena *a)
 {
 	struct arena_block *b = a->blocks, *next;

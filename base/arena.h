@@ -30,6 +30,8 @@ char *arena_strdup(struct arena *a, const char *s);
 /* len bytes of s and a terminating NUL. */
 char *arena_strndup(struct arena *a, const char *s, size_t len);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Takes over all that `from` holds; it is empty then. */
+void arena_join(struct arena *a, struct arena *from);
 /* Frees all; the arena can be used again. */
 void arena_free(struct arena *a);
 

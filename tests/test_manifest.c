@@ -23,6 +23,12 @@
 #define HEAD(n)                                                                                                        \
 	"{\"format\":1,\"kind\":\"base\",\"epoch\":3,\"seq\":7,\"entries\":" #n                                        \
 	",\"mode\":493,\"uid\":0,\"gid\":0,\"mtime\":0}\n"
+#define HEAD_OF(kind, rest, n)                                                                                         \
+	"{\"format\":1,\"kind\":\"" kind "\",\"epoch\":3,\"seq\":7,\"entries\":" #n                                    \
+	",\"mode\":493,\"uid\":0,\"gid\":0,\"mtime\":0" rest "}\n"
+#define LINK(epoch, seq)                                                                                               \
+	"{\"seq\":" #seq ",\"epoch\":" #epoch ",\"object\":\"" #epoch "-" #seq                                         \
+	"/record\",\"length\":9,\"sha256\":\"" SHA "\"}"
 #define DIR(path) "{\"path\":\"" path "\",\"type\":\"dir\"}\n"
 #define FILE_OF(path, rest) "{\"path\":\"" path "\",\"type\":\"file\",\"sha256\":\"" SHA "\"" rest "}\n"
 #define BYTES ",\"size\":5,\"object\":\"3-7/pack-0\",\"offset\":9"
@@ -78,7 +84,7 @@ static void what_is_written_is_read(void **state)
 	manifest_sort(&m);
 	assert_int_equal(manifest_check(&m, &err), 0);
 	assert_int_equal(stream_out_open(&out, fd, 11), 0);
-	assert_int_equal(record_write(&out, &m, &err), 0);
+	assert_int_equal(record_write(&out, &m, NULL, &err), 0);
 	assert_int_equal(stream_finish(&out, one), 0);
 	assert_int_equal(sha256_fd(fd, 11, out.written, two, NULL), 0);
 	assert_string_equal(one, two);
@@ -133,9 +139,6 @@ static void hostile_records_are_refused_with_the_line(void **state)
 	    {HEAD(3000000), "a number that can't be"},
 	    {"{\"format\":2,\"kind\":\"base\",\"epoch\":3,\"seq\":7,\"entries\":0,\"mode\":0,\"uid\":0,\"gid\":0,\"mtime\":0}\n",
 	     "format 2"},
-	    {"{\"format\":1,\"kind\":\"delta\",\"epoch\":3,\"seq\":7,\"entries\":0,\"mode\":0,\"uid\":0,\"gid\":0,\"mtime\":0}"
-	     "\n",
-	     "\"delta\" is not known"},
 	    {HEAD(1) DIR("../x"), "line 2: a path"},
 	    {HEAD(1) DIR("/x"), "line 2: a path"},
 	    {HEAD(1) DIR("a//b"), "line 2: a path"},
@@ -166,6 +169,32 @@ static void hostile_records_are_refused_with_the_line(void **state)
 	    {HEAD(1) FILE_OF("a", ",\"size\":18446744073709551615,\"object\":\"x\""), "a range"},
 	    {HEAD(1) FILE_OF("a", ",\"xattrs\":{}"), "line 2"},
 	    {HEAD(1) FILE_OF("a", ",\"mode\":-1"), "line 2"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_refused(&cases[i]);
+}
+
+static void hostile_deltas_are_refused(void **state)
+{
+	static const struct hostile cases[] = {
+	    {"{\"format\":1,\"kind\":\"epsilon\",\"epoch\":3,\"seq\":7,\"entries\":0,\"mode\":0,\"uid\":0,\"gid\":0,\"mtime\":0}"
+	     "\n",
+	     "\"epsilon\" is not known"},
+	    {"{\"format\":1,\"kind\":\"delta\",\"epoch\":3,\"seq\":7,\"entries\":0,\"mode\":0,\"uid\":0,\"gid\":0,\"mtime\":0}"
+	     "\n",
+	     "a delta without one"},
+	    {HEAD_OF("base", ",\"chain\":[" LINK(3, 6) "]", 0), "a chain without a delta"},
+	    {HEAD_OF("delta", ",\"chain\":[" LINK(3, 7) "]", 0), "not in their order"},
+	    {HEAD_OF("delta", ",\"chain\":[" LINK(3, 5) "," LINK(3, 4) "]", 0), "not in their order"},
+	    {HEAD_OF("delta", ",\"chain\":[" LINK(4, 6) "]", 0), "of an epoch that never was"},
+	    {HEAD_OF("delta",
+		     ",\"chain\":[{\"seq\":6,\"epoch\":3,\"object\":\"3-5/record\",\"length\":9,\"sha256\":\"" SHA
+		     "\"}]",
+		     0),
+	     "an object that is not its own"},
+	    {HEAD(1) "{\"path\":\"a\",\"type\":\"removed\"}\n", "a removal in a base"},
 	};
 
 	(void)state;
@@ -368,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_written_is_read),
 	    cmocka_unit_test(hostile_records_are_refused_with_the_line),
+	    cmocka_unit_test(hostile_deltas_are_refused),
 	    cmocka_unit_test(hostile_links_and_attributes_are_refused),
 	    cmocka_unit_test(a_record_cut_short_anywhere_is_refused),
 	    cmocka_unit_test(lines_of_any_length_come_out_of_a_file_whole),

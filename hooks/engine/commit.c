@@ -11,6 +11,7 @@
 #include "hooks/engine/index.h"
 #include "hooks/engine/pack.h"
 #include "hooks/engine/publish.h"
+#include "hooks/engine/record.h"
 #include "hooks/engine/scan.h"
 #include "hooks/engine/tree.h"
 #include "hooks/engine/xattrs.h"
@@ -83,17 +84,9 @@ static int load_base(struct commit *c)
 		manifest_free(&c->base);
 	c->has_index = false;
 	r = restore_manifest(x->v, &c->head.commit, &c->base, x->err);
-	for (size_t i = 0; r == 0 && i < c->base.n; i++) {
-		struct entry *e = &c->base.entries[i];
-
-		/* It is published: what the record says of plain objects is done. */
-		if (!entry_in_tree(e))
-			e->flags |= ENTRY_DROP;
-		else if (e->type != ENTRY_DIR)
-			e->tag = NULL;
-	}
+	/* It is published: what the record says of plain objects is done. */
 	if (r == 0)
-		manifest_drop(&c->base);
+		record_forget_plain(&c->base);
 	return r;
 }
 
@@ -226,7 +219,7 @@ static int commit_changes(struct commit *c)
 	struct head_commit commit;
 	int r;
 
-	r = stage_record(c->stage, &c->m, &commit);
+	r = stage_record(c->stage, !c->base.differs, &commit);
 	if (r == 0)
 		r = lease_commit(c->lease, &commit, &stats, c->x.err);
 	if (r == 0)
@@ -289,6 +282,8 @@ static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
 		return r;
 	*ret_applied_seq = applied;
 	if (!count_changes(c)) {
+		c->m.chain = c->base.chain;
+		c->m.n_chain = c->base.n_chain;
 		c->m.root.mtime_ns = c->base.root.mtime_ns;
 		note_clean(c, &c->head.commit);
 		return 0;

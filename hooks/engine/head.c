@@ -37,7 +37,7 @@ static const struct json_field commit_fields[] = {
     JSON_FIELD(struct head_commit, unquiet, "unquiet", JSON_BOOL),
     {NULL},
 };
-static const struct json_table commit_table = {"commit", sizeof(struct head_commit), commit_fields, JSON_STRICT};
+const struct json_table head_commit_table = {"commit", sizeof(struct head_commit), commit_fields, JSON_STRICT};
 
 static const struct json_field stats_fields[] = {
     JSON_FIELD(struct head_stats, files, "files", JSON_U64, .write_empty = true),
@@ -53,7 +53,7 @@ static const struct json_field head_fields[] = {
     JSON_FIELD(struct head, ttl_ms, "ttl_ms", JSON_U64, .required = true),
     JSON_FIELD(struct head, holder, "holder", JSON_OBJ, .table = &holder_table, .required = true),
     JSON_FIELD(struct head, nonce, "nonce", JSON_STR, .required = true),
-    JSON_FIELD(struct head, commit, "commit", JSON_OBJ, .table = &commit_table, .required = true),
+    JSON_FIELD(struct head, commit, "commit", JSON_OBJ, .table = &head_commit_table, .required = true),
     JSON_FIELD(struct head, applied_seq, "applied_seq", JSON_U64, .required = true),
     JSON_FIELD(struct head, settled_seq, "settled_seq", JSON_U64),
     JSON_FIELD(struct head, stats, "stats", JSON_OBJ, .table = &stats_table, .required = true),
@@ -68,31 +68,36 @@ static bool is_hex(const char *s, size_t digits)
 	return s && strlen(s) == digits && hex_decode(s, raw, digits / 2) == 0;
 }
 
+int head_check_commit(const struct head_commit *c, uint64_t epoch, const char *what, struct error *err)
+{
+	char prefix[48];
+
+	if (c->epoch == 0 || c->epoch > epoch)
+		return error_set(err, EINVAL, "%s: commit of an epoch that never was", what);
+	if (!is_hex(c->sha256, SHA256_HEX_MAX - 1))
+		return error_set(err, EINVAL, "%s: commit without a valid sha256", what);
+	snprintf(prefix, sizeof(prefix), "%" PRIu64 "-%" PRIu64 "/", c->epoch, c->seq);
+	if (!c->object || strncmp(c->object, prefix, strlen(prefix)) != 0 ||
+	    !path_is_safe_relative(c->object, strlen(c->object)) || strlen(c->object) > 255)
+		return error_set(err, EINVAL, "%s: commit %" PRIu64 " names an object that is not its own", what,
+				 c->seq);
+	if (c->length == 0 || c->length > RECORD_MAX_SIZE || c->offset > INT64_MAX - c->length)
+		return error_set(err, EINVAL, "%s: commit %" PRIu64 " has a record out of bounds", what, c->seq);
+	return 0;
+}
+
 static int check_commit(const struct head *h, struct error *err)
 {
 	const struct head_commit *c = &h->commit;
-	char prefix[48];
 
 	if (h->applied_seq > c->seq)
 		return error_set(err, EINVAL, "register: applied_seq is past the commit");
 	if (h->settled_seq > h->applied_seq)
 		return error_set(err, EINVAL, "register: settled_seq is past applied_seq");
-	if (c->seq == 0) {
-		if (c->object || c->sha256 || c->length)
-			return error_set(err, EINVAL, "register: commit 0 can't have a record");
-		return 0;
-	}
-	if (c->epoch == 0 || c->epoch > h->epoch)
-		return error_set(err, EINVAL, "register: commit of an epoch that never was");
-	if (!is_hex(c->sha256, SHA256_HEX_MAX - 1))
-		return error_set(err, EINVAL, "register: commit without a valid sha256");
-	snprintf(prefix, sizeof(prefix), "%" PRIu64 "-%" PRIu64 "/", c->epoch, c->seq);
-	if (!c->object || strncmp(c->object, prefix, strlen(prefix)) != 0 ||
-	    !path_is_safe_relative(c->object, strlen(c->object)) || strlen(c->object) > 255)
-		return error_set(err, EINVAL, "register: commit %" PRIu64 " names an object that is not its own",
-				 c->seq);
-	if (c->length == 0 || c->length > RECORD_MAX_SIZE || c->offset > INT64_MAX - c->length)
-		return error_set(err, EINVAL, "register: commit %" PRIu64 " has a record out of bounds", c->seq);
+	if (c->seq > 0)
+		return head_check_commit(c, h->epoch, "register", err);
+	if (c->object || c->sha256 || c->length)
+		return error_set(err, EINVAL, "register: commit 0 can't have a record");
 	return 0;
 }
 

@@ -56,10 +56,12 @@ struct head {
 	struct head_stats stats;
 };
 
-extern const struct json_table head_table;
+extern const struct json_table head_table, head_commit_table;
 
 /* Checks what the table can't (nonce's form, object's key, seq/epoch order). -EINVAL: "register of volume X: ...". */
 int head_parse(const char *text, size_t len, struct arena *arena, struct head *ret, struct error *err);
+/* The same of a commit alone, of an epoch up to `epoch`; `what` names the document in the message. */
+int head_check_commit(const struct head_commit *c, uint64_t epoch, const char *what, struct error *err);
 int head_write(struct strbuf *out, const struct head *h);
 
 #endif

@@ -8,11 +8,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/sys.h"
-#include "hooks/engine/stream.h"
+#include "hooks/engine/record.h"
 #include "hooks/engine/tree.h"
 #include "hooks/engine/xattrs.h"
 
-#define INDEX_MAGIC "volrun index 2\n"
+#define INDEX_MAGIC "volrun index 3\n"
 /* Two changes within a tick of the kernel's clock can have one time stamp. */
 #define TICK_NS (20 * NSEC_PER_MSEC)
 
@@ -21,7 +21,13 @@ struct disk_header {
 	uint64_t n, epoch, seq;
 	int64_t time_ns;
 	char record_sha256[SHA256_HEX_MAX];
-	uint8_t differs;
+	uint8_t differs, n_chain;
+};
+
+/* Of the manifest's chain, after the header. */
+struct disk_commit {
+	uint64_t seq, epoch, offset, length;
+	char object[256], sha256[SHA256_HEX_MAX];
 };
 
 /* The strings follow it, in this order, without NULs. */
@@ -70,6 +76,20 @@ static void write_entry(struct stream_out *out, const struct entry *e)
 	stream_add(out, e->xattrs, d.xattrs_len);
 }
 
+static void write_commit(struct stream_out *out, const struct head_commit *c)
+{
+	struct disk_commit d;
+
+	memset(&d, 0, sizeof(d));
+	d.seq = c->seq;
+	d.epoch = c->epoch;
+	d.offset = c->offset;
+	d.length = c->length;
+	snprintf(d.object, sizeof(d.object), "%s", c->object);
+	snprintf(d.sha256, sizeof(d.sha256), "%s", c->sha256);
+	stream_add(out, &d, sizeof(d));
+}
+
 static int write_all_of(int fd, const struct manifest *m)
 {
 	_cleanup_(stream_out_close) struct stream_out out;
@@ -88,7 +108,10 @@ static int write_all_of(int fd, const struct manifest *m)
 	h.time_ns = m->time_ns;
 	h.differs = m->differs;
 	memcpy(h.record_sha256, m->record_sha256, sizeof(h.record_sha256));
+	h.n_chain = (uint8_t)m->n_chain;
 	stream_add(&out, &h, sizeof(h));
+	for (size_t i = 0; i < m->n_chain; i++)
+		write_commit(&out, &m->chain[i]);
 	write_entry(&out, &m->root);
 	for (size_t i = 0; i < m->n; i++)
 		write_entry(&out, &m->entries[i]);
@@ -162,6 +185,29 @@ static int read_entry(struct stream_in *in, struct manifest *m, struct entry *e)
 	return r < 0 ? r : read_string(in, m, d.xattrs_len, &e->xattrs);
 }
 
+static int read_chain(struct stream_in *in, struct manifest *m, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct manifest last = {.chain = m->chain, .n_chain = i};
+		struct head_commit c = {0};
+		struct disk_commit d;
+		int r = n <= RECORD_CHAIN_MAX ? stream_read(in, &d, sizeof(d)) : -EINVAL;
+
+		if (r < 0)
+			return r;
+		d.object[sizeof(d.object) - 1] = d.sha256[sizeof(d.sha256) - 1] = '\0';
+		c.seq = d.seq;
+		c.epoch = d.epoch;
+		c.offset = d.offset;
+		c.length = d.length;
+		c.object = d.object;
+		c.sha256 = d.sha256;
+		if (manifest_chain(m, &last, &c) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int read_all_of(struct stream_in *in, struct manifest *m)
 {
 	char want[SHA256_HEX_MAX], got[SHA256_HEX_MAX];
@@ -179,7 +225,9 @@ static int read_all_of(struct stream_in *in, struct manifest *m)
 	m->differs = h.differs;
 	memcpy(m->record_sha256, h.record_sha256, sizeof(m->record_sha256));
 	m->record_sha256[sizeof(m->record_sha256) - 1] = '\0';
-	r = read_entry(in, m, &m->root);
+	r = read_chain(in, m, h.n_chain);
+	if (r == 0)
+		r = read_entry(in, m, &m->root);
 	for (uint64_t i = 0; i < h.n && r == 0; i++) {
 		struct entry *e = manifest_add(m);
 

@@ -50,6 +50,25 @@ const char *manifest_object(struct manifest *m, const char *object)
 	return s;
 }
 
+int manifest_chain(struct manifest *m, const struct manifest *last, const struct head_commit *own)
+{
+	size_t n = last ? last->n_chain : 0;
+	struct head_commit *chain = arena_calloc(&m->arena, n + 1, sizeof(*chain));
+
+	if (!chain)
+		return -ENOMEM;
+	for (size_t i = 0; i <= n; i++) {
+		chain[i] = i < n ? last->chain[i] : *own;
+		chain[i].object = arena_strdup(&m->arena, chain[i].object);
+		chain[i].sha256 = arena_strdup(&m->arena, chain[i].sha256);
+		if (!chain[i].object || !chain[i].sha256)
+			return -ENOMEM;
+	}
+	m->chain = chain;
+	m->n_chain = n + 1;
+	return 0;
+}
+
 bool entry_in_tree(const struct entry *e)
 {
 	return e->type <= ENTRY_SYMLINK;

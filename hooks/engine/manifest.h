@@ -14,7 +14,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "hooks/store/sign.h"
+#include "hooks/engine/head.h"
 
 #define MANIFEST_MAX_ENTRIES 2000000
 #define MANIFEST_PATH_MAX 4095
@@ -30,6 +30,8 @@ enum entry_type {
 	 */
 	ENTRY_GONE,
 	ENTRY_GONE_DIR,
+	/* Only among the lines of a delta (record.h): what the commit before had here is no more. */
+	ENTRY_REMOVED,
 };
 
 enum entry_flags {
@@ -80,6 +82,9 @@ struct manifest {
 	uint64_t epoch, seq;   /* of the commit; 0: none */
 	uint64_t files, bytes; /* counted by manifest_sort */
 	const char *recent[8]; /* objects named last; see manifest_object */
+	/* The records that it was put together from: a base, then deltas, its own last (record.h). 0: not known. */
+	struct head_commit *chain;
+	size_t n_chain;
 	/* An index: */
 	int64_t time_ns;		    /* when its stats were taken, of the file system's clock; 0: it has none */
 	char record_sha256[SHA256_HEX_MAX]; /* the commit it is of */
@@ -104,6 +109,8 @@ struct entry *manifest_find(const struct manifest *m, const char *path);
 bool manifest_has_children(const struct manifest *m, const char *path);
 /* Removes the entries with ENTRY_DROP; keeps the order. */
 void manifest_drop(struct manifest *m);
+/* Sets the chain: that of `last` (NULL: none) and then own, copied. -ENOMEM. */
+int manifest_chain(struct manifest *m, const struct manifest *last, const struct head_commit *own);
 /* Is it something of the tree? */
 bool entry_in_tree(const struct entry *e);
 

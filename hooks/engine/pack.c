@@ -482,41 +482,61 @@ static int send_last(struct stage *s, const struct head_commit *c)
 	return s->x->failed;
 }
 
-int stage_record(struct stage *s, const struct manifest *m, struct head_commit *ret)
+/* Writes it behind the pack in the same temporary file, wherever it is sent to. last: as of record_write. */
+static int write_record(struct stage *s, const struct manifest *last, uint64_t *ret_length)
 {
 	_cleanup_(stream_out_close) struct stream_out out = {.fd = -1};
-	char sha256[SHA256_HEX_MAX];
 	int r;
 
-	/* Behind the pack in the same temporary file, wherever it is sent to. */
-	if (open_pack(s) < 0)
-		return s->x->failed;
 	if (stream_out_open(&out, s->pack_fd, (off_t)s->pack_size) < 0) {
 		no_memory(s);
 		return s->x->failed;
 	}
+	r = record_write(&out, s->m, last, s->x->err);
+	if (r < 0)
+		return s->x->failed = r;
+	r = stream_finish(&out, s->record_sha256);
+	if (r < 0)
+		transfer_fail(s->x, -r, "cache: the record can't be written (error %d)", -r);
+	*ret_length = out.written;
+	return s->x->failed;
+}
+
+/* Do the deltas, with one more of this length, pay beside their base? A reader fetches all of them. */
+static bool deltas_pay(const struct manifest *last, uint64_t length)
+{
+	for (size_t i = 1; i < last->n_chain; i++)
+		length += last->chain[i].length;
+	return length <= last->chain[0].length / 4;
+}
+
+int stage_record(struct stage *s, bool exact, struct head_commit *ret)
+{
+	const struct manifest *last =
+	    exact && s->base->n_chain > 0 && s->base->n_chain < RECORD_CHAIN_MAX ? s->base : NULL;
+	uint64_t length = 0;
+
 	/* A record that no reader takes would be the end of the volume. */
-	r = manifest_check(m, s->x->err);
-	if (r == 0)
-		r = record_write(&out, m, s->x->err);
-	if (r == 0) {
-		r = stream_finish(&out, sha256);
-		if (r < 0)
-			transfer_fail(s->x, -r, "cache: the record can't be written (error %d)", -r);
-	} else {
-		s->x->failed = r;
-	}
+	if (open_pack(s) == 0)
+		s->x->failed = manifest_check(s->m, s->x->err);
+	if (last && s->x->failed == 0 && write_record(s, last, &length) == 0 && !deltas_pay(last, length))
+		last = NULL;
+	if (!last && s->x->failed == 0)
+		write_record(s, NULL, &length);
 	if (s->x->failed < 0)
 		return s->x->failed;
 	snprintf(s->record_name, sizeof(s->record_name), "%s/record-%s", s->base_name, s->attempt);
-	snprintf(s->record_sha256, sizeof(s->record_sha256), "%s", sha256);
-	*ret = (struct head_commit){.seq = m->seq, .epoch = m->epoch, .sha256 = s->record_sha256};
-	ret->length = out.written;
-	if (s->pack_size > 0 && s->pack_size + out.written <= PACK_WITH_RECORD_MAX) {
+	*ret =
+	    (struct head_commit){.seq = s->m->seq, .epoch = s->m->epoch, .sha256 = s->record_sha256, .length = length};
+	if (s->pack_size > 0 && s->pack_size + length <= PACK_WITH_RECORD_MAX) {
 		ret->object = s->pack_name;
 		ret->offset = s->pack_size;
 	} else {
 		ret->object = s->record_name;
+	}
+	if (manifest_chain(s->m, last, ret) < 0) {
+		no_memory(s);
+		return s->x->failed;
 	}
 	return send_last(s, ret);
 }

@@ -36,9 +36,11 @@ void stage_free(struct stage *s);
 int stage_files(struct stage *s, const struct manifest *base, struct manifest *m);
 
 /*
- * Sends the last pack and the record of m, in one object where they are small.
- * ret's strings are the stage's own.
+ * Sends the last pack and the record, in one object where they are small: as a
+ * delta on base, when that is exactly the last commit (`exact`), its chain is
+ * known, and the deltas stay few and small beside their base; else whole.
+ * m's chain is set; ret's strings are the stage's own.
  */
-int stage_record(struct stage *s, const struct manifest *m, struct head_commit *ret);
+int stage_record(struct stage *s, bool exact, struct head_commit *ret);
 
 #endif

@@ -20,6 +20,8 @@ struct header {
 	uint32_t mode, uid, gid;
 	int64_t mtime;
 	const char *xattrs;
+	struct head_commit *chain;
+	size_t n_chain;
 };
 
 static const struct json_field header_fields[] = {
@@ -33,6 +35,8 @@ static const struct json_field header_fields[] = {
     JSON_FIELD(struct header, gid, "gid", JSON_U32, .required = true),
     JSON_FIELD(struct header, mtime, "mtime", JSON_I64, .required = true),
     JSON_FIELD(struct header, xattrs, "xattrs", JSON_STR),
+    JSON_LIST(struct header, chain, "chain", JSON_ARR_OBJ, .table = &head_commit_table,
+	      .max_count = RECORD_CHAIN_MAX - 1),
     {NULL},
 };
 static const struct json_table header_table = {"record header", sizeof(struct header), header_fields, JSON_STRICT};
@@ -50,7 +54,7 @@ struct line {
 	bool sparse;
 };
 
-static const char *const type_names[] = {"file", "dir", "symlink", "gone", "gone-dir", NULL};
+static const char *const type_names[] = {"file", "dir", "symlink", "gone", "gone-dir", "removed", NULL};
 
 static const struct json_field line_fields[] = {
     JSON_FIELD(struct line, path, "path", JSON_STR),
@@ -75,16 +79,6 @@ static const struct json_field line_fields[] = {
 };
 static const struct json_table line_table = {"record entry", sizeof(struct line), line_fields, JSON_STRICT};
 
-static void add_json(struct stream_out *out, struct strbuf *text, const struct json_table *table, const void *obj)
-{
-	strbuf_reset(text);
-	json_write(text, table, obj, 0);
-	strbuf_addc(text, '\n');
-	if (text->failed && out->failed == 0)
-		out->failed = -ENOMEM;
-	stream_add(out, text->data, text->failed ? 0 : text->len);
-}
-
 /* A name is a JSON string where it is valid UTF-8, else hex in the buffer. */
 static void set_name(const char *s, char *hex, const char **ret_text, const char **ret_raw)
 {
@@ -98,38 +92,125 @@ static void set_name(const char *s, char *hex, const char **ret_text, const char
 	*ret_raw = hex;
 }
 
-int record_write(struct stream_out *out, const struct manifest *m, struct error *err)
+/* Buffers for one line. */
+struct writer {
+	struct strbuf text;
+	char names[4 * (MANIFEST_PATH_MAX + 1)];
+};
+
+static void write_line(struct writer *w, const struct entry *e)
 {
-	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
-	_cleanup_free_ char *hex = malloc(4 * (MANIFEST_PATH_MAX + 1));
-	struct header h = {RECORD_FORMAT, "base",      m->epoch,    m->seq,	      m->n,
-			   m->root.mode,  m->root.uid, m->root.gid, m->root.mtime_ns, m->root.xattrs};
-	char sha256[SHA256_HEX_MAX];
+	struct line l = {.type = e->type, .mode = e->mode, .uid = e->uid, .gid = e->gid, .mtime = e->mtime_ns};
+	char *second = w->names + 2 * (MANIFEST_PATH_MAX + 1), sha256[SHA256_HEX_MAX];
 
-	if (!hex)
-		return error_set(err, ENOMEM, "out of memory");
-	add_json(out, &text, &header_table, &h);
-	for (size_t i = 0; i < m->n; i++) {
-		const struct entry *e = &m->entries[i];
-		struct line l = {.type = e->type, .mode = e->mode, .uid = e->uid, .gid = e->gid, .mtime = e->mtime_ns};
-
-		set_name(e->path, hex, &l.path, &l.rawpath);
-		l.tag = e->tag;
-		l.xattrs = e->xattrs;
-		if (e->type == ENTRY_SYMLINK)
-			set_name(e->target, hex + 2 * (MANIFEST_PATH_MAX + 1), &l.target, &l.rawtarget);
-		if (e->type == ENTRY_FILE) {
-			hex_encode(e->sha256, SHA256_LEN, sha256);
-			l.sha256 = sha256;
-			l.size = e->size;
-			l.object = e->object;
-			l.offset = e->offset;
-			l.sparse = e->flags & ENTRY_SPARSE;
-			if (e->link)
-				set_name(e->link, hex + 2 * (MANIFEST_PATH_MAX + 1), &l.link, &l.rawlink);
-		}
-		add_json(out, &text, &line_table, &l);
+	set_name(e->path, w->names, &l.path, &l.rawpath);
+	l.tag = e->tag;
+	l.xattrs = e->xattrs;
+	if (e->type == ENTRY_SYMLINK)
+		set_name(e->target, second, &l.target, &l.rawtarget);
+	if (e->type == ENTRY_FILE) {
+		hex_encode(e->sha256, SHA256_LEN, sha256);
+		l.sha256 = sha256;
+		l.size = e->size;
+		l.object = e->object;
+		l.offset = e->offset;
+		l.sparse = e->flags & ENTRY_SPARSE;
+		if (e->link)
+			set_name(e->link, second, &l.link, &l.rawlink);
 	}
+	json_write(&w->text, &line_table, &l, 0);
+	strbuf_addc(&w->text, '\n');
+}
+
+/* Would both have the same line? */
+static bool same_line(struct writer *w, const struct entry *a, const struct entry *b)
+{
+	size_t len;
+
+	/* What a scan took over as it was; its bytes may have moved to another object since. */
+	if ((a->flags & ENTRY_CLEAN) && a->path == b->path && a->object == b->object && a->offset == b->offset &&
+	    a->link == b->link)
+		return true;
+	strbuf_reset(&w->text);
+	write_line(w, a);
+	len = w->text.len;
+	write_line(w, b);
+	return !w->text.failed && w->text.len == 2 * len && !memcmp(w->text.data, w->text.data + len, len);
+}
+
+/* The lines of a record, in their order. */
+struct lines {
+	const struct entry **entries;
+	size_t n;
+	struct entry *removed; /* entries made for it */
+	size_t n_removed;
+};
+
+static void free_lines(struct lines *l)
+{
+	free(l->entries);
+	free(l->removed);
+}
+
+static bool tells_of_plain(const struct entry *e)
+{
+	return !entry_in_tree(e) || (e->tag && e->type != ENTRY_DIR);
+}
+
+static void find_lines(struct writer *w, const struct manifest *m, const struct manifest *last, struct lines *l)
+{
+	size_t i = 0, k = 0;
+
+	while (i < m->n || (last && k < last->n)) {
+		const struct entry *e = i < m->n ? &m->entries[i] : NULL;
+		const struct entry *old = last && k < last->n ? &last->entries[k] : NULL;
+		int cmp = !old ? -1 : !e ? 1 : strcmp(e->path, old->path);
+
+		if (cmp > 0 && entry_in_tree(old)) {
+			l->removed[l->n_removed] = (struct entry){.path = old->path, .type = ENTRY_REMOVED};
+			l->entries[l->n++] = &l->removed[l->n_removed++];
+		}
+		if (cmp < 0 || (cmp == 0 && (tells_of_plain(e) || !entry_in_tree(old) || !same_line(w, e, old))))
+			l->entries[l->n++] = e;
+		i += cmp <= 0;
+		k += cmp >= 0;
+	}
+}
+
+int record_write(struct stream_out *out, const struct manifest *m, const struct manifest *last, struct error *err)
+{
+	_cleanup_free_ struct writer *w = calloc(1, sizeof(*w));
+	_cleanup_(free_lines) struct lines l = {0};
+	struct header h = {.format = RECORD_FORMAT,
+			   .kind = last ? "delta" : "base",
+			   .epoch = m->epoch,
+			   .seq = m->seq,
+			   .mode = m->root.mode,
+			   .uid = m->root.uid,
+			   .gid = m->root.gid,
+			   .mtime = m->root.mtime_ns,
+			   .xattrs = m->root.xattrs};
+
+	l.entries = calloc(m->n + (last ? last->n : 0) + 1, sizeof(*l.entries));
+	l.removed = calloc(last ? last->n + 1 : 1, sizeof(*l.removed));
+	if (!w || !l.entries || !l.removed)
+		return error_set(err, ENOMEM, "out of memory");
+	find_lines(w, m, last, &l);
+	h.entries = l.n;
+	h.chain = last ? last->chain : NULL;
+	h.n_chain = last ? last->n_chain : 0;
+	strbuf_reset(&w->text);
+	json_write(&w->text, &header_table, &h, 0);
+	strbuf_addc(&w->text, '\n');
+	for (size_t i = 0; i <= l.n; i++) {
+		if (w->text.failed && out->failed == 0)
+			out->failed = -ENOMEM;
+		stream_add(out, w->text.data, w->text.failed ? 0 : w->text.len);
+		strbuf_reset(&w->text);
+		if (i < l.n)
+			write_line(w, l.entries[i]);
+	}
+	strbuf_free(&w->text);
 	return out->failed < 0 ? error_set(err, out->failed, "record: can't be written (error %d)", -out->failed) : 0;
 }
 
@@ -208,6 +289,24 @@ static const char *entry_fault(struct manifest *m, const struct line *l, struct 
 	return NULL;
 }
 
+static int read_chain(struct manifest *m, const struct header *h, struct error *err)
+{
+	struct manifest last = {.chain = h->chain, .n_chain = h->n_chain};
+
+	for (size_t i = 0; i < h->n_chain; i++) {
+		int r = head_check_commit(&h->chain[i], h->epoch, "record: chain", err);
+
+		if (r < 0)
+			return r;
+		if (h->chain[i].seq >= (i + 1 < h->n_chain ? h->chain[i + 1].seq : h->seq))
+			return error_set(err, EINVAL, "record: chain: commits that are not in their order");
+	}
+	if (h->n_chain == 0)
+		return 0;
+	last.n_chain--;
+	return manifest_chain(m, &last, &h->chain[last.n_chain]) < 0 ? error_set(err, ENOMEM, "out of memory") : 0;
+}
+
 static int read_header(struct stream_in *in, struct manifest *m, uint64_t *ret_entries, struct error *err)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -221,11 +320,16 @@ static int read_header(struct stream_in *in, struct manifest *m, uint64_t *ret_e
 	r = json_parse(text, len, "record: line 1", &header_table, &a, &h, err);
 	if (r < 0)
 		return r;
-	if (h.format != RECORD_FORMAT || strcmp(h.kind, "base") != 0)
+	if (h.format != RECORD_FORMAT || (strcmp(h.kind, "base") != 0 && strcmp(h.kind, "delta") != 0))
 		return error_set(err, EINVAL,
 				 "record: format %" PRIu32
 				 ", kind \"%.40s\" is not known here; a newer volrun wrote it",
 				 h.format, h.kind);
+	if (!strcmp(h.kind, "delta") != (h.n_chain > 0))
+		return error_set(err, EINVAL, "record: line 1: a chain without a delta, or a delta without one");
+	r = read_chain(m, &h, err);
+	if (r < 0)
+		return r;
 	if (h.entries > MANIFEST_MAX_ENTRIES || (h.mode & ~01777u) != 0)
 		return error_set(err, EINVAL, "record: line 1: a number that can't be");
 	if (h.xattrs && !xattrs_valid(h.xattrs))
@@ -255,6 +359,8 @@ static int read_entry(const char *text, size_t len, struct manifest *m, struct e
 		return r;
 	e = manifest_add(m);
 	fault = e ? entry_fault(m, &l, e) : "out of memory";
+	if (!fault && e->type == ENTRY_REMOVED && !record_is_delta(m))
+		fault = "a removal in a base";
 	return fault ? error_set(err, EINVAL, "%s: %s", where, fault) : 0;
 }
 
@@ -280,7 +386,7 @@ static int read_all(struct stream_in *in, struct manifest *m, struct error *err)
 		if (strcmp(m->entries[i - 1].path, m->entries[i].path) >= 0)
 			return error_set(err, EINVAL, "record: line %zu is not in its place", i + 2);
 	manifest_sort(m);
-	r = manifest_check(m, err);
+	r = record_is_delta(m) ? 0 : manifest_check(m, err);
 	return r < 0 ? error_wrap(err, "record") : 0;
 }
 
@@ -296,5 +402,75 @@ int record_read(struct stream_in *in, struct manifest *ret, struct error *err)
 		return r;
 	}
 	*ret = m;
+	return 0;
+}
+
+/* --- deltas ---------------------------------------------------------------------------- */
+
+bool record_is_delta(const struct manifest *m)
+{
+	return m->n_chain > 0;
+}
+
+void record_forget_plain(struct manifest *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct entry *e = &m->entries[i];
+
+		if (!entry_in_tree(e))
+			e->flags |= ENTRY_DROP;
+		else if (e->type != ENTRY_DIR)
+			e->tag = NULL;
+	}
+	manifest_drop(m);
+}
+
+/* Both lists are sorted; the result is written behind room for the longest. */
+static int merge(const struct manifest *m, const struct manifest *delta, struct entry *out, size_t *ret_n)
+{
+	size_t i = 0, k = 0, n = 0;
+
+	while (i < m->n || k < delta->n) {
+		const struct entry *old = i < m->n ? &m->entries[i] : NULL;
+		const struct entry *e = k < delta->n ? &delta->entries[k] : NULL;
+		int cmp = !e ? 1 : !old ? -1 : strcmp(e->path, old->path);
+
+		if (cmp < 0 && e->type == ENTRY_REMOVED)
+			return -EINVAL;
+		if (cmp > 0)
+			out[n++] = *old;
+		else if (e->type != ENTRY_REMOVED)
+			out[n++] = *e;
+		i += cmp >= 0;
+		k += cmp <= 0;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+int record_apply(struct manifest *m, struct manifest *delta, struct error *err)
+{
+	struct entry *entries;
+	size_t n;
+
+	record_forget_plain(m);
+	entries = calloc(m->n + delta->n + 1, sizeof(*entries));
+	if (!entries)
+		return error_set(err, ENOMEM, "out of memory");
+	if (merge(m, delta, entries, &n) < 0 || n > MANIFEST_MAX_ENTRIES) {
+		free(entries);
+		return error_set(err, EINVAL, "record of commit %" PRIu64 ": it doesn't fit the one before",
+				 delta->seq);
+	}
+	free(m->entries);
+	m->entries = entries;
+	m->room = m->n + delta->n + 1;
+	m->n = n;
+	m->root = delta->root;
+	m->epoch = delta->epoch;
+	m->seq = delta->seq;
+	arena_join(&m->arena, &delta->arena);
+	manifest_free(delta);
+	manifest_sort(m);
 	return 0;
 }

@@ -10,9 +10,18 @@
  * A file of several names has "link": the first of them, in that one's entry
  * too; user.* attributes are "xattrs" (xattrs.h); "sparse": it had holes.
  *
+ * A delta says what is different from the commit before: what is new or other, as
+ * above, and {"path":"a/g","type":"removed"}. Its header names the records that it
+ * builds on, so that all can be fetched at once:
+ *
+ *     {"format":1,"kind":"delta",...,"chain":[{"seq":5,"object":"3-5/record-x","length":...,"sha256":"..."},...]}
+ *
+ * What entries say of plain objects (gone, and the tags of all but directories)
+ * counts only in the last record: that of the commits before was done.
+ *
  * Its sha256 stands in the register. A path or target that is not valid UTF-8
  * stands in hex ("rawpath", "rawtarget"). A reader refuses a format or kind
- * that it does not know ("delta" may come), and keys that it does not know:
+ * that it does not know, and keys that it does not know:
  * what they say would be lost by the next commit.
  */
 #ifndef VOLRUN_HOOKS_RECORD_H
@@ -23,13 +32,28 @@
 
 #define RECORD_FORMAT 1
 #define RECORD_MAX_SIZE (1u << 30)
+/* The longest chain: a base and 16 deltas. */
+#define RECORD_CHAIN_MAX 17
 
-/* m is sorted and checked. -ENOMEM, or what the stream failed with after its finish. */
-int record_write(struct stream_out *out, const struct manifest *m, struct error *err);
+/*
+ * m is sorted and checked. last: the commit before, whose chain is known; then a
+ * delta on it is written. NULL: a base. -ENOMEM, or what the stream failed with.
+ */
+int record_write(struct stream_out *out, const struct manifest *m, const struct manifest *last, struct error *err);
 /*
  * Hostile input: bounded; paths safe, sorted, unique, no entry beneath anything
  * but a directory; objects and ranges possible. -EINVAL: "record: line 3: ...".
  */
 int record_read(struct stream_in *in, struct manifest *ret, struct error *err);
+
+/*
+ * Of a delta record_read gives the lines alone, and the chain before it. This
+ * makes m, the commit before, the commit of the delta, which is empty then.
+ * -EINVAL: it doesn't fit. manifest_check is the caller's, after the last one.
+ */
+bool record_is_delta(const struct manifest *m);
+int record_apply(struct manifest *m, struct manifest *delta, struct error *err);
+/* Forgets what entries say of plain objects (see above). */
+void record_forget_plain(struct manifest *m);
 
 #endif

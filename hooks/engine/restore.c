@@ -16,98 +16,13 @@
 #include "hooks/engine/foreign.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/reconcile.h"
-#include "hooks/engine/record.h"
+#include "hooks/engine/record_store.h"
 #include "hooks/engine/scan.h"
 
-#define ROOT_MODE 0755
 /* What a tree for readers is called until it is complete. */
 #define BUILDING "new-ro-"
 /* Another tool changed a file between the listing and the reading: look again. */
 #define ATTEMPTS 3
-
-static void empty_manifest(const struct volume *v, struct manifest *ret)
-{
-	*ret = (struct manifest){0};
-	ret->root = (struct entry){.path = "",
-				   .type = ENTRY_DIR,
-				   .mode = ROOT_MODE,
-				   .uid = v->owner_uid,
-				   .gid = v->owner_gid,
-				   .mtime_ns = entry_time_ns(&(struct timespec){.tv_sec = time(NULL)})};
-}
-
-static int parse_record(int fd, const struct head_commit *commit, struct manifest *ret, struct error *err)
-{
-	_cleanup_(stream_in_close) struct stream_in in = {.fd = -1};
-	char sha256[SHA256_HEX_MAX];
-	int r;
-
-	/* Believed only when it is what the register names. */
-	r = sha256_fd(fd, 0, commit->length, sha256, NULL);
-	if (r == 0)
-		r = stream_in_open(&in, fd, 0, commit->length, false);
-	if (r < 0)
-		return error_set(err, r, "cache: the record can't be read (error %d)", -r);
-	if (strcmp(sha256, commit->sha256) != 0)
-		return error_set(err, EBADMSG,
-				 "record of commit %" PRIu64
-				 ": its bytes are not those that the register names (sha256 differs)",
-				 commit->seq);
-	r = record_read(&in, ret, err);
-	if (r < 0)
-		return r;
-	if (ret->seq == commit->seq && ret->epoch == commit->epoch) {
-		snprintf(ret->record_sha256, sizeof(ret->record_sha256), "%s", sha256);
-		return 0;
-	}
-	manifest_free(ret);
-	return error_set(err, EINVAL, "record: it is of another commit than the register names");
-}
-
-static int read_record(struct transfer *x, const struct head_commit *commit, struct manifest *ret)
-{
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	_cleanup_close_ int fd = -1;
-	const char *name = arena_printf(&a, "commits/%s", commit->object);
-	struct store_op op;
-
-	if (commit->length == 0 || commit->length > RECORD_MAX_SIZE)
-		transfer_fail(x, EINVAL, "register: a record of %" PRIu64 " bytes can't be", commit->length);
-	fd = tree_tmpfile(x->v);
-	store_op_init(&op, STORE_GET, name ? volume_key_meta(&a, x->v, name) : NULL);
-	if (!op.key || fd < 0)
-		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file for the record");
-	if (!transfer_go_on(x))
-		return x->failed;
-	op.offset = commit->offset;
-	op.length = commit->length;
-	op.out_fd = fd;
-	x->report->data_requests++;
-	if (store_do(x->v->store, &op) != STORE_OK)
-		transfer_fail_op(x, &op);
-	else if (op.got_size != commit->length)
-		transfer_fail(x, EBADMSG, "record: the store's object %.600s is shorter than the register says", name);
-	x->report->bytes_in += op.got_size;
-	if (x->failed == 0)
-		x->failed = parse_record(fd, commit, ret, x->err);
-	return x->failed;
-}
-
-static int load_manifest(struct transfer *x, const struct head_commit *commit, struct manifest *ret)
-{
-	if (commit->seq > 0)
-		return read_record(x, commit, ret);
-	empty_manifest(x->v, ret);
-	return x->failed;
-}
-
-int restore_manifest(struct volume *v, const struct head_commit *commit, struct manifest *ret, struct error *err)
-{
-	struct transfer_report ignored = {0};
-	struct transfer x = {.v = v, .report = &ignored, .err = err};
-
-	return load_manifest(&x, commit, ret);
-}
 
 static const char *record_name(const struct head_commit *commit)
 {
@@ -145,20 +60,6 @@ struct restore {
 	bool warm, has_index;
 };
 
-/* What the record says of plain objects counts only until they are published. */
-static void forget_tags(struct manifest *m)
-{
-	for (size_t i = 0; i < m->n; i++) {
-		struct entry *e = &m->entries[i];
-
-		if (!entry_in_tree(e))
-			e->flags |= ENTRY_DROP;
-		else if (e->type != ENTRY_DIR)
-			e->tag = NULL;
-	}
-	manifest_drop(m);
-}
-
 /* Makes the tree what `want` says, and notes how it looks then. */
 static int make_tree(struct restore *r, struct manifest *want)
 {
@@ -189,10 +90,10 @@ static int restore_cold(struct restore *r)
 {
 	_cleanup_(manifest_free) struct manifest want = {0};
 
-	if (load_manifest(&r->x, &r->head->commit, &want) < 0)
+	if (record_load(&r->x, &r->head->commit, &want) < 0)
 		return r->x.failed;
 	if (r->head->applied_seq == r->head->commit.seq)
-		forget_tags(&want);
+		record_forget_plain(&want);
 	if (foreign_merge(&r->x, &r->plain, &r->foreign, &want) < 0)
 		return r->x.failed;
 	return make_tree(r, &want);
@@ -300,9 +201,9 @@ static int make_read_only(struct restore *s, const char *building)
 	if (r == 0)
 		r = tree_begin(&s->tree, s->x.v, building, BUILDING, s->x.err);
 	if (r == 0)
-		r = load_manifest(&s->x, &s->head->commit, &want);
+		r = record_load(&s->x, &s->head->commit, &want);
 	if (r == 0) {
-		forget_tags(&want);
+		record_forget_plain(&want);
 		r = reconcile(&s->x, &s->tree, &s->plain, &have, &want);
 	}
 	if (r == 0 && syncfs(s->tree.root_fd) < 0)
