@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "hooks/engine/applied_store.h"
+#include "hooks/engine/collect.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/pack.h"
 #include "hooks/engine/publish.h"
@@ -53,12 +55,15 @@ struct commit {
 	int root_fd;
 	struct manifest base, m; /* m's strings are base's in part */
 	struct stage *stage;
+	struct collect collect;
+	size_t repacked; /* files whose bytes go into new packs */
 	bool has_index;
 };
 
 static void commit_end(struct commit *c)
 {
 	stage_free(c->stage);
+	collect_free(&c->collect);
 	manifest_free(&c->m);
 	manifest_free(&c->base);
 	cleanup_close(&c->root_fd);
@@ -140,7 +145,7 @@ static bool differs(const struct entry *a, const struct entry *b)
 static bool count_changes(struct commit *c)
 {
 	struct transfer_report *r = c->x.report;
-	bool changed = c->base.differs || differs(&c->m.root, &c->base.root);
+	bool changed = c->repacked > 0 || c->base.differs || differs(&c->m.root, &c->base.root);
 	const struct entry *e;
 
 	for (size_t i = 0; i < c->m.n; i++) {
@@ -189,6 +194,38 @@ static void note_clean(struct commit *c, const struct head_commit *commit)
 		report_warning(x->report, "%.400s", err.msg);
 }
 
+/* Once a day. What fails here is tried again with the next run; the commit goes on. */
+static void list_objects(struct commit *c)
+{
+	struct error err = ERROR_INIT;
+	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
+
+	if (!c->x.v->collect || !collect_due(c->head.collected))
+		return;
+	lease_collected(c->lease, (uint64_t)time(NULL));
+	/* A volume that begins has nothing to collect. */
+	if (c->head.commit.seq == 0)
+		return;
+	if (collect_list(&c->collect, &x, lease_epoch(c->lease)) < 0) {
+		report_warning(c->x.report, "old commits were not looked for: %.400s", err.msg);
+		collect_free(&c->collect);
+		return;
+	}
+	c->repacked = collect_repack(&c->collect, &c->m);
+}
+
+/* When the last commit is published: of what it doesn't need, some may go. */
+static void collect_garbage(struct commit *c, uint64_t applied_seq)
+{
+	struct error err = ERROR_INIT;
+	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
+
+	if (!c->collect.objects || applied_seq != c->m.seq)
+		return;
+	if (collect_run(&c->collect, &x, &c->m, applied_seq) < 0)
+		report_warning(c->x.report, "old commits were not removed: %.400s", err.msg);
+}
+
 static int scan_and_stage(struct commit *c)
 {
 	struct transfer *x = &c->x;
@@ -209,6 +246,7 @@ static int scan_and_stage(struct commit *c)
 	c->stage = stage_new(x, c->root_fd, c->m.epoch, c->m.seq);
 	if (!c->stage)
 		return error_set(x->err, ENOMEM, "out of memory");
+	list_objects(c);
 	return stage_files(c->stage, &c->base, &c->m);
 }
 
@@ -219,7 +257,8 @@ static int commit_changes(struct commit *c)
 	struct head_commit commit;
 	int r;
 
-	r = stage_record(c->stage, !c->base.differs, &commit);
+	/* New packs go with a new base: the old record may lie in one of those that are to go. */
+	r = stage_record(c->stage, !c->base.differs && c->repacked == 0, &commit);
 	if (r == 0)
 		r = lease_commit(c->lease, &commit, &stats, c->x.err);
 	if (r == 0)
@@ -286,11 +325,13 @@ static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
 		c->m.n_chain = c->base.n_chain;
 		c->m.root.mtime_ns = c->base.root.mtime_ns;
 		note_clean(c, &c->head.commit);
-		return 0;
+	} else {
+		r = commit_changes(c);
+		if (r == 0)
+			publish_changes(c, ret_applied_seq);
 	}
-	r = commit_changes(c);
 	if (r == 0)
-		publish_changes(c, ret_applied_seq);
+		collect_garbage(c, *ret_applied_seq);
 	return r;
 }
 

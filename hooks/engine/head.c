@@ -56,6 +56,7 @@ static const struct json_field head_fields[] = {
     JSON_FIELD(struct head, commit, "commit", JSON_OBJ, .table = &head_commit_table, .required = true),
     JSON_FIELD(struct head, applied_seq, "applied_seq", JSON_U64, .required = true),
     JSON_FIELD(struct head, settled_seq, "settled_seq", JSON_U64),
+    JSON_FIELD(struct head, collected, "collected", JSON_U64),
     JSON_FIELD(struct head, stats, "stats", JSON_OBJ, .table = &stats_table, .required = true),
     {NULL},
 };

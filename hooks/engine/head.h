@@ -53,6 +53,7 @@ struct head {
 	 * can get (foreign.h): it is missing only if somebody removed it.
 	 */
 	uint64_t settled_seq;
+	uint64_t collected; /* when garbage was looked for last: seconds since the epoch by that node's clock, a hint */
 	struct head_stats stats;
 };
 

@@ -28,12 +28,12 @@ struct lease {
 	struct arena arena; /* of the key */
 	struct lease_config config;
 	uint64_t epoch;
-	pthread_mutex_t mutex; /* guards reg, and with it the store, stop and settled_seq */
+	pthread_mutex_t mutex; /* guards reg, and with it the store, stop and what is for the next write */
 	struct volume_register reg;
 	pthread_cond_t wake;
 	pthread_t thread;
 	bool threaded, stop;
-	uint64_t settled_seq; /* for the next write */
+	uint64_t settled_seq, collected; /* for the next write; 0: nothing */
 	/* What lease_valid reads: never behind a request. */
 	_Atomic int64_t valid_until;
 	atomic_bool lost;
@@ -108,6 +108,8 @@ static int update_locked(struct lease *l, change_fn change, const void *arg, str
 			return r < 0 ? r : 0;
 		if (next.settled_seq < l->settled_seq)
 			next.settled_seq = l->settled_seq;
+		if (l->collected > 0)
+			next.collected = l->collected;
 		r = register_write(&l->reg, &next, err);
 		if (r == 0 || r == -ESTALE || r == -EAGAIN)
 			note_shown(l);
@@ -465,6 +467,13 @@ void lease_settled(struct lease *l, uint64_t seq)
 {
 	pthread_mutex_lock(&l->mutex);
 	l->settled_seq = seq;
+	pthread_mutex_unlock(&l->mutex);
+}
+
+void lease_collected(struct lease *l, uint64_t time)
+{
+	pthread_mutex_lock(&l->mutex);
+	l->collected = time;
 	pthread_mutex_unlock(&l->mutex);
 }
 

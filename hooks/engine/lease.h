@@ -66,6 +66,8 @@ int lease_commit(struct lease *l, const struct head_commit *commit, const struct
 int lease_applied(struct lease *l, uint64_t seq, struct error *err);
 /* Notes settled_seq (head.h) for the next write of the register, whichever that is; none is made for it. */
 void lease_settled(struct lease *l, uint64_t seq);
+/* The same of `collected`. */
+void lease_collected(struct lease *l, uint64_t time);
 /* One write: applied_seq, state free, same epoch. Stops the thread. -ESTALE when lost. */
 int lease_release(struct lease *l, uint64_t applied_seq, struct error *err);
 /* Stops the thread without touching the store, frees. NULL is fine. */

@@ -41,6 +41,7 @@ enum entry_flags {
 	ENTRY_CLEAN = 8,     /* scan: stat as in the index, and not racy */
 	ENTRY_DROP = 16,     /* within one step: to be removed from the list */
 	ENTRY_SPARSE = 32,   /* a file that had holes: a restore makes them again */
+	ENTRY_REPACK = 64,   /* its bytes are to go into a new pack (collect.h) */
 };
 
 /* Strings are in a manifest's arena (or in that of the one it was made from). */

@@ -255,6 +255,8 @@ static bool take_old(struct stage *s, struct entry *e)
 	const struct entry *old;
 
 	e->flags &= (uint8_t)~ENTRY_CHANGED;
+	if (e->flags & ENTRY_REPACK)
+		return false;
 	if (e->size == 0) {
 		e->object = NULL;
 		e->offset = 0;
@@ -347,7 +349,7 @@ static struct store_op *stage_large(struct stage *s, struct entry *e, struct job
 static bool is_to_be_read(const struct entry *e)
 {
 	return e->type == ENTRY_FILE && !hardlink_follows(e) &&
-	       ((e->flags & ENTRY_CHANGED) || (!e->object && e->size > 0));
+	       ((e->flags & (ENTRY_CHANGED | ENTRY_REPACK)) || (!e->object && e->size > 0));
 }
 
 static struct store_op *next(void *ctx)

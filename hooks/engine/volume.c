@@ -31,7 +31,7 @@ int volume_open(struct volume *v, const struct store_config *config, int cache_f
 	struct store_config *lease_config;
 	int r;
 
-	*v = (struct volume){.config = config, .ro = ro, .cache = {.dir_fd = -1, .lock_fd = -1}};
+	*v = (struct volume){.config = config, .ro = ro, .collect = true, .cache = {.dir_fd = -1, .lock_fd = -1}};
 	v->workspace = arena_strdup(&v->arena, workspace);
 	v->name = arena_strdup(&v->arena, name);
 	lease_config = lease_store_config(&v->arena, config);

@@ -22,6 +22,7 @@ struct volume {
 	struct store *lease_store; /* the register; the lease's thread */
 	struct cache_volume cache; /* descriptors of its directories */
 	bool ro;
+	bool collect;		       /* a commit looks for garbage (collect.h) */
 	uint32_t owner_uid, owner_gid; /* for files that carry no owner */
 	/* Paths of bundle mounts beneath the volume ("sub/dir"): mount points that the runtime makes, not part of the
 	 * volume. */
