@@ -9,6 +9,7 @@
 #include "hooks/engine/collect.h"
 
 #define DAY_AND_MORE (25 * 3600)
+#define GARBAGE(lines) "{\"format\":1,\"kind\":\"garbage\",\"entries\":1}\n" lines
 #define HEAD_KEY "volumes/ws/.volrun/vol/head"
 
 static struct node *open_node(struct box *b, const char *name)
@@ -151,10 +152,10 @@ static void a_list_names_nothing_that_a_commit_needs(void **state)
 	    "",
 	    "{",
 	    "{\"format\":2,\"kind\":\"garbage\",\"entries\":0}\n",
-	    "{\"format\":1,\"kind\":\"garbage\",\"entries\":1}\n{\"name\":\"head\"}\n{\"name\":\"meta\"}\n"
-	    "{\"name\":\"../vol/f0\"}\n{\"name\":\"commits/%s\"}\n{\"name\":\"\"}\n{\"name\":\"commits/\"}\n",
-	    "{\"format\":1,\"kind\":\"garbage\",\"entries\":1}\n{\"name\":7}\n",
-	    "{\"format\":1,\"kind\":\"garbage\",\"entries\":1}\n{\"name\":\"commits/1-1/",
+	    GARBAGE(
+		"{\"name\":\"head\"}\n{\"name\":\"meta\"}\n{\"name\":\"../vol/f0\"}\n{\"name\":\"commits/%s\"}\n{\"name\":\"\"}\n"),
+	    GARBAGE("{\"name\":7}\n"),
+	    GARBAGE("{\"name\":\"commits/1-1/"),
 	};
 	struct box *b = *state;
 	struct node *a = open_node(b, "a");
