@@ -21,7 +21,7 @@ unsound() {
 	check
 	((status == 1)) || fail "found nothing" "$(show_last)"
 	like "$output" "problem: .*$1"
-	like "$stderr" "volume state: [0-9]+ problems"
+	like "${stderr:?}" "volume state: [0-9]+ problems"
 }
 
 # damage FILE PATTERN COMMAND...: with FILE changed by COMMAND it is unsound; afterwards it is whole again.
