@@ -144,7 +144,9 @@ int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, u
 		read_head(to_fd, to, head);
 		find(head, "\"nonce\":\"", nonce, sizeof(nonce));
 		next[strcspn(next, "\n")] = '\0';
-		note("register.log", "%d %s %s\n", (int)getpid(), nonce[0] ? nonce : "-", next);
+		/* Else a node with a wrong date has swept it away: it can't be renamed. */
+		if (next[0])
+			note("register.log", "%d %s %s\n", (int)getpid(), nonce[0] ? nonce : "-", next);
 	} else {
 		check_plain(to_fd, "write", to);
 	}
