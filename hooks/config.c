@@ -90,7 +90,7 @@ struct config_file {
 	struct config_limits *limits;
 	const char **mount_prefixes;
 	size_t n_mount_prefixes;
-	const char *node_name, *run_dir;
+	const char *node_name, *run_dir, *recover;
 };
 
 static const struct json_field file_fields[] = {
@@ -105,6 +105,7 @@ static const struct json_field file_fields[] = {
     JSON_LIST(struct config_file, mount_prefixes, "mount_prefixes", JSON_ARR_STR),
     JSON_FIELD(struct config_file, node_name, "node_name", JSON_STR),
     JSON_FIELD(struct config_file, run_dir, "run_dir", JSON_STR),
+    JSON_FIELD(struct config_file, recover, "recover", JSON_STR),
     {NULL},
 };
 static const struct json_table file_table = {"config", sizeof(struct config_file), file_fields, JSON_STRICT};
@@ -195,6 +196,8 @@ static int merge(struct config *c, const struct config_file *f, struct arena *ar
 		c->node_name = f->node_name;
 	if (f->run_dir)
 		c->run_dir = f->run_dir;
+	if (f->recover)
+		c->recover = f->recover;
 	if (f->mount_prefixes) {
 		c->mount_prefixes = f->mount_prefixes;
 		c->n_mount_prefixes = f->n_mount_prefixes;
@@ -372,6 +375,9 @@ static int check(const struct config *c, struct error *err)
 			return error_set(err, EINVAL,
 					 "configuration: access.admins: \"%s\" is neither u/USER nor g/GROUP",
 					 c->access.admins[i]);
+	if (c->recover && strcmp(c->recover, "conflicts") != 0 && strcmp(c->recover, "commit") != 0)
+		return error_set(err, EINVAL, "configuration: recover: \"%s\" is neither conflicts nor commit",
+				 c->recover);
 	return check_durations(&c->lease, err);
 }
 

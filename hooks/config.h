@@ -58,6 +58,8 @@ struct config {
 	size_t n_mount_prefixes;
 	const char *node_name; /* NULL: the host's name */
 	const char *run_dir;   /* keepers' sockets: /run/volrun-volumes */
+	/* After a power cut, what becomes of a tree that was not committed: "conflicts", "commit". */
+	const char *recover; /* NULL: "conflicts" */
 };
 
 /* path NULL: $VOLRUN_CONFIG, else the list. */

@@ -18,9 +18,6 @@ int hook_prestart(const char *config, const struct oci_state *state, int sock, s
 /* Waits for the container's keeper, for a while; what it has to tell goes to stderr. */
 int hook_poststop(const char *config, const struct oci_state *state, struct error *err);
 
-/* Starts a keeper; *ret_sock is the hook's end of its socket. */
-int hook_start_keeper(int *ret_sock, struct error *err);
-
 /*
  * A detached clone of the tree's mount: private, nosuid, nodev, read-only for
  * ro; mapped by user_ns (-1: none), so that ids on disk are the container's.

@@ -15,6 +15,7 @@
 #include "hooks/identity.h"
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_socket.h"
+#include "hooks/keeper_spawn.h"
 #include "oci/volume.h"
 
 /* What the runtime gets of each volume, with the mount. */
@@ -219,7 +220,7 @@ int hook_prestart(const char *config, const struct oci_state *state, int sock, s
 	if (r < 0 || request.n_volumes == 0)
 		return r;
 	fd_cloexec(sock, true);
-	r = hook_start_keeper(&keeper, err);
+	r = keeper_start(&keeper, err);
 	if (r == 0)
 		r = send_request(keeper, &request, err);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "hooks/engine/commit.h"
+#include "hooks/engine/conflict.h"
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_mounts.h"
 
@@ -17,6 +18,7 @@
 #define PAUSE_MIN_NS (200 * NSEC_PER_MSEC)
 #define PAUSE_MAX_NS (10 * NSEC_PER_SEC)
 #define RELEASE_ATTEMPTS 4
+#define UPLOAD_ATTEMPTS 4
 
 static void add_line(struct hold *h, struct hold_volume *hv, bool failed, const char *fmt, va_list ap)
 {
@@ -46,18 +48,32 @@ void hold_fail(struct hold *h, struct hold_volume *hv, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void set_aside(struct hold *h, struct hold_volume *hv, const char *why)
+void hold_set_aside(struct hold *h, struct hold_volume *hv, const char *why, bool lives)
 {
+	struct conflict_note note = {.epoch = lease_epoch(hv->lease),
+				     .seq = hv->begin_seq,
+				     .why = why,
+				     .node = h->lease_id.node_name,
+				     .container = h->request->id,
+				     .keeper = lives ? h->lease_id.keeper : NULL};
 	struct error err = ERROR_INIT;
-	const char *name;
 
-	if (cache_set_aside(&hv->v.cache, lease_epoch(hv->lease), &h->arena, &name, &err) < 0)
+	hv->conflict = NULL;
+	if (conflict_set_aside(&hv->v, &note, &h->arena, &hv->conflict, &err) < 0)
 		hold_fail(h, hv, "%s; its changes stay in the cache (%s)", why, err.msg);
 	else
-		hold_fail(h, hv, "%s; its changes are kept in %s/%s/%s/%s/%s", why, h->config->cache.path,
-			  hv->store->name, hv->v.workspace, hv->v.name, name ? name : "");
+		hold_fail(h, hv, "%s; its changes are kept in %s/%s/%s/%s/conflict-%s", why, h->config->cache.path,
+			  hv->store->name, hv->v.workspace, hv->v.name, hv->conflict ? hv->conflict : "");
 	hv->aside = true;
 	hv->dirty = false;
+}
+
+static void unlock(struct hold_volume *hv)
+{
+	if (!hv->open || hv->v.cache.lock_fd < 0)
+		return;
+	cache_note_keeper(&hv->v.cache, NULL);
+	cache_unlock(&hv->v.cache);
 }
 
 void hold_check_lost(struct hold *h)
@@ -67,9 +83,33 @@ void hold_check_lost(struct hold *h)
 	for (i = 0; i < h->n; i++) {
 		struct hold_volume *hv = &h->volumes[i];
 
-		if (hv->lease && hv->dirty && !hv->aside && lease_lost(hv->lease))
-			set_aside(h, hv, "the lease was lost to another holder during the run");
+		if (!hv->lease || !hv->dirty || hv->aside || !lease_lost(hv->lease))
+			continue;
+		hold_set_aside(h, hv, "the lease was lost to another holder during the run", true);
+		/* What is at the volume's place from now on is another's. */
+		if (hv->conflict)
+			unlock(hv);
 	}
+}
+
+/* What was set aside goes to the store too; what can't be sent now, by the next start here, or `volrun volume recover`.
+ */
+static void send_conflict(struct hold *h, struct hold_volume *hv)
+{
+	struct error err = ERROR_INIT;
+	int64_t pause = PAUSE_MIN_NS;
+	int attempt, r;
+
+	conflict_settled(&hv->v, hv->conflict);
+	for (attempt = 1;; attempt++) {
+		r = conflict_upload(&hv->v, hv->conflict, &err);
+		if (r == 0 || attempt == UPLOAD_ATTEMPTS)
+			break;
+		clock_sleep_ns(pause);
+		pause *= 2;
+	}
+	if (r < 0)
+		hold_warn(h, hv, "what was set aside is on this node only: %s", err.msg);
 }
 
 bool hold_is_mounted(const struct hold *h)
@@ -93,6 +133,9 @@ void hold_redo(struct hold *h)
 
 		if (hv->lease && hv->dirty)
 			publish_redo(&hv->v, hv->lease, &hv->applied_seq, &ignored);
+		/* Of earlier runs, that could not be sent then. */
+		if (hv->lease)
+			conflict_upload_all(&hv->v, &ignored);
 	}
 }
 
@@ -132,9 +175,9 @@ static void commit(struct hold *h, struct hold_volume *hv)
 			return;
 		}
 		if (lease_lost(hv->lease))
-			set_aside(h, hv, "the lease was lost to another holder before the commit");
+			hold_set_aside(h, hv, "the lease was lost to another holder before the commit", false);
 		else if (r == -EFBIG || r == -ENOSPC)
-			set_aside(h, hv, err.msg);
+			hold_set_aside(h, hv, err.msg, false);
 		else if (clock_boottime_ns() < until) {
 			pause_commit(hv, &pause);
 			continue;
@@ -173,10 +216,11 @@ static void finish_one(struct hold *h, struct hold_volume *hv)
 		hv->v.store->valid = NULL;
 	cleanup_close(&hv->tree_fd);
 	hv->tree_fd = -1;
-	if (hv->open && hv->v.cache.lock_fd >= 0) {
-		cache_note_keeper(&hv->v.cache, NULL);
-		cache_unlock(&hv->v.cache);
-	}
+	if (hv->orphan)
+		hold_recover_orphan(h, hv);
+	unlock(hv);
+	if (hv->conflict)
+		send_conflict(h, hv);
 }
 
 void hold_finish(struct hold *h)

@@ -10,13 +10,16 @@
 #include "hooks/engine/access.h"
 #include "hooks/engine/lease.h"
 #include "hooks/engine/volume.h"
-#include "hooks/keeper_proto.h"
+#include "hooks/keeper_note.h"
 
 struct hold_volume {
 	const struct keeper_request_volume *request;
 	const struct store_config *store;
 	size_t index; /* in the request */
 	bool open, dirty, aside;
+	bool orphan;	      /* adopted, but no lease could be had: what is in the tree is recovered at its end */
+	const char *conflict; /* the id that it was set aside as (engine/conflict.h) */
+	uint64_t begin_seq;   /* the commit that the run began with */
 	struct volume v;
 	struct lease *lease; /* rw, once acquired */
 	int tree_fd;	     /* the directory to mount; -1: not yet */
@@ -50,6 +53,27 @@ void hold_close(struct hold *h);
  */
 int hold_take(struct hold *h, struct error *err);
 
+/*
+ * In place of hold_take, for a request to adopt: goes on with the tree that a dead keeper held, whose lock is given
+ * (and taken over). Without the lease, where another one has it now, or the store can't be reached. *ret_note (arena):
+ * what the dead one left.
+ */
+int hold_adopt(struct hold *h, int lock_fd, struct arena *a, struct keeper_note *ret_note, struct error *err);
+
+/*
+ * Before the lease, with the lock: what a dead keeper left in the cache is committed or set aside, and told of. 1: its
+ * container still lives; another keeper has the lock now, and goes on in its place.
+ */
+int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, struct error *err);
+/* The same for an adopted tree, when its container has ended. */
+void hold_recover_orphan(struct hold *h, struct hold_volume *hv);
+
+/* Notes in the cache who has the volumes; the container's cgroup may not be known yet (fd -1). */
+void hold_note(struct hold *h, const struct container_cgroup *cgroup);
+
+/* Sets the tree aside: it can't be committed, and why. lives: a container may still write to it. */
+void hold_set_aside(struct hold *h, struct hold_volume *hv, const char *why, bool lives);
+
 /* Finishes what earlier holders did not publish. Not urgent; a failure is tried again by hold_finish. */
 void hold_redo(struct hold *h);
 
@@ -61,6 +85,11 @@ bool hold_is_mounted(const struct hold *h);
 
 /* Commits what is dirty, releases, unlocks. What can't be committed stays on this node, and is noted. */
 void hold_finish(struct hold *h);
+
+/* Parts of hold_take. Opens the volume and its store, probed; no lease. */
+int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err);
+/* Has the store ask for the lease before each change. */
+int hold_fence(struct hold_volume *hv, struct error *err);
 
 /* Adds a line "volume NAME: text" to the warnings; hold_fail also makes it the volume's last-error. */
 void hold_warn(struct hold *h, struct hold_volume *hv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

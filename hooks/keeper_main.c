@@ -21,6 +21,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "hooks/engine/keeper_name.h"
 #include "hooks/keeper_cgroup.h"
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_proto.h"
@@ -48,6 +49,7 @@ struct keeper {
 	struct container_cgroup cgroup;
 	struct keeper_socket socket;
 	int hook_fd, pidfd, signal_fd, epoll_fd;
+	int lock_fd; /* to adopt: the volume's lock, until hold_adopt takes it */
 	enum state state;
 	int64_t kill_at_ns, look_at_ns;
 };
@@ -64,7 +66,7 @@ static void find_cgroup(struct keeper *k)
 	struct pollfd p = {.fd = k->pidfd, .events = POLLIN};
 	struct error ignored = ERROR_INIT;
 
-	if (k->cgroup.fd >= 0 || container_cgroup_open(k->request.pid, &k->cgroup, &ignored) < 0)
+	if (k->request.adopt || k->cgroup.fd >= 0 || container_cgroup_open(k->request.pid, &k->cgroup, &ignored) < 0)
 		return;
 	if (poll(&p, 1, 0) > 0)
 		container_cgroup_close(&k->cgroup);
@@ -73,6 +75,8 @@ static void find_cgroup(struct keeper *k)
 static enum state settle(struct keeper *k)
 {
 	find_cgroup(k);
+	if (!k->request.adopt)
+		hold_note(&k->hold, &k->cgroup);
 	hold_redo(&k->hold);
 	malloc_trim(0);
 	return RUNNING;
@@ -191,6 +195,7 @@ static int become_background(int *sock, int *signal_fd)
 	/* One heap: a thread that renews needs no arena of its own. */
 	mallopt(M_ARENA_MAX, 1);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN); /* of adopters */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -200,13 +205,15 @@ static int become_background(int *sock, int *signal_fd)
 	return *signal_fd < 0 ? -errno : 0;
 }
 
+/* With the container's process, or, to adopt, the volume's lock. */
 static int receive_request(struct keeper *k, struct arena *arena, struct error *err)
 {
 	size_t n = 1;
-	int r = keeper_receive(k->hook_fd, &keeper_request_table, arena, &k->request, &k->pidfd, &n, err);
+	int fd = -1, r = keeper_receive(k->hook_fd, &keeper_request_table, arena, &k->request, &fd, &n, err);
 
-	if (r == 0 && n != 1)
+	if (r == 0 && (n != 1 || (k->request.adopt && k->request.n_volumes != 1)))
 		r = error_set(err, EPROTO, "keeper: a request without the container's process");
+	*(r == 0 && k->request.adopt ? &k->lock_fd : &k->pidfd) = fd;
 	return r;
 }
 
@@ -219,14 +226,14 @@ static int watch_create(struct keeper *k, struct error *err)
 	if (k->epoll_fd < 0)
 		return error_set(err, errno, "keeper: can't wait for events (error %d)", errno);
 	r = watch(k, k->hook_fd, HOOK_DONE, EPOLLRDHUP, err);
-	if (r == 0)
+	if (r == 0 && k->pidfd >= 0)
 		r = watch(k, k->pidfd, INIT_ENDED, EPOLLIN, err);
 	if (r == 0)
 		r = watch(k, k->signal_fd, TERMINATED, EPOLLIN, err);
 	return r;
 }
 
-static int prepare(struct keeper *k, struct arena *arena, struct error *err)
+static int open_hold(struct keeper *k, struct arena *arena, struct error *err)
 {
 	int r = config_load(k->request.config, arena, &k->config, err);
 
@@ -234,11 +241,20 @@ static int prepare(struct keeper *k, struct arena *arena, struct error *err)
 		r = watch_create(k, err);
 	if (r == 0)
 		r = keeper_socket_open(&k->socket, k->config.run_dir, k->request.id, k->request.bundle, err);
+	return r < 0 ? r : hold_open(&k->hold, &k->config, &k->request, k->epoll_fd, err);
+}
+
+static int prepare(struct keeper *k, struct arena *arena, struct error *err)
+{
+	int r = open_hold(k, arena, err);
+
 	if (r == 0)
 		find_cgroup(k);
 	if (r == 0)
-		r = hold_open(&k->hold, &k->config, &k->request, k->epoll_fd, err);
-	return r < 0 ? r : hold_take(&k->hold, err);
+		r = hold_take(&k->hold, err);
+	if (r == 0)
+		hold_note(&k->hold, &k->cgroup);
+	return r;
 }
 
 static int answer_ready(struct keeper *k, struct arena *arena, struct error *err)
@@ -280,9 +296,46 @@ static int keep(struct keeper *k, struct arena *arena, struct error *err)
 	return r;
 }
 
+/* The container's init, if it still is the one that the note names. */
+static void find_init(struct keeper *k, const struct keeper_note *note)
+{
+	k->pidfd = sys_pidfd_open(k->request.pid, 0);
+	if (k->pidfd >= 0 && !keeper_alive(note->init)) {
+		close(k->pidfd);
+		k->pidfd = -1;
+	}
+}
+
+/* In place of the keeper that died: the container that it had runs already. */
+static int adopt(struct keeper *k, struct arena *arena, struct error *err)
+{
+	static const struct keeper_answer done;
+	struct keeper_note note;
+	int r;
+
+	r = open_hold(k, arena, err);
+	if (r == 0)
+		r = hold_adopt(&k->hold, TAKE_FD(k->lock_fd), arena, &note, err);
+	if (r < 0)
+		return r;
+	find_init(k, &note);
+	keeper_note_cgroup(&note, &k->cgroup);
+	hold_note(&k->hold, &k->cgroup);
+	r = watch_leases(k, err);
+	if (r == 0 && k->pidfd >= 0)
+		r = watch(k, k->pidfd, INIT_ENDED, EPOLLIN, err);
+	if (r == 0)
+		r = keeper_send(k->hook_fd, &keeper_answer_table, &done, NULL, 0, err);
+	keeper_socket_log(&k->socket, &k->hold.warnings);
+	k->state = k->pidfd < 0 ? begin_end(k) : RUNNING;
+	loop(k);
+	hold_finish(&k->hold);
+	return r;
+}
+
 static int run(int sock)
 {
-	struct keeper k = {.hook_fd = sock, .pidfd = -1, .epoll_fd = -1, .cgroup = {.fd = -1}};
+	struct keeper k = {.hook_fd = sock, .pidfd = -1, .lock_fd = -1, .epoll_fd = -1, .cgroup = {.fd = -1}};
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct error err = ERROR_INIT;
 	int r;
@@ -294,7 +347,7 @@ static int run(int sock)
 		return 1;
 	r = receive_request(&k, &arena, &err);
 	if (r == 0)
-		r = keep(&k, &arena, &err);
+		r = k.request.adopt ? adopt(&k, &arena, &err) : keep(&k, &arena, &err);
 	keeper_socket_log(&k.socket, &k.hold.warnings);
 	keeper_socket_close(&k.socket);
 	hold_close(&k.hold);

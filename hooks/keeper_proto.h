@@ -8,6 +8,10 @@
  *     hook -> keeper   any message: the runtime has the mounts. The end of the
  *                      connection without it: the create failed or was killed
  *
+ * Or, from another keeper or `volrun volume recover` (adoption): a request with
+ * one volume and "adopt", with that volume's lock as descriptor; the answer has no descriptors,
+ * and no message follows.
+ *
  * After that the keeper listens at <run_dir>/<key>.sock. Who connects there is
  * not answered: the connection ends when all is committed and released.
  * <run_dir>/<key>.log holds what went wrong, one line each.
@@ -43,6 +47,7 @@ struct keeper_request {
 	size_t n_groups;
 	struct keeper_request_volume *volumes;
 	size_t n_volumes;
+	bool adopt;
 };
 
 struct keeper_answer {

@@ -151,39 +151,64 @@ static int error_local_holder(struct hold_volume *hv, int64_t waited_ns, struct 
 	return lease_error_held(&head.holder, waited_ns, err);
 }
 
-static void note_keeper(struct hold *h, struct hold_volume *hv)
+void hold_note(struct hold *h, const struct container_cgroup *cgroup)
 {
-	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct keeper_note n = {.pid = getpid(),
+				.container = h->request->id,
+				.keeper = h->lease_id.keeper,
+				.init = keeper_name(h->request->pid, &a),
+				.request = *h->request};
 
-	strbuf_addf(&text, "{\"pid\":%d,\"container\":", (int)getpid());
-	json_write_string(&text, h->request->id);
-	strbuf_adds(&text, "}\n");
-	cache_note_keeper(&hv->v.cache, strbuf_str(&text));
+	n.request.n_volumes = 1;
+	for (size_t i = 0; i < h->n; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+
+		n.request.volumes = (struct keeper_request_volume *)hv->request;
+		if (hv->open && hv->v.cache.lock_fd >= 0)
+			keeper_note_write(&hv->v.cache, &n, cgroup);
+	}
 }
 
-static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
+int hold_fence(struct hold_volume *hv, struct error *err)
 {
-	int64_t wait = hv->request->wait_ns, deadline = wait > INT64_MAX - start_ns ? INT64_MAX : start_ns + wait;
-	int r;
-
-	r = cache_lock(&hv->v.cache, deadline, h->cancel_fd, err);
-	if (r == -ETIMEDOUT)
-		return error_local_holder(hv, clock_boottime_ns() - start_ns, err);
-	if (r == 0)
-		r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, h->cancel_fd, &hv->lease, err);
-	if (r < 0)
-		return r;
 	hv->v.store->valid = lease_valid;
 	hv->v.store->valid_ctx = hv->lease;
 	hv->v.store->fence_key = volume_key_meta(&hv->v.arena, &hv->v, "head");
 	hv->v.store->fence_epoch = lease_epoch(hv->lease);
-	if (!hv->v.store->fence_key)
-		return error_set(err, ENOMEM, "out of memory");
-	note_keeper(h, hv);
-	return 0;
+	return hv->v.store->fence_key ? 0 : error_set(err, ENOMEM, "out of memory");
 }
 
-static int take_lease(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
+/* What a dead keeper left comes first; while its container lives, another keeper has the lock, and is waited for. */
+static int lock(struct hold *h, struct hold_volume *hv, int64_t start_ns, int64_t deadline, struct error *err)
+{
+	for (;;) {
+		int r = cache_lock(&hv->v.cache, deadline, h->cancel_fd, err);
+
+		if (r == -ETIMEDOUT)
+			return error_local_holder(hv, clock_boottime_ns() - start_ns, err);
+		if (r == 0)
+			r = hold_recover(h, hv, deadline, err);
+		if (r <= 0)
+			return r;
+	}
+}
+
+static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
+{
+	static const struct container_cgroup not_known = {.fd = -1};
+	int64_t wait = hv->request->wait_ns, deadline = wait > INT64_MAX - start_ns ? INT64_MAX : start_ns + wait;
+	int r;
+
+	r = lock(h, hv, start_ns, deadline, err);
+	if (r < 0)
+		return r;
+	hold_note(h, &not_known);
+	r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, h->cancel_fd, &hv->lease, err);
+	return r < 0 ? r : hold_fence(hv, err);
+}
+
+int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
 {
 	const struct config_limits *limits = &h->config->limits;
 	const struct keeper_request_volume *q = hv->request;
@@ -200,11 +225,16 @@ static int take_lease(struct hold *h, struct hold_volume *hv, int64_t start_ns, 
 	hv->v.max_bytes = limits->bytes_per_volume;
 	hv->v.max_files = limits->files_per_volume;
 	hv->v.max_file_bytes = limits->bytes_per_file;
-	if (!q->ro)
-		r = probe(h, hv, err);
+	return q->ro ? 0 : probe(h, hv, err);
+}
+
+static int take_lease(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
+{
+	int r = hold_open_volume(h, hv, err);
+
 	if (r == 0)
 		r = access_check(&hv->v, &h->access, err);
-	if (r == 0 && !q->ro)
+	if (r == 0 && !hv->request->ro)
 		r = acquire(h, hv, start_ns, err);
 	return r;
 }
@@ -232,24 +262,6 @@ static int open_tree_dir(struct hold_volume *hv, const char *name, struct error 
 	return hv->tree_fd < 0 ? error_set(err, errno, "cache: can't open the tree %s (error %d)", name, errno) : 0;
 }
 
-/* A tree that a dead keeper left uncommitted is never overwritten and never taken for the commit. */
-static int keep_leftover(struct hold *h, struct hold_volume *hv, struct error *err)
-{
-	struct cache_mark mark;
-	const char *name;
-	int r;
-
-	if (cache_read_dirty(&hv->v.cache, &mark) < 0)
-		return 0;
-	r = cache_set_aside(&hv->v.cache, mark.epoch, &h->arena, &name, err);
-	if (r == 0 && name)
-		hold_fail(
-		    h, hv,
-		    "an earlier run on this node ended before its changes were committed; they are kept in %s/%s/%s/%s/%s",
-		    h->config->cache.path, hv->store->name, hv->v.workspace, hv->v.name, name);
-	return r;
-}
-
 static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 {
 	struct transfer_report report = {0};
@@ -257,11 +269,12 @@ static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 	struct head head;
 	int r;
 
-	r = keep_leftover(h, hv, err);
-	if (r == 0 && lease_head(hv->lease, &a, &head) < 0)
-		r = error_set(err, ENOMEM, "out of memory");
+	r = lease_head(hv->lease, &a, &head);
+	if (r < 0)
+		error_set(err, ENOMEM, "out of memory");
 	if (r == 0) {
 		hv->applied_seq = head.applied_seq;
+		hv->begin_seq = head.commit.seq;
 		r = restore_run(&hv->v, &head, may_go_on, hv, &report, err);
 	}
 	if (r == 0 && report.settled_seq > 0)

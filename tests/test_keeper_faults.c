@@ -88,6 +88,7 @@ static void a_dead_keeper_of_the_same_node_is_replaced_at_once(void **state)
 
 	must_create(&first, &x->a, "c1", RW);
 	kill(box_keeper(&x->a, "state"), SIGKILL);
+	run_kill(&first);
 	start = clock_boottime_ns();
 	must_create(&second, &x->a, "c2", RW);
 	assert_true(clock_boottime_ns() - start < 1500 * MS);

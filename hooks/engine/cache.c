@@ -169,7 +169,7 @@ int cache_lock_ro(const struct cache_volume *c, int64_t deadline_ns, int cancel_
 
 struct mark_file {
 	uint64_t epoch, seq;
-	const char *record_sha256, *boot_id;
+	const char *record_sha256, *boot_id, *heir;
 };
 
 static const struct json_field mark_fields[] = {
@@ -177,6 +177,7 @@ static const struct json_field mark_fields[] = {
     JSON_FIELD(struct mark_file, seq, "seq", JSON_U64, .required = true),
     JSON_FIELD(struct mark_file, record_sha256, "record_sha256", JSON_STR),
     JSON_FIELD(struct mark_file, boot_id, "boot_id", JSON_STR, .required = true),
+    JSON_FIELD(struct mark_file, heir, "heir", JSON_STR),
     {NULL},
 };
 static const struct json_table mark_table = {"mark", sizeof(struct mark_file), mark_fields, JSON_STRICT};
@@ -196,6 +197,7 @@ static int read_mark(const struct cache_volume *c, const char *name, struct cach
 	*ret = (struct cache_mark){.epoch = m.epoch, .seq = m.seq};
 	snprintf(ret->record_sha256, sizeof(ret->record_sha256), "%s", m.record_sha256 ? m.record_sha256 : "");
 	snprintf(ret->boot_id, sizeof(ret->boot_id), "%s", m.boot_id);
+	snprintf(ret->heir, sizeof(ret->heir), "%s", m.heir ? m.heir : "");
 	return 0;
 }
 
@@ -215,30 +217,42 @@ int cache_read_clean(const struct cache_volume *c, struct cache_mark *ret)
 	return read_mark(c, "clean", ret);
 }
 
-static int write_mark(const struct cache_volume *c, const char *name, uint64_t epoch, uint64_t seq, const char *sha256,
-		      struct error *err)
+static int write_mark(const struct cache_volume *c, const char *name, const struct mark_file *m, struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
-	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
-	struct mark_file m = {.epoch = epoch, .seq = seq, .record_sha256 = sha256, .boot_id = boot_id};
 	int r;
 
-	r = cache_boot_id(boot_id);
-	if (r == 0) {
-		json_write(&out, &mark_table, &m, 0);
-		strbuf_addc(&out, '\n');
-		r = out.failed ? -ENOMEM : write_file_atomic_at(c->dir_fd, name, out.data, out.len, 0600, true);
-	}
+	json_write(&out, &mark_table, m, 0);
+	strbuf_addc(&out, '\n');
+	r = out.failed ? -ENOMEM : write_file_atomic_at(c->dir_fd, name, out.data, out.len, 0600, true);
 	return r < 0 ? error_set(err, r, "cache: can't write the mark \"%s\" (error %d)", name, -r) : 0;
+}
+
+static int write_mark_now(const struct cache_volume *c, const char *name, struct mark_file m, struct error *err)
+{
+	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
+	int r = cache_boot_id(boot_id);
+
+	if (r < 0)
+		return error_set(err, r, "can't read the boot's id (error %d)", -r);
+	m.boot_id = boot_id;
+	return write_mark(c, name, &m, err);
 }
 
 int cache_mark_dirty(const struct cache_volume *c, uint64_t epoch, uint64_t seq, struct error *err)
 {
-	int r = write_mark(c, "dirty", epoch, seq, NULL, err);
+	int r = write_mark_now(c, "dirty", (struct mark_file){.epoch = epoch, .seq = seq}, err);
 
 	if (r == 0)
 		unlinkat(c->dir_fd, "clean", 0);
 	return r;
+}
+
+int cache_mark_heir(const struct cache_volume *c, const struct cache_mark *m, uint64_t epoch, const char *heir,
+		    struct error *err)
+{
+	return write_mark(c, "dirty",
+			  &(struct mark_file){.epoch = epoch, .seq = m->seq, .boot_id = m->boot_id, .heir = heir}, err);
 }
 
 int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,
@@ -248,7 +262,8 @@ int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq,
 
 	if (syncfs(c->dir_fd) < 0)
 		return error_set(err, errno, "cache: can't be written to disk (error %d)", errno);
-	r = write_mark(c, "clean", epoch, seq, record_sha256, err);
+	r = write_mark_now(c, "clean", (struct mark_file){.epoch = epoch, .seq = seq, .record_sha256 = record_sha256},
+			   err);
 	/* Last: while both are there, the tree counts as dirty. */
 	if (r == 0 && unlinkat(c->dir_fd, "dirty", 0) < 0 && errno != ENOENT)
 		r = error_set(err, errno, "cache: can't remove the mark \"dirty\" (error %d)", errno);
@@ -258,7 +273,7 @@ int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq,
 int cache_set_aside(const struct cache_volume *c, uint64_t epoch, struct arena *a, const char **ret_name,
 		    struct error *err)
 {
-	char name[64];
+	char name[64], index[80];
 	unsigned n;
 
 	/* Without "clean" a tree is compared with the manifest: safe wherever this is interrupted. */
@@ -277,7 +292,10 @@ int cache_set_aside(const struct cache_volume *c, uint64_t epoch, struct arena *
 	*ret_name = NULL;
 	if (name[0] && !(*ret_name = arena_strdup(a, name)))
 		return error_set(err, ENOMEM, "out of memory");
-	unlinkat(c->dir_fd, "index", 0);
+	/* It tells what was changed since; a later tree's index it must not be. */
+	snprintf(index, sizeof(index), "%s.index", name);
+	if (!name[0] || renameat(c->dir_fd, "index", c->dir_fd, index) < 0)
+		unlinkat(c->dir_fd, "index", 0);
 	if (fsync(c->dir_fd) < 0)
 		return error_set(err, errno, "cache: can't be written to disk (error %d)", errno);
 	unlinkat(c->dir_fd, "dirty", 0);

@@ -13,8 +13,9 @@
  *         dirty      fsynced before a container may write; holds epoch and seq it began with
  *         clean      after syncfs: commit seq, record sha256, boot id
  *         tmp/       files on their way in
- *         conflict-<epoch>/  what was set aside
- *         keeper     JSON: pid, container; while a keeper holds the lease; for people
+ *         conflict-<epoch>/  what was set aside; beside it conflict-<epoch>.json (engine/conflict.h) and
+ *                    conflict-<epoch>.index: the index that it was made from
+ *         keeper     JSON: the keeper and its container, while it holds the lease (keeper_note.h)
  *         last-error one line: why the last run was not committed; for people
  *     <cache>/<store>/.probe           what store_probe found, and of which endpoint
  */
@@ -34,10 +35,12 @@ struct cache_volume {
 };
 
 #define CACHE_CLEAN_BOOT_ID_MAX 40
+#define CACHE_HEIR_MAX 64
 struct cache_mark {
 	uint64_t epoch, seq;
 	char record_sha256[SHA256_HEX_MAX];
 	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
+	char heir[CACHE_HEIR_MAX]; /* dirty: the keeper that is about to take the lease to recover the tree; "" none */
 };
 
 /* Opens (makes) the cache's root, 0700 parents. */
@@ -63,12 +66,15 @@ int cache_lock_ro(const struct cache_volume *c, int64_t deadline_ns, int cancel_
 int cache_read_dirty(const struct cache_volume *c, struct cache_mark *ret);
 int cache_read_clean(const struct cache_volume *c, struct cache_mark *ret);
 int cache_mark_dirty(const struct cache_volume *c, uint64_t epoch, uint64_t seq, struct error *err);
+/* Writes the dirty mark m anew, as it is but for its epoch and heir: before a recovery takes the lease. */
+int cache_mark_heir(const struct cache_volume *c, const struct cache_mark *m, uint64_t epoch, const char *heir,
+		    struct error *err);
 /* Does syncfs first. */
 int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,
 		     struct error *err);
 
 /*
- * Renames rw/ to conflict-<epoch>[-n]/ and removes index and marks, which spoke
+ * Renames rw/ to conflict-<epoch>[-n]/, index likewise, and removes the marks, which spoke
  * of it. *ret_name (arena) is the new name; NULL: there was no rw/.
  */
 int cache_set_aside(const struct cache_volume *c, uint64_t epoch, struct arena *a, const char **ret_name,

@@ -242,7 +242,12 @@ static int read_all_of(struct stream_in *in, struct manifest *m)
 
 int index_load(const struct volume *v, struct manifest *ret)
 {
-	_cleanup_close_ int fd = openat(v->cache.dir_fd, "index", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return index_load_file(v, "index", ret);
+}
+
+int index_load_file(const struct volume *v, const char *name, struct manifest *ret)
+{
+	_cleanup_close_ int fd = openat(v->cache.dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	_cleanup_(stream_in_close) struct stream_in in = {.fd = -1};
 	struct manifest m = {0};
 	struct stat st;

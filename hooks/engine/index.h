@@ -15,6 +15,8 @@
 
 /* -ENOENT: none, or broken. */
 int index_load(const struct volume *v, struct manifest *ret);
+/* The same of another name: of a tree that was set aside. */
+int index_load_file(const struct volume *v, const char *name, struct manifest *ret);
 /* Replaces it. m->time_ns, record_sha256 and differs are set. */
 int index_write(const struct volume *v, const struct manifest *m, struct error *err);
 /* Of tmp/'s file system: what its clock says now, for manifest.time_ns. */

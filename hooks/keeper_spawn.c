@@ -10,7 +10,10 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "hooks/hook.h"
+#include "base/io.h"
+#include "hooks/engine/volume.h"
+#include "hooks/keeper_note.h"
+#include "hooks/keeper_spawn.h"
 
 #define KEEPER "volrun-keeper"
 
@@ -30,7 +33,7 @@ static void keeper_path(char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/%s", PKGLIBEXECDIR, KEEPER);
 }
 
-int hook_start_keeper(int *ret_sock, struct error *err)
+int keeper_start(int *ret_sock, struct error *err)
 {
 	char path[PATH_MAX], option[32];
 	char *const argv[] = {(char *)KEEPER, option, NULL};
@@ -56,4 +59,34 @@ int hook_start_keeper(int *ret_sock, struct error *err)
 	}
 	*ret_sock = TAKE_FD(ours);
 	return 0;
+}
+
+static int hand_over(int sock, const struct keeper_request *request, int lock_fd, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct keeper_answer answer;
+	size_t n = 0;
+	int r;
+
+	r = keeper_send(sock, &keeper_request_table, request, &lock_fd, 1, err);
+	if (r == 0)
+		r = keeper_receive(sock, &keeper_answer_table, &arena, &answer, NULL, &n, err);
+	if (r == -ENODATA)
+		return error_set(err, EIO, "the keeper ended without an answer");
+	return r == 0 && answer.error ? error_set(err, EIO, "%s", answer.error) : r;
+}
+
+int keeper_start_adopter(struct volume *v, const struct keeper_note *note, struct error *err)
+{
+	struct keeper_request request = note->request;
+	_cleanup_close_ int sock = -1;
+	int r;
+
+	request.adopt = true;
+	r = keeper_start(&sock, err);
+	if (r == 0)
+		r = hand_over(sock, &request, v->cache.lock_fd, err);
+	/* The lock is of the open file, which the other one has too: closing it here frees nothing. */
+	cache_unlock(&v->cache);
+	return r;
 }

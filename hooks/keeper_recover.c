@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a dead keeper left: recovered before the next lease, or adopted while its container lives. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "hooks/engine/conflict.h"
+#include "hooks/engine/keeper_name.h"
+#include "hooks/engine/recover.h"
+#include "hooks/engine/tree.h"
+#include "hooks/keeper_hold.h"
+#include "hooks/keeper_note.h"
+#include "hooks/keeper_spawn.h"
+
+/* How long an adopter waits for a lease that somebody else holds: it can't be its own any more. */
+#define ADOPT_WAIT_NS (2 * NSEC_PER_SEC)
+
+static struct recover_policy policy(const struct hold *h, int64_t deadline_ns, int cancel_fd)
+{
+	return (struct recover_policy){.lease = &h->lease_config,
+				       .id = &h->lease_id,
+				       .after_power_cut =
+					   h->config->recover && strcmp(h->config->recover, "commit") == 0,
+				       .deadline_ns = deadline_ns,
+				       .cancel_fd = cancel_fd};
+}
+
+static void tell(struct hold *h, struct hold_volume *hv, const struct recover_result *r)
+{
+	if (r->outcome == RECOVER_COMMITTED)
+		hold_warn(h, hv,
+			  "an earlier run on this node ended before its changes were committed; they are in commit "
+			  "%" PRIu64 " now",
+			  r->seq);
+	if (r->outcome == RECOVER_SET_ASIDE && r->conflict)
+		hold_fail(h, hv,
+			  "an earlier run on this node ended before its changes were committed, and %s; they are kept "
+			  "in %s/%s/%s/%s/conflict-%s",
+			  r->why, h->config->cache.path, hv->store->name, hv->v.workspace, hv->v.name, r->conflict);
+	if (r->report.n_warnings)
+		hold_warn(h, hv, "%s", r->report.warning);
+}
+
+int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, struct error *err)
+{
+	struct recover_policy p = policy(h, deadline_ns, h->cancel_fd);
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_close_ int tree = -1;
+	struct recover_result result;
+	struct keeper_note note;
+	struct cache_mark mark;
+	int r;
+
+	if (cache_read_dirty(&hv->v.cache, &mark) < 0)
+		return 0;
+	tree = tree_open(hv->v.cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY);
+	if (keeper_note_read(&hv->v.cache, &a, &note) == 0 && keeper_note_lives(&note, tree)) {
+		r = keeper_start_adopter(&hv->v, &note, err);
+		return r < 0 ? error_wrap(err, "container %s, which still runs, lost its keeper", note.container) : 1;
+	}
+	r = recover_tree(&hv->v, &p, &a, &result, err);
+	if (r < 0)
+		return r;
+	cache_note_keeper(&hv->v.cache, NULL);
+	tell(h, hv, &result);
+	return 0;
+}
+
+void hold_recover_orphan(struct hold *h, struct hold_volume *hv)
+{
+	struct recover_policy p = policy(h, clock_boottime_ns() + ADOPT_WAIT_NS, -1);
+	struct error err = ERROR_INIT;
+	struct recover_result result;
+
+	hv->orphan = false;
+	if (recover_tree(&hv->v, &p, &h->arena, &result, &err) < 0) {
+		hold_fail(h, hv, "not committed: %s; its changes stay in the cache of this node", err.msg);
+		return;
+	}
+	tell(h, hv, &result);
+	if (result.outcome == RECOVER_SET_ASIDE)
+		hv->conflict = result.conflict;
+}
+
+/* --- adoption ------------------------------------------------------------------------- */
+
+/* The container has the tree; the next holder must never meet it. */
+static int set_aside_living(struct hold *h, struct hold_volume *hv, const struct cache_mark *mark, const char *why,
+			    struct error *err)
+{
+	struct conflict_note note = {.epoch = mark->epoch,
+				     .seq = mark->seq,
+				     .why = why,
+				     .node = h->lease_id.node_name,
+				     .container = h->request->id,
+				     .keeper = h->lease_id.keeper};
+	int r = conflict_set_aside(&hv->v, &note, &h->arena, &hv->conflict, err);
+
+	if (r < 0)
+		return r;
+	hv->aside = true;
+	hold_fail(h, hv, "%s; its changes are kept in %s/%s/%s/%s/conflict-%s", why, h->config->cache.path,
+		  hv->store->name, hv->v.workspace, hv->v.name, hv->conflict ? hv->conflict : "");
+	cache_note_keeper(&hv->v.cache, NULL);
+	cache_unlock(&hv->v.cache);
+	return 0;
+}
+
+static int adopt_lease(struct hold *h, struct hold_volume *hv, const struct cache_mark *mark, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	int64_t deadline = clock_boottime_ns() + ADOPT_WAIT_NS;
+	const char *why = "";
+	uint64_t epoch = 0;
+	struct head head;
+	int r;
+
+	r = recover_claim(&hv->v, &h->lease_id, mark, &epoch, &why, err);
+	if (r == 0)
+		return set_aside_living(h, hv, mark, why, err);
+	if (r > 0)
+		r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, -1, &hv->lease, err);
+	if (r == 0)
+		r = recover_confirm(&hv->v, hv->lease, mark, epoch, err);
+	if (r == 0) {
+		/* Somebody was faster, and gone again: the lease that we have is not this tree's. */
+		lease_release(hv->lease, lease_head(hv->lease, &a, &head) == 0 ? head.applied_seq : 0, err);
+		lease_free(hv->lease);
+		hv->lease = NULL;
+		return set_aside_living(h, hv, mark, "another holder had the lease since", err);
+	}
+	if (r < 0) {
+		hv->orphan = true;
+		hold_warn(h, hv, "no lease while its container runs on: %s", err->msg);
+		return 0;
+	}
+	hv->dirty = true;
+	hv->begin_seq = mark->seq;
+	if (lease_head(hv->lease, &a, &head) == 0)
+		hv->applied_seq = head.applied_seq;
+	return hold_fence(hv, err);
+}
+
+int hold_adopt(struct hold *h, int lock_fd, struct arena *a, struct keeper_note *ret_note, struct error *err)
+{
+	struct hold_volume *hv = &h->volumes[0];
+	struct cache_mark mark;
+	int r;
+
+	r = hold_open_volume(h, hv, err);
+	if (r < 0) {
+		close(lock_fd);
+		return r;
+	}
+	hv->v.cache.lock_fd = lock_fd;
+	hv->tree_fd = tree_open(hv->v.cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY);
+	if (hv->tree_fd < 0 || cache_read_dirty(&hv->v.cache, &mark) < 0 ||
+	    keeper_note_read(&hv->v.cache, a, ret_note) < 0)
+		return error_set(err, ENODATA, "its tree is gone");
+	return adopt_lease(h, hv, &mark, err);
+}
