@@ -307,6 +307,7 @@ teardown() { common_teardown; }
 	ok
 	like "${lines[0]}" '^volrun version [0-9]'
 	like "$output" 'spec: 1\.'
+	like "${lines[3]}" '^\+SYSTEMD .*\+CAP \+SECCOMP \+EBPF '
 	is "$stderr" ""
 	try volrun --help
 	ok

@@ -102,3 +102,21 @@ flags_of_bind() {
 	like "$stderr" 'affinity: 0x3"'
 	volrun delete --force c1
 }
+
+@test "a limit of no tasks needs no pids controller: callers of before runtime-spec 1.3 mean none by it" {
+	bundle c1 'echo alone' '.linux.resources.pids.limit = 0'
+	try volrun run --bundle "$T/c1" c1
+	ok
+	is "$output" alone
+}
+
+@test "a container that has ended is said to be so, whatever is left of its config.json" {
+	bundle c1 true
+	volrun run --keep --bundle "$T/c1" c1
+	rm "$ROOT/c1/config.json"
+	try volrun exec c1 true
+	not_ok 'exec failed: cannot exec in a stopped container: container not running$'
+	try volrun mounts add c1 /dev/null
+	not_ok 'container not running: no such process$'
+	volrun delete --force c1
+}

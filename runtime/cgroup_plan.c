@@ -213,9 +213,12 @@ static void cpuset(struct maker *m, const struct spec_cpu *cpu)
 
 static void pids(struct maker *m, const struct spec_pids *p)
 {
-	/* runtime-spec 1.3: 0 is a limit, too. There is one process already; 1, as systemd knows no 0, and as runc. */
+	/*
+	 * runtime-spec 1.3: 0 is a limit, too. There is one process already; 1, as systemd knows no 0, and as runc.
+	 * Before 1.3 it was none, and callers still write it for that: it needs no controller.
+	 */
 	if (p->limit)
-		add(m, *p->limit < 0 ? CGROUP_WRITE_OPTIONAL : 0, "pids limit", "pids", "pids.max",
+		add(m, *p->limit <= 0 ? CGROUP_WRITE_OPTIONAL : 0, "pids limit", "pids", "pids.max",
 		    text_max(m, *p->limit ? *p->limit : 1));
 }
 

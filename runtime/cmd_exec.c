@@ -217,16 +217,14 @@ static int process_from_file(const struct options *o, const struct spec_process 
 	return 0;
 }
 
-static int check_status(const struct container *c, const struct options *o, const struct spec_process *p,
-			struct error *err)
+/* Before its config.json is read: one that is being created need not have any yet. */
+static int check_status(const struct container *c, const struct options *o, struct error *err)
 {
 	if (c->status == OCI_STOPPED || c->status == OCI_CREATING)
 		return error_set(err, ESRCH, "cannot exec in a %s container: container not running",
 				 oci_status_names[c->status]);
 	if (c->status == OCI_PAUSED && !o->ignore_paused)
 		return error_set(err, EBUSY, "cannot exec in a paused container (use --ignore-paused to override)");
-	if (p->terminal && o->detach && !o->console_socket)
-		return error_set(err, EINVAL, "a detached process with a terminal needs --console-socket");
 	return 0;
 }
 
@@ -263,6 +261,8 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 	if (r == 0)
 		r = container_open(g->root, args->items[0], arena, &c, err);
 	if (r == 0)
+		r = check_status(&c, o, err);
+	if (r == 0)
 		r = spec_load(fd_path(c.dir_fd, path), arena, &spec, err);
 	if (r < 0)
 		return r;
@@ -271,8 +271,8 @@ static int exec_process(const struct globals *g, const struct options *o, const 
 	base = spec.process ? spec.process : spec_no_process();
 	r = o->process ? process_from_file(o, base, arena, &process, err)
 		       : process_from_flags(o, args, base, arena, &process, err);
-	if (r == 0)
-		r = check_status(&c, o, &process, err);
+	if (r == 0 && process.terminal && o->detach && !o->console_socket)
+		r = error_set(err, EINVAL, "a detached process with a terminal needs --console-socket");
 	if (r < 0)
 		return r;
 	request.spec = &spec;

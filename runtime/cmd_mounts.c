@@ -18,12 +18,13 @@ static int change_mounts(const struct globals *g, const char *id, const char *fi
 	struct spec spec;
 	int r = container_open(g->root, id, arena, &c, err);
 
-	if (r == 0)
-		r = spec_load(fd_path(c.dir_fd, path), arena, &spec, err);
 	if (r < 0)
 		return r;
 	if (c.status != OCI_CREATED && c.status != OCI_RUNNING && c.status != OCI_PAUSED)
 		return error_set(err, ESRCH, "container not running: no such process");
+	r = spec_load(fd_path(c.dir_fd, path), arena, &spec, err);
+	if (r < 0)
+		return r;
 	if (!spec_find_namespace(&spec, SPEC_NS_MOUNT))
 		return error_set(err, ENOTSUP, "the container has no mount namespace of its own");
 	if (self_is_exposed(&spec))

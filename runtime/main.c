@@ -15,6 +15,7 @@
 #include "oci/spec.h"
 #include "runtime/command.h"
 #include "runtime/sealed_self.h"
+#include "runtime/volumes.h"
 
 static const struct arg_option global_options[] = {
     {"root", 0, ARG_STR, offsetof(struct globals, root), "DIR", "where the state of containers is kept (/run/volrun)"},
@@ -42,6 +43,17 @@ static void print_help(void)
 		printf("  %-10s %s\n", (*c)->name, (*c)->summary);
 	printf("\nGlobal options:\n");
 	args_print_help(global_options);
+}
+
+/* The last line is crun's, by whose words `podman info` and scripts know what a runtime can do. */
+static void print_version(struct arena *arena)
+{
+	struct error none = ERROR_INIT;
+	const char *path;
+
+	printf("volrun version %s\ncommit: %s\nspec: %s\n%s+SELINUX +APPARMOR +CAP +SECCOMP +EBPF +CRIU +YAJL\n",
+	       PACKAGE_VERSION, VOLRUN_COMMIT, OCI_VERSION,
+	       own_program("volrun-systemd", arena, &path, &none) == 0 ? "+SYSTEMD " : "");
 }
 
 /* Descriptors 0 to 2 must be something, or the first file that is opened becomes somebody's stdout. */
@@ -150,7 +162,7 @@ static int run(int argc, char **argv, int *ret_failure, struct error *err)
 	if (r < 0)
 		return error_wrap(err, "Incorrect Usage");
 	if (g.version) {
-		printf("volrun version %s\ncommit: %s\nspec: %s\n", PACKAGE_VERSION, VOLRUN_COMMIT, OCI_VERSION);
+		print_version(&arena);
 		return 0;
 	}
 	if (help || rest.n == 0 || strcmp(rest.items[0], "help") == 0) {

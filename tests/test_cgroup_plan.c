@@ -170,6 +170,7 @@ static void no_pids_is_one(void **state)
 	(void)state;
 	make_v2(&res);
 	assert_write("pids.max", "1");
+	assert_true(find("pids.max")->flags & CGROUP_WRITE_OPTIONAL);
 }
 
 static void minus_one_is_no_limit(void **state)
