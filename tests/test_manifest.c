@@ -368,13 +368,14 @@ static void an_applied_table_is_read_as_it_was_written(void **state)
 	_cleanup_(stream_out_close) struct stream_out out;
 	_cleanup_(applied_free) struct applied a = {0};
 	_cleanup_close_ int fd = memfd_create("applied", MFD_CLOEXEC);
-	struct applied_entry e = {.path = "a", .tag = "\"1\""};
+	struct applied_head head = {.epoch = 1, .seq = 2, .record_sha256 = SHA};
+	struct applied_entry e = {.path = "a", .tag = "\"1\"", .seq = 1};
 	struct error err = ERROR_INIT;
 	struct stream_in in;
 
 	(void)state;
 	assert_int_equal(stream_out_open(&out, fd, 0), 0);
-	applied_write_header(&out, 1, 2, SHA);
+	applied_write_header(&out, &head);
 	applied_write_entry(&out, &e);
 	e.path = "b/c";
 	applied_write_entry(&out, &e);

@@ -322,6 +322,89 @@ static void a_broken_copy_of_the_applied_table_is_fetched_again(void **state)
 	node_close(a);
 }
 
+/* Lengths of the tables, and what another node makes of them. */
+static void a_table_is_a_delta_where_that_is_shorter(void **state)
+{
+	struct box *b = *state;
+	struct node *a = node_open(b, "a"), *c = node_open(b, "c");
+	size_t whole = 0, shortest = SIZE_MAX, wholes = 0;
+	char name[64];
+
+	node_begin(a);
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "file-%03d", i);
+		put_file(a, name, name, 0644, i + 1);
+	}
+	assert_int_equal(node_end(a), 0);
+	for (int i = 0; i < 40; i++) {
+		_cleanup_free_ char *tree = NULL, *text = NULL;
+		size_t len;
+
+		node_begin(a);
+		snprintf(name, sizeof(name), "file-%03d", i);
+		put_file(a, name, "changed", 0600, 1000 + i);
+		snprintf(name, sizeof(name), "file-%03d", 199 - i);
+		drop(a, name);
+		snprintf(name, sizeof(name), "new-%03d", i);
+		put_file(a, name, "new", 0600, 1000 + i);
+		tree = dump_tree(a, "rw");
+		if (i % 3 == 2)
+			unlinkat(a->v.cache.dir_fd, "applied", 0);
+		assert_int_equal(node_end(a), 0);
+		assert_int_equal(a->report.conflicts, 0);
+		snprintf(name, sizeof(name), "volumes/ws/.volrun/vol/%d.applied", i + 2);
+		text = fake_store_text(b->fake, name);
+		len = strlen(text);
+		whole = len > whole ? len : whole;
+		shortest = len < shortest ? len : shortest;
+		wholes += strstr(text, "\"kind\":\"applied\"") != NULL;
+		/* Nothing is foreign, missing or stale by it: a start asks about nothing. */
+		node_begin(c);
+		assert_same_tree(tree, c);
+		assert_int_equal(node_end(c), 0);
+		node_begin(c);
+		assert_int_equal(c->data_requests, 0);
+		lease_free(c->lease);
+		c->lease = NULL;
+	}
+	assert_true(shortest < whole / 20);
+	assert_in_range(wholes, 2, 10);
+	node_close(a);
+	node_close(c);
+}
+
+static void a_chain_of_tables_that_is_cut_is_no_table(void **state)
+{
+	struct box *b = *state;
+	struct node *a = node_open(b, "a"), *c = node_open(b, "c");
+	_cleanup_free_ char *tree = NULL;
+	char name[64];
+
+	node_begin(a);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "file-%03d", i);
+		put_file(a, name, name, 0644, i + 1);
+	}
+	assert_int_equal(node_end(a), 0);
+	node_begin(a);
+	put_file(a, "file-007", "changed", 0644, 5);
+	tree = dump_tree(a, "rw");
+	assert_int_equal(node_end(a), 0);
+	fake_store_put(b->fake, "volumes/ws/.volrun/vol/1.applied", NULL);
+	/* The marks tell what is ours. */
+	node_begin(c);
+	assert_same_tree(tree, c);
+	assert_int_equal(node_end(c), 0);
+	fake_store_put(b->fake, "volumes/ws/.volrun/vol/1.applied",
+		       "{\"format\":1,\"kind\":\"applied\",\"epoch\":1,"
+		       "\"seq\":9,\"record\":\"x\"}\n{\"end\":0}\n");
+	unlinkat(c->v.cache.dir_fd, "applied", 0);
+	assert_true(node_start(c) < 0);
+	assert_string_equal(c->err.msg, "applied table: it is of another commit");
+	node_close(a);
+	node_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +419,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(publishing_goes_on_from_the_store_where_the_tree_is_another, box_setup,
 					    box_teardown),
 	    cmocka_unit_test_setup_teardown(a_copy_within_the_store_names_its_size, box_setup, box_teardown),
+	    cmocka_unit_test_setup_teardown(a_table_is_a_delta_where_that_is_shorter, box_setup, box_teardown),
+	    cmocka_unit_test_setup_teardown(a_chain_of_tables_that_is_cut_is_no_table, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_broken_copy_of_the_applied_table_is_fetched_again, box_setup,
 					    box_teardown),
 	};

@@ -24,14 +24,13 @@ char *applied_key(struct arena *a, const struct volume *v, uint64_t seq)
 static int open_kept(const struct volume *v, uint64_t seq, uint64_t *ret_size)
 {
 	_cleanup_close_ int fd = openat(v->cache.dir_fd, "applied", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	_cleanup_(applied_close) struct applied_in a = {.in = {.fd = -1}};
+	_cleanup_(kept_close) struct kept_in k = {.in = {.fd = -1}};
 	struct error ignored = ERROR_INIT;
-	struct stream_in in;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || stream_in_open(&in, fd, 0, (uint64_t)st.st_size, false) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || kept_open(&k, fd, (uint64_t)st.st_size, &ignored) < 0)
 		return -ENOENT;
-	if (applied_open(&a, in, &ignored) < 0 || a.seq != seq)
+	if (k.head.seq != seq)
 		return -ENOENT;
 	*ret_size = (uint64_t)st.st_size;
 	return TAKE_FD(fd);
@@ -55,42 +54,149 @@ void applied_keep(const struct volume *v, int fd, uint64_t size)
 		if (n <= 0)
 			break;
 	}
-	if (out >= 0 && (uint64_t)offset == size && fdatasync(out) == 0)
+	if (out >= 0 && (uint64_t)offset == size)
 		renameat(v->cache.dir_fd, "applied.new", v->cache.dir_fd, "applied");
 	unlinkat(v->cache.dir_fd, "applied.new", 0);
 }
 
-int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_size)
+/* The text of a table, into a file; -1: there is none, or it failed. */
+static int get_text(struct transfer *x, uint64_t seq, uint64_t *ret_size)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = tree_tmpfile(x->v);
 	struct store_op op;
+
+	store_op_init(&op, STORE_GET, applied_key(&a, x->v, seq));
+	op.out_fd = fd;
+	if (!op.key || fd < 0)
+		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
+	if (!transfer_go_on(x))
+		return -1;
+	x->report->data_requests++;
+	if (store_do(x->v->store, &op) == STORE_ABSENT)
+		return -1;
+	if (op.result != STORE_OK)
+		transfer_fail_op(x, &op);
+	else if (op.got_size > APPLIED_MAX_SIZE)
+		transfer_fail(x, EFBIG, "applied table: %" PRIu64 " bytes are too many", op.got_size);
+	*ret_size = op.got_size;
+	return x->failed < 0 ? -1 : TAKE_FD(fd);
+}
+
+/* Reads the text of a table into `a`: a whole one, or a delta on what is there. */
+static int read_text(struct transfer *x, int fd, const struct applied_link *link, bool first, struct applied *a)
+{
+	struct stream_in in;
+	int r;
+
+	if (stream_in_open(&in, fd, 0, link->length, false) < 0) {
+		transfer_fail(x, ENOMEM, "out of memory");
+		return x->failed;
+	}
+	r = first ? applied_read(in, a, x->err) : applied_apply(a, in, x->err);
+	if (r == 0 && a->head.seq != link->seq)
+		r = error_set(x->err, EINVAL, "applied table: it is of another commit");
+	return x->failed = r;
+}
+
+static int read_head(struct transfer *x, int fd, uint64_t size, struct applied_head *ret)
+{
+	_cleanup_(applied_close) struct applied_in in = {.in = {.fd = -1}};
+	struct stream_in stream;
+	int r;
+
+	if (stream_in_open(&stream, fd, 0, size, false) < 0) {
+		transfer_fail(x, ENOMEM, "out of memory");
+		return x->failed;
+	}
+	r = applied_open(&in, stream, x->err);
+	if (r == 0)
+		*ret = in.head;
+	return x->failed = r;
+}
+
+/* The table of seq, whole, with its own link at the end of its chain. 1; 0: there is none. */
+static int get_table(struct transfer *x, uint64_t seq, struct applied *ret)
+{
+	_cleanup_(applied_free) struct applied a = {0};
+	_cleanup_close_ int last = -1;
+	struct applied_head head;
+	uint64_t size;
+
+	last = get_text(x, seq, &size);
+	if (last < 0 || read_head(x, last, size, &head) < 0)
+		return x->failed;
+	for (size_t i = 0; i < head.n_chain; i++) {
+		struct applied_link *link = &head.chain[i];
+		_cleanup_close_ int fd = get_text(x, link->seq, &link->length);
+
+		if (fd < 0 || read_text(x, fd, link, i == 0, &a) < 0)
+			return x->failed;
+	}
+	head.chain[head.n_chain] = (struct applied_link){seq, size};
+	if (read_text(x, last, &head.chain[head.n_chain], head.n_chain == 0, &a) < 0)
+		return x->failed;
+	head.n_chain++;
+	a.head = head;
+	*ret = a;
+	a = (struct applied){0};
+	return 1;
+}
+
+static int write_kept(struct transfer *x, const struct applied *a, int fd, uint64_t *ret_size)
+{
+	_cleanup_(stream_out_close) struct stream_out out = {.fd = -1};
+
+	if (stream_out_open(&out, fd, 0) < 0) {
+		transfer_fail(x, ENOMEM, "out of memory");
+		return x->failed;
+	}
+	kept_write_head(&out, &a->head);
+	for (size_t i = 0; i < a->n; i++)
+		kept_write_entry(&out, &a->entries[i]);
+	if (kept_write_end(&out) < 0)
+		transfer_fail(x, -out.failed, "cache: the applied table can't be written (error %d)", -out.failed);
+	*ret_size = out.written;
+	return x->failed;
+}
+
+int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_size)
+{
+	_cleanup_(applied_free) struct applied a = {0};
+	_cleanup_close_ int fd = -1;
 
 	*ret_fd = -1;
 	*ret_size = 0;
 	if (seq == 0 || x->failed < 0 || (*ret_fd = open_kept(x->v, seq, ret_size)) >= 0)
 		return x->failed;
 	*ret_fd = -1;
-	store_op_init(&op, STORE_GET, applied_key(&a, x->v, seq));
-	fd = op.out_fd = tree_tmpfile(x->v);
-	if (!op.key || fd < 0) {
-		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
+	if (get_table(x, seq, &a) <= 0)
 		return x->failed;
-	}
-	if (!transfer_go_on(x))
+	fd = tree_tmpfile(x->v);
+	if (fd < 0)
+		transfer_fail(x, -fd, "cache: can't make a file");
+	if (x->failed < 0 || write_kept(x, &a, fd, ret_size) < 0)
 		return x->failed;
-	x->report->data_requests++;
-	if (store_do(x->v->store, &op) == STORE_ABSENT)
-		return 0;
-	if (op.result != STORE_OK)
-		transfer_fail_op(x, &op);
-	else if (op.got_size > APPLIED_MAX_SIZE)
-		transfer_fail(x, EFBIG, "applied table: %" PRIu64 " bytes are too many", op.got_size);
-	if (x->failed < 0)
-		return x->failed;
-	applied_keep(x->v, fd, op.got_size);
-	*ret_size = op.got_size;
+	applied_keep(x->v, fd, *ret_size);
 	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int load_kept(int fd, uint64_t size, struct applied *ret, struct error *err)
+{
+	_cleanup_(applied_free) struct applied a = {0};
+	_cleanup_(kept_close) struct kept_in k = {.in = {.fd = -1}};
+	struct applied_entry e;
+	int r = kept_open(&k, fd, size, err);
+
+	while (r >= 0 && (r = kept_next(&k, &e, err)) > 0)
+		if (applied_add(&a, &e) < 0)
+			return error_set(err, ENOMEM, "out of memory");
+	if (r < 0)
+		return r;
+	a.head = k.head;
+	*ret = a;
+	a = (struct applied){0};
 	return 0;
 }
 
@@ -102,7 +208,6 @@ int applied_load(struct transfer *x, uint64_t seq, struct applied *ret)
 	/* The second time from the store: the cache's copy may be broken. */
 	for (int i = 0; i < 2; i++) {
 		_cleanup_close_ int fd = -1;
-		struct stream_in in;
 		uint64_t size;
 
 		if (applied_fetch(x, seq, &fd, &size) < 0)
@@ -111,8 +216,7 @@ int applied_load(struct transfer *x, uint64_t seq, struct applied *ret)
 			*ret = (struct applied){0};
 			return 0;
 		}
-		r = stream_in_open(&in, fd, 0, size, false);
-		r = r < 0 ? error_set(&err, -r, "out of memory") : applied_read(in, ret, &err);
+		r = load_kept(fd, size, ret, &err);
 		if (r == 0)
 			return 0;
 		applied_forget(x->v);

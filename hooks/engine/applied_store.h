@@ -3,7 +3,7 @@
 #ifndef VOLRUN_HOOKS_APPLIED_STORE_H
 #define VOLRUN_HOOKS_APPLIED_STORE_H
 
-#include "hooks/engine/applied.h"
+#include "hooks/engine/applied_kept.h"
 #include "hooks/engine/transfer.h"
 
 #define APPLIED_MAX_SIZE (1u << 30)
@@ -12,8 +12,8 @@
 char *applied_key(struct arena *a, const struct volume *v, uint64_t seq);
 
 /*
- * Opens the table of seq: the cache's copy, else from the store (and kept in
- * the cache). *ret_fd -1: there is none (seq 0 too). *ret_size its length.
+ * Opens the table of seq in the form of applied_kept.h: the cache's copy, else
+ * from the store (and kept in the cache). *ret_fd -1: there is none (seq 0 too).
  */
 int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_size);
 /* Makes the open file (of tmp/) the cache's copy. Failures cost a request later, nothing else. */

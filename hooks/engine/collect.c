@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "hooks/engine/applied_store.h"
 #include "hooks/engine/pack.h"
 #include "hooks/engine/stream.h"
 #include "hooks/engine/tree.h"
@@ -458,14 +459,27 @@ static int write_list(struct collect *c, struct transfer *x)
 	return x->failed;
 }
 
-/* Tables of earlier commits are needed by nothing once this one's is there. */
-static void mark_tables(struct collect *c, uint64_t applied_seq)
+/* The oldest table that the one of this commit builds on; 0: it can't be said. */
+static uint64_t oldest_table(struct transfer *x, uint64_t applied_seq)
+{
+	_cleanup_(kept_close) struct kept_in k = {.in = {.fd = -1}};
+	_cleanup_close_ int fd = -1;
+	struct error ignored = ERROR_INIT;
+	uint64_t size;
+
+	if (applied_fetch(x, applied_seq, &fd, &size) < 0 || fd < 0 || kept_open(&k, fd, size, &ignored) < 0)
+		return 0;
+	return k.head.chain[0].seq;
+}
+
+/* Earlier tables are needed by nothing. */
+static void mark_tables(struct collect *c, uint64_t oldest)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		uint64_t seq;
 
 		if (strncmp(c->objects[i].name, "commits/", strlen("commits/")) != 0 &&
-		    sscanf(c->objects[i].name, "%" SCNu64, &seq) == 1 && seq >= applied_seq)
+		    sscanf(c->objects[i].name, "%" SCNu64, &seq) == 1 && seq >= oldest)
 			c->objects[i].needed = true;
 	}
 }
@@ -478,8 +492,8 @@ int collect_run(struct collect *c, struct transfer *x, const struct manifest *m,
 	if (ripe <= 0)
 		return x->failed;
 	mark(c, m);
-	mark_tables(c, applied_seq);
-	if (read_list(c, x) < 0)
+	mark_tables(c, oldest_table(x, applied_seq));
+	if (x->failed < 0 || read_list(c, x) < 0)
 		return x->failed;
 	store_run(x->v->store, next, done, &removal);
 	return x->failed < 0 ? x->failed : write_list(c, x);

@@ -352,15 +352,14 @@ int commit_run(struct volume *v, struct lease *l, struct transfer_report *report
 /* Where the table of the commit is, its publishing came to its end. */
 static bool is_published(struct transfer *x, const struct head_commit *commit)
 {
-	_cleanup_(applied_close) struct applied_in table = {.in = {.fd = -1}};
+	_cleanup_(kept_close) struct kept_in table = {.in = {.fd = -1}};
 	_cleanup_close_ int fd = -1;
 	struct error ignored = ERROR_INIT;
-	struct stream_in in;
 	uint64_t size;
 
-	if (applied_fetch(x, commit->seq, &fd, &size) < 0 || fd < 0 || stream_in_open(&in, fd, 0, size, false) < 0)
+	if (applied_fetch(x, commit->seq, &fd, &size) < 0 || fd < 0)
 		return false;
-	return applied_open(&table, in, &ignored) == 0 && !strcmp(table.record_sha256, commit->sha256);
+	return kept_open(&table, fd, size, &ignored) == 0 && !strcmp(table.head.record_sha256, commit->sha256);
 }
 
 static int redo(struct transfer *x, struct lease *l, const struct head *head)

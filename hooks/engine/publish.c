@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
@@ -280,27 +281,79 @@ static int run(struct publish *p, bool deleting)
 	}
 }
 
-static int put_table(struct publish *p)
+/* --- the applied table ----------------------------------------------------------------------- */
+
+/* Writes it to a file of its own; -1: failed. */
+static int write_table(struct publish *p, enum table_form form, const struct applied_head *head, uint64_t *ret_length,
+		       char ret_sha256[SHA256_HEX_MAX])
 {
 	_cleanup_(stream_out_close) struct stream_out out = {.fd = -1};
-	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_close_ int fd = tree_tmpfile(p->x->v);
-	char sha256[SHA256_HEX_MAX];
-	struct store_op op;
 
 	if (fd < 0 || stream_out_open(&out, fd, 0) < 0) {
 		transfer_fail(p->x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
-		return p->x->failed;
+		return -1;
 	}
-	if (plan_write_table(&p->plan, &out) < 0)
-		return p->x->failed;
-	if (stream_finish(&out, sha256) < 0) {
+	if (plan_write_table(&p->plan, form, head, &out) < 0)
+		return -1;
+	if (stream_finish(&out, form == TABLE_KEPT ? NULL : ret_sha256) < 0) {
 		transfer_fail(p->x, EIO, "cache: the applied table can't be written (error %d)", -out.failed);
-		return p->x->failed;
+		return -1;
 	}
+	*ret_length = out.written;
+	return TAKE_FD(fd);
+}
+
+/* Do the deltas, with one more of this length, pay beside their whole table? A reader fetches all of them. */
+static bool deltas_pay(const struct applied_head *h, uint64_t length)
+{
+	for (size_t i = 1; i < h->n_chain; i++)
+		length += h->chain[i].length;
+	return length <= h->chain[0].length / 4;
+}
+
+/* The text that goes to the store, as a delta where that pays; head's chain gets what a reader has to fetch. */
+static int write_text(struct publish *p, struct applied_head *head, uint64_t *ret_length,
+		      char ret_sha256[SHA256_HEX_MAX])
+{
+	_cleanup_close_ int fd = -1;
+	struct applied_head old;
+
+	if (plan_old_head(&p->plan, &old) == 0 && old.n_chain < APPLIED_CHAIN_MAX) {
+		memcpy(head->chain, old.chain, sizeof(head->chain));
+		head->n_chain = old.n_chain;
+		fd = write_table(p, TABLE_DELTA, head, ret_length, ret_sha256);
+		if (fd >= 0 && !deltas_pay(&old, *ret_length)) {
+			close(fd);
+			fd = -1;
+			head->n_chain = 0;
+		}
+	}
+	if (fd < 0 && p->x->failed == 0)
+		fd = write_table(p, TABLE_WHOLE, head, ret_length, ret_sha256);
+	if (fd >= 0)
+		head->chain[head->n_chain++] = (struct applied_link){head->seq, *ret_length};
+	return TAKE_FD(fd);
+}
+
+static int put_table(struct publish *p)
+{
+	struct applied_head head = {.epoch = p->m->epoch, .seq = p->m->seq};
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_close_ int fd = -1, kept = -1;
+	char sha256[SHA256_HEX_MAX];
+	uint64_t length, kept_length;
+	struct store_op op;
+
+	memcpy(head.record_sha256, p->m->record_sha256, sizeof(head.record_sha256));
+	fd = write_text(p, &head, &length, sha256);
+	if (fd >= 0)
+		kept = write_table(p, TABLE_KEPT, &head, &kept_length, sha256);
+	if (kept < 0)
+		return p->x->failed;
 	store_op_init(&op, STORE_PUT, applied_key(&a, p->x->v, p->m->seq));
 	op.in_fd = fd;
-	op.size = out.written;
+	op.size = length;
 	op.sha256 = sha256;
 	if (!op.key)
 		no_memory(p);
@@ -310,7 +363,7 @@ static int put_table(struct publish *p)
 	if (store_do(p->x->v->store, &op) != STORE_OK)
 		transfer_fail_op(p->x, &op);
 	else
-		applied_keep(p->x->v, fd, out.written);
+		applied_keep(p->x->v, kept, kept_length);
 	return p->x->failed;
 }
 

@@ -119,7 +119,7 @@ static void plan_links(struct publish_plan *p, const struct applied_entry *a)
 
 /* The old table, line by line beside something else that is sorted by path. */
 struct walk {
-	struct applied_in table;
+	struct kept_in table;
 	bool has_table, has_entry;
 	struct applied_entry a;
 };
@@ -133,7 +133,7 @@ static int broken_table(struct publish_plan *p, int r)
 
 static int walk_next(struct publish_plan *p, struct walk *w)
 {
-	int r = w->has_table ? applied_next(&w->table, &w->a, p->x->err) : 0;
+	int r = w->has_table ? kept_next(&w->table, &w->a, p->x->err) : 0;
 
 	w->has_entry = r > 0;
 	return r < 0 ? broken_table(p, r) : 0;
@@ -141,17 +141,13 @@ static int walk_next(struct publish_plan *p, struct walk *w)
 
 static int walk_begin(struct publish_plan *p, struct walk *w)
 {
-	struct stream_in in;
 	int r;
 
-	*w = (struct walk){.table = {.in = {.fd = -1}}};
+	w->table.in = (struct stream_in){.fd = -1};
+	w->has_table = w->has_entry = false;
 	if (p->applied_fd < 0)
 		return 0;
-	if (stream_in_open(&in, p->applied_fd, 0, p->applied_size, false) < 0) {
-		no_memory(p);
-		return p->x->failed;
-	}
-	r = applied_open(&w->table, in, p->x->err);
+	r = kept_open(&w->table, p->applied_fd, p->applied_size, p->x->err);
 	if (r < 0)
 		return broken_table(p, r);
 	w->has_table = true;
@@ -182,7 +178,7 @@ static int fill(struct publish_plan *p)
 		if (cmp >= 0)
 			walk_next(p, &w);
 	}
-	applied_close(&w.table);
+	kept_close(&w.table);
 	if (p->x->failed == 0)
 		plan_links(p, links.path ? &links : NULL);
 	return p->x->failed;
@@ -190,62 +186,85 @@ static int fill(struct publish_plan *p)
 
 /* --- the applied table ------------------------------------------------------------------------ */
 
-/* The next line of the new table from the items, those that are published. */
-static struct item *next_published(struct publish_plan *p, size_t *at)
+/* The new table on its way out. */
+struct table {
+	enum table_form form;
+	struct stream_out *out;
+	uint64_t n; /* lines of text */
+};
+
+static void put_line(struct table *t, const struct applied_entry *e, bool changed)
 {
-	while (*at < p->n && (p->items[*at].state != STATE_DONE || item_is_deletion(&p->items[*at])))
-		++*at;
-	return *at < p->n ? &p->items[*at] : NULL;
-}
-
-static bool has_item(const struct publish_plan *p, const char *path)
-{
-	size_t lo = 0, hi = p->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int cmp = strcmp(p->items[mid].path, path);
-
-		if (cmp == 0)
-			return true;
-		if (cmp < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
+	if (t->form == TABLE_KEPT) {
+		if (e->tag)
+			kept_write_entry(t->out, e);
+	} else if (t->form == TABLE_DELTA ? changed : e->tag != NULL) {
+		applied_write_entry(t->out, e);
+		t->n++;
 	}
-	return false;
 }
 
-int plan_write_table(struct publish_plan *p, struct stream_out *out)
+/* The items of one path, of which one at most is published. Returns how many they are. */
+static size_t put_items(const struct publish_plan *p, size_t at, bool in_old, struct table *t)
 {
-	uint64_t n = 0;
+	struct applied_entry e = {.path = p->items[at].path, .seq = p->m->seq};
+	size_t end = at;
+
+	for (; end < p->n && !strcmp(p->items[end].path, e.path); end++) {
+		const struct item *i = &p->items[end];
+
+		if (i->state != STATE_DONE || item_is_deletion(i))
+			continue;
+		e.tag = i->tag;
+		memcpy(e.sha256, i->sha256, SHA256_LEN);
+	}
+	if (e.tag || in_old)
+		put_line(t, &e, true);
+	return end - at;
+}
+
+int plan_write_table(struct publish_plan *p, enum table_form form, const struct applied_head *head,
+		     struct stream_out *out)
+{
+	struct table t = {.form = form, .out = out};
 	size_t at = 0;
 	struct walk w;
 
-	applied_write_header(out, p->m->epoch, p->m->seq, p->m->record_sha256);
 	if (walk_begin(p, &w) < 0)
 		return p->x->failed;
-	for (struct item *i = next_published(p, &at); (i || w.has_entry) && p->x->failed == 0;
-	     i = next_published(p, &at)) {
-		int cmp = !i ? 1 : !w.has_entry ? -1 : strcmp(i->path, w.a.path);
-		struct applied_entry e = w.a;
+	if (form == TABLE_KEPT)
+		kept_write_head(out, head);
+	else
+		applied_write_header(out, head);
+	while ((at < p->n || w.has_entry) && p->x->failed == 0) {
+		int cmp = at == p->n ? 1 : !w.has_entry ? -1 : strcmp(p->items[at].path, w.a.path);
 
-		if (cmp <= 0) {
-			e = (struct applied_entry){.path = i->path, .tag = i->tag, .seq = p->m->seq};
-			memcpy(e.sha256, i->sha256, SHA256_LEN);
-			at++;
-		}
 		/* What has an item is no longer what the old table says. */
-		if (cmp <= 0 || !has_item(p, w.a.path)) {
-			applied_write_entry(out, &e);
-			n++;
-		}
+		if (cmp > 0)
+			put_line(&t, &w.a, false);
+		else
+			at += put_items(p, at, cmp == 0, &t);
 		if (cmp >= 0)
 			walk_next(p, &w);
 	}
-	applied_close(&w.table);
-	applied_write_end(out, n);
+	kept_close(&w.table);
+	if (form == TABLE_KEPT)
+		kept_write_end(out);
+	else
+		applied_write_end(out, t.n);
 	return p->x->failed;
+}
+
+int plan_old_head(struct publish_plan *p, struct applied_head *ret)
+{
+	struct error ignored = ERROR_INIT;
+	struct kept_in k;
+
+	if (p->applied_fd < 0 || kept_open(&k, p->applied_fd, p->applied_size, &ignored) < 0)
+		return -ENOENT;
+	*ret = k.head;
+	kept_close(&k);
+	return 0;
 }
 
 static int by_path(const void *a, const void *b)

@@ -46,8 +46,16 @@ struct publish_plan {
 /* Reads the applied table of applied_seq and fills the plan. Free with plan_free in any case. */
 int plan_make(struct publish_plan *p, struct transfer *x, const struct manifest *m, uint64_t applied_seq);
 void plan_free(struct publish_plan *p);
+/* The head of the table of the commit before. -ENOENT: there is none. */
+int plan_old_head(struct publish_plan *p, struct applied_head *ret);
+enum table_form {
+	TABLE_KEPT,  /* whole, as the cache keeps it */
+	TABLE_DELTA, /* text: what is other than in the table before */
+	TABLE_WHOLE, /* text */
+};
 /* The applied table, without its stream's finish: what stayed as it was, and the items that are STATE_DONE. */
-int plan_write_table(struct publish_plan *p, struct stream_out *out);
+int plan_write_table(struct publish_plan *p, enum table_form form, const struct applied_head *head,
+		     struct stream_out *out);
 
 bool item_is_deletion(const struct item *i);
 /* Is it made by a copy within the store, of its committed bytes? */
