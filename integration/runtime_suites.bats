@@ -120,3 +120,17 @@ flags_of_bind() {
 	not_ok 'container not running: no such process$'
 	volrun delete --force c1
 }
+
+@test "a unified key that the kernel does not know is no such file, one without its controller is not" {
+	local controllers=/sys/fs/cgroup/cgroup.controllers some
+	[[ -e $controllers ]] || skip "needs a pure cgroup v2 view"
+	read -r some _ <"$controllers"
+	[[ -n $some ]] || skip "this cgroup v2 has no controller"
+	bundle c1 'echo hi' '.linux.resources.unified = {"'"$some"'.DOESNTEXIST": "baz"}'
+	try volrun run --bundle "$T/c1" c1
+	not_ok "$some.DOESNTEXIST: cannot write \"baz\" to /sys/fs/cgroup/.*: No such file or directory\$"
+	bundle c2 'echo hi' '.linux.resources.unified = {"foo.DOESNTEXIST": "baz"}'
+	try volrun run --bundle "$T/c2" c2
+	not_ok 'the requested cgroup controller `foo` is not available'
+	unlike "$stderr" '[Nn]o such file'
+}

@@ -21,6 +21,22 @@ static int write_one(const struct cgroup *cg, const struct cgroup_write *w)
 	return h ? write_file_at(h->fd, w->file, w->value) : -ENOENT;
 }
 
+/* Where the controller is there, a file that is not there is one that the kernel does not know. */
+static bool has_controller(int fd, const char *name)
+{
+	_cleanup_free_ char *text = NULL;
+	char *rest;
+
+	if (cgroup_read(fd, "cgroup.controllers", &text) < 0)
+		return false;
+	rest = text;
+	for (const char *word; (word = strsep(&rest, " \n"));) {
+		if (strcmp(word, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int write_failed(const struct cgroup *cg, const struct cgroup_write *w, int r, struct error *err)
 {
 	const struct cgroup_hierarchy *h = hierarchy_for(cg, w->controller);
@@ -30,8 +46,11 @@ static int write_failed(const struct cgroup *cg, const struct cgroup_write *w, i
 		    err, EINVAL,
 		    "%s: the requested cgroup controller `%s` is not available (not mounted in " CGROUP_ROOT ")",
 		    w->resource, w->controller);
-	/* Without the words of ENOENT: podman and docker would blame the command, and end with 127. */
-	if (r == -ENOENT)
+	/*
+	 * Without the words of ENOENT: podman and docker would blame the command, and end with 127. A file that the
+	 * configuration names itself (`unified`) is the exception: callers know that one by these words.
+	 */
+	if (r == -ENOENT && !(strcmp(w->resource, w->file) == 0 && has_controller(h->fd, w->controller)))
 		return error_set(err, EINVAL,
 				 "%s: the requested cgroup controller `%s` is not available (controller `%s` is not "
 				 "available under %s%s: it has no %s)",
