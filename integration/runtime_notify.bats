@@ -14,7 +14,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1])
 with open(sys.argv[2], "w", buffering=1) as out:
     for i in range(int(sys.argv[3])):
         text, fds, flags, address = socket.recv_fds(s, 4096, 4)
-        out.write(text.decode().strip() + "+fd" * len(fds) + "\n")
+        out.write(text.decode() + "+fd" * len(fds) + "\n")
         time.sleep(0.5 if fds else 0)
         for fd in fds: os.close(fd)' "$T/manager.sock" "$T/heard" "$1" 3>&- 4>&- &
 	MANAGER=$!

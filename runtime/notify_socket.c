@@ -150,7 +150,7 @@ int notify_socket_forward(int sock, pid_t pid, bool barrier, struct error *err)
 	host = unix_connect(host_socket(), SOCK_DGRAM);
 	if (host < 0)
 		return error_errno(err, host, "tell $NOTIFY_SOCKET (%s) that the container is ready", host_socket());
-	r = send_fds(host, "READY=1\n", strlen("READY=1\n"), NULL, 0);
+	r = send_fds(host, "READY=1", strlen("READY=1"), NULL, 0);
 	n = snprintf(text, sizeof(text), "MAINPID=%d", pid);
 	if (r == 0)
 		r = send_fds(host, text, (size_t)n, NULL, 0);

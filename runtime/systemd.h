@@ -31,14 +31,14 @@ struct systemd_unit {
 
 extern const struct json_table systemd_unit_table;
 
-/* linux.cgroupsPath of a container under systemd: "slice:prefix:name". */
+/* linux.cgroupsPath of a container under systemd: "slice:prefix:name", or "slice:name" as crun takes it. */
 struct systemd_place {
 	const char *slice; /* "system.slice" */
 	const char *unit;  /* "p-n.scope", or "n.slice" when the name is that of a slice */
 };
 
 /*
- * cgroups_path NULL: "system.slice" (rootless: "user.slice"), "volrun-<id>.scope". -EINVAL: not of that form,
+ * cgroups_path NULL or "": "system.slice" (rootless: "user.slice"), "volrun-<id>.scope". -EINVAL: not of that form,
  * or a name that no unit can have.
  */
 int systemd_place_parse(const char *cgroups_path, const char *id, bool rootless, struct arena *arena,

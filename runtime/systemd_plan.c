@@ -45,20 +45,21 @@ int systemd_place_parse(const char *cgroups_path, const char *id, bool rootless,
 	const char *fallback = rootless ? "user.slice" : "system.slice", *slice = fallback, *prefix = "volrun",
 		   *name = id;
 
-	if (cgroups_path) {
+	if (cgroups_path && *cgroups_path) {
 		char *copy = arena_strdup(arena, cgroups_path), *p, *n;
 
 		if (!copy)
 			return error_set(err, ENOMEM, "out of memory");
 		p = strchr(copy, ':');
 		n = p ? strchr(p + 1, ':') : NULL;
-		if (!n || !n[1] || strchr(n + 1, ':') || strchr(copy, '/'))
+		name = n ? n + 1 : p ? p + 1 : "";
+		if (!*name || strchr(name, ':') || strchr(copy, '/'))
 			return bad_place(cgroups_path, err);
 		*p++ = '\0';
-		*n++ = '\0';
+		if (n)
+			*n = '\0';
 		slice = *copy ? copy : fallback;
-		prefix = p;
-		name = n;
+		prefix = n ? p : "";
 	}
 	if (!ends_with(slice, ".slice") || !unit_name_valid(slice))
 		return error_set(err, EINVAL, "linux.cgroupsPath: \"%s\" is not the name of a slice", slice);

@@ -26,6 +26,9 @@ static void a_place_is_a_slice_and_a_scope(void **state)
 	    {"a.slice::n", "a.slice", "n.scope"},
 	    {"-.slice:p:n", "-.slice", "p-n.scope"},
 	    {"a.slice:p:n.slice", "a.slice", "n.slice"},
+	    {"a.slice:n", "a.slice", "n.scope"},
+	    {":n", "system.slice", "n.scope"},
+	    {"", "system.slice", "volrun-id.scope"},
 	    {NULL, "system.slice", "volrun-id.scope"},
 	};
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -43,8 +46,10 @@ static void a_place_is_a_slice_and_a_scope(void **state)
 
 static void a_place_of_another_form_is_refused(void **state)
 {
-	static const char *const bad[] = {"",
-					  "/docker/abc",
+	static const char *const bad[] = {"/docker/abc",
+					  ":",
+					  "a.slice",
+					  "a.slice:",
 					  "a:b",
 					  "a.slice:b:",
 					  "a:b:c",
