@@ -54,6 +54,10 @@ exec_json() { jq ".process | $1" "$T/c1/config.json" >"$T/process.json"; }
 	like "$output" '^interleave:0'
 	container c1 'true' '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "1000"}'
 	not_ok 'linux.memoryPolicy to MPOL_BIND of the nodes 1000'
+	container c1 'echo none' '.linux.memoryPolicy = {mode: "MPOL_PREFERRED", nodes: ""}'
+	ok
+	container c1 'true' '.linux.memoryPolicy = {mode: "MPOL_DEFAULT", nodes: "0-7"}'
+	not_ok 'mode requires 0 nodes but got 8'
 	bundle c1 'sleep 30 & wait' '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "0"}'
 	try volrun run --detach --bundle "$T/c1" c1
 	ok

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/num.h"
 #include "oci/check.h"
 
 static int check_namespaces(const struct spec *spec, struct error *err)
@@ -174,7 +175,20 @@ static int check_paths(const struct spec *spec, struct error *err)
 
 /* --- the rest ------------------------------------------------------------------- */
 
-/* set_mempolicy(2); the rules are runc's. */
+/* How many nodes a list names; 0: it is no list of nodes. */
+static size_t count_nodes(const char *list)
+{
+	unsigned long set[1024 / (8 * sizeof(unsigned long))];
+	size_t n = 0;
+
+	if (num_parse_list(list, 1024, set) < 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(set); i++)
+		n += (size_t)__builtin_popcountl(set[i]);
+	return n;
+}
+
+/* set_mempolicy(2); the rules are runc's, for which an empty list of nodes is none, too. */
 static int check_memory_policy(const struct spec *spec, struct error *err)
 {
 	static const char *const no_nodes[] = {"MPOL_DEFAULT", "MPOL_LOCAL", NULL};
@@ -183,6 +197,7 @@ static int check_memory_policy(const struct spec *spec, struct error *err)
 	static const char *const flags[] = {"MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES",
 					    NULL};
 	const struct spec_memory_policy *m = spec->linux_->memory_policy;
+	bool nodes = m && m->nodes && *m->nodes;
 
 	if (!m)
 		return 0;
@@ -191,16 +206,18 @@ static int check_memory_policy(const struct spec *spec, struct error *err)
 	if (!check_one_of(m->mode, no_nodes) && !check_one_of(m->mode, with_nodes) &&
 	    strcmp(m->mode, "MPOL_PREFERRED") != 0)
 		return error_set(err, EINVAL, "$.linux.memoryPolicy.mode: invalid memory policy mode \"%s\"", m->mode);
-	if (m->nodes && check_one_of(m->mode, no_nodes))
-		return error_set(err, EINVAL, "$.linux.memoryPolicy.nodes: invalid memory policy: %s takes none",
-				 m->mode);
-	if (!m->nodes && check_one_of(m->mode, with_nodes))
+	if (!nodes && check_one_of(m->mode, with_nodes))
 		return error_set(err, EINVAL, "$.linux.memoryPolicy.nodes: missing (%s needs one)", m->mode);
-	if (m->nodes && !check_number_list(m->nodes))
+	if (nodes && !check_number_list(m->nodes))
 		return error_set(
 		    err, EINVAL,
 		    "$.linux.memoryPolicy.nodes: invalid memory policy nodes \"%s\": no list of numbers (0-3,7)",
 		    m->nodes);
+	if (nodes && check_one_of(m->mode, no_nodes))
+		return error_set(
+		    err, EINVAL,
+		    "$.linux.memoryPolicy.nodes: invalid memory policy: this mode requires 0 nodes but got %zu (%s takes none)",
+		    count_nodes(m->nodes), m->mode);
 	for (size_t i = 0; i < m->n_flags; i++)
 		if (!check_one_of(m->flags[i], flags))
 			return error_set(err, EINVAL,

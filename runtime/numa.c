@@ -81,19 +81,20 @@ static unsigned value_of(const char *const *names, const unsigned *values, const
 
 int memory_policy_set(const struct spec_memory_policy *p, struct error *err)
 {
+	const char *list = p->nodes && *p->nodes ? p->nodes : NULL;
 	unsigned long nodes[NODES_MAX / WORD_BITS];
 	unsigned mode = value_of(memory_policy_modes, mode_values, p->mode);
 	int r = 0;
 
 	for (size_t i = 0; i < p->n_flags; i++)
 		mode |= value_of(memory_policy_flags, flag_values, p->flags[i]);
-	if (p->nodes)
-		r = list_parse("linux.memoryPolicy: invalid memory policy nodes", p->nodes, NODES_MAX, nodes, err);
+	if (list)
+		r = list_parse("linux.memoryPolicy: invalid memory policy nodes", list, NODES_MAX, nodes, err);
 	if (r < 0)
 		return r;
 	/* The kernel takes one bit less than it is told. */
-	if (syscall(SYS_set_mempolicy, mode, p->nodes ? nodes : NULL, p->nodes ? NODES_MAX + 1 : 0) < 0)
+	if (syscall(SYS_set_mempolicy, mode, list ? nodes : NULL, list ? NODES_MAX + 1 : 0) < 0)
 		return error_errno(err, errno, "set linux.memoryPolicy to %s%s%s", p->mode,
-				   p->nodes ? " of the nodes " : "", p->nodes ? p->nodes : "");
+				   list ? " of the nodes " : "", list ? list : "");
 	return 0;
 }
