@@ -328,6 +328,20 @@ static int compare_fds(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
+uint64_t hole_at(int fd, off_t at, uint64_t left, uint64_t *ret_data)
+{
+	off_t data = lseek(fd, at, SEEK_DATA), end;
+
+	*ret_data = 0;
+	if (data < 0 && errno == ENXIO)
+		data = lseek(fd, 0, SEEK_END); /* nothing but a hole, or behind the end */
+	if (data > at)
+		return (uint64_t)(data - at) < left ? (uint64_t)(data - at) : left;
+	end = data == at ? lseek(fd, at, SEEK_HOLE) : -1;
+	*ret_data = end > at && (uint64_t)(end - at) < left ? (uint64_t)(end - at) : left;
+	return 0;
+}
+
 void close_fds_but(unsigned from, int *keep, size_t n)
 {
 	qsort(keep, n, sizeof(*keep), compare_fds);

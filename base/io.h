@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -51,6 +52,12 @@ int mkdir_p_at(int dirfd, const char *path, mode_t mode);
  * followed and no mount crossed. 0 when absent.
  */
 int remove_tree_at(int dirfd, const char *name);
+
+/*
+ * The hole at this place of a file (SEEK_DATA, lseek(2)): its length within the next `left` bytes and the file, or 0
+ * where there is data; *ret_data is how much then, at the most. So that zeros need no reading. Moves the position.
+ */
+uint64_t hole_at(int fd, off_t at, uint64_t left, uint64_t *ret_data);
 
 /* Closes all descriptors from `from` on but these (-1: none), which it sorts. */
 void close_fds_but(unsigned from, int *keep, size_t n);

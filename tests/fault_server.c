@@ -21,6 +21,7 @@
 struct step script[SCRIPT_MAX];
 atomic_int served;
 char last_request[65536];
+char seen_requests[SCRIPT_MAX][2048];
 
 static int listener = -1;
 static atomic_int stop;
@@ -62,6 +63,7 @@ static void serve(int fd)
 
 		if (!read_request(fd))
 			return;
+		snprintf(seen_requests[served % SCRIPT_MAX], sizeof(seen_requests[0]), "%.2047s", last_request);
 		served++;
 		if (s->delay_ms > 0)
 			clock_sleep_ns(s->delay_ms * NSEC_PER_MSEC);

@@ -376,7 +376,8 @@ static void only_whole_blocks_of_zeros_become_holes(void **state)
 	assert_memory_equal(data, got, sizeof(data));
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_blocks, 3 * 8);
-	assert_int_equal(sparse_punch(fd, 0, sizeof(data) + 1), -ENODATA);
+	/* The second time there is little to read. */
+	assert_int_equal(sparse_punch(fd, 0, sizeof(data)), 0);
 }
 
 int main(void)

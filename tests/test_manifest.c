@@ -323,6 +323,8 @@ static void keys_are_told_apart(void **state)
 	    {"volumes/w/v/", 0, PLAIN_SELF},
 	    {"volumes/w/v/_symlinks.json", 5, PLAIN_LINKS},
 	    {"volumes/w/v/d/_symlinks.json", 5, PLAIN_FILE},
+	    {"volumes/w/v/_symlinks.json/d", 5, PLAIN_ODD},
+	    {"volumes/w/v/_symlinks.json.bak", 5, PLAIN_FILE},
 	    {"volumes/w/v/a\x01", 1, PLAIN_ODD},
 	    {"volumes/w/v/\xff", 1, PLAIN_ODD},
 	    {"volumes/w/other", 1, PLAIN_HOSTILE},

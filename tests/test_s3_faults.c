@@ -3,6 +3,7 @@
  * The S3 store against a server that misbehaves.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -381,6 +382,46 @@ static void a_completion_without_an_answer_is_unknown_and_not_aborted(void **sta
 	assert_non_null(strstr(last_request, "POST /buck/big?uploadId=u1 "));
 }
 
+/* 5.1 GiB: more than one CopyObject takes. The condition is the caller's to look at first. */
+static void a_copy_of_more_than_5_gib_goes_in_parts_that_cover_it(void **state)
+{
+	static const char part[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<CopyPartResult><ETag>\"p\"</ETag>"
+				   "</CopyPartResult>",
+			  completed[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<CompleteMultipartUploadResult>"
+					"<ETag>\"whole-6\"</ETag></CompleteMultipartUploadResult>";
+	const uint64_t size = 5476083302, gib = 1u << 30;
+	struct store_op op;
+
+	(void)state;
+	store_op_init(&op, STORE_COPY, "to");
+	op.source = "from here";
+	op.size = size;
+	op.condition = STORE_IF_TAG;
+	op.if_tag = "t";
+	op.mark = "1/2/3";
+	script[0] = (struct step){.reply = INITIATED, .close = true};
+	for (int i = 1; i < 7; i++)
+		script[i] = (struct step){.reply = part, .close = true};
+	script[7] = (struct step){.reply = completed, .close = true};
+	expect(&op, STORE_OK, 8);
+	assert_string_equal(op.tag, "whole-6");
+	assert_non_null(strstr(seen_requests[0], "x-amz-meta-volrun: 1/2/3\r\n"));
+	for (uint64_t i = 0; i < 6; i++) {
+		char line[64], range[96];
+		bool found = false;
+
+		snprintf(line, sizeof(line), "partNumber=%d&uploadId=u1 ", (int)i + 1);
+		snprintf(range, sizeof(range), "x-amz-copy-source-range: bytes=%" PRIu64 "-%" PRIu64 "\r\n", i * gib,
+			 (i < 5 ? (i + 1) * gib : size) - 1);
+		for (int k = 1; k < 7; k++)
+			found |= strstr(seen_requests[k], line) && strstr(seen_requests[k], range) &&
+				 strstr(seen_requests[k], "x-amz-copy-source: /buck/from%20here\r\n");
+		if (!found)
+			fail_msg("no part %s %s", line, range);
+	}
+	assert_non_null(strstr(seen_requests[7], "POST /buck/to?uploadId=u1 "));
+}
+
 static bool valid_three_times(void *ctx)
 {
 	return ++*(int *)ctx <= 3;
@@ -518,6 +559,7 @@ int main(void)
 	    TEST(throttling_is_waited_out_as_long_as_the_server_says),
 	    TEST(a_listing_that_fails_or_circles_is_an_error),
 	    TEST(a_copy_that_says_200_and_then_an_error_has_failed),
+	    TEST(a_copy_of_more_than_5_gib_goes_in_parts_that_cover_it),
 	    TEST(a_part_that_is_refused_gives_the_whole_upload_up),
 	    TEST(a_completion_without_an_answer_is_unknown_and_not_aborted),
 	    TEST(the_lease_is_asked_before_each_part_and_a_lost_one_stops_all),

@@ -178,7 +178,8 @@ static int read_links(struct merge *g, const struct plain *p, struct arena *a, s
 	return x->failed;
 }
 
-/* The links of the foreign document replace all others; one that is the same keeps its owner and time. */
+/* The links of the foreign document replace all others that it could name; one that is the same keeps its owner and
+ * time. */
 static int merge_links(struct merge *g, const struct plain *p)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -207,7 +208,7 @@ static int merge_links(struct merge *g, const struct plain *p)
 		}
 	}
 	for (size_t i = 0; i < g->m->n; i++)
-		if (g->m->entries[i].type == ENTRY_SYMLINK)
+		if (symlinks_can_hold(&g->m->entries[i]))
 			g->m->entries[i].flags |= ENTRY_DROP;
 	manifest_drop(g->m);
 	g->m->differs = true;

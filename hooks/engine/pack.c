@@ -133,13 +133,22 @@ static void set_from_stat(struct entry *e, const struct stat *st)
 /* Hashes the file, and copies it to out at offset (out -1: not). -ESTALE when it ends early. */
 static int read_file(struct stage *s, int fd, uint64_t size, int out, uint64_t offset, unsigned char sha256[SHA256_LEN])
 {
-	uint64_t done = 0;
+	uint64_t done = 0, hole = 0, data = 0; /* what is known to lie ahead */
 	int r = 0;
 
 	while (done < size && r == 0) {
-		size_t n = size - done < COPY_BUFFER ? (size_t)(size - done) : COPY_BUFFER;
+		uint64_t *ahead;
+		size_t n;
 
-		r = pread_full(fd, s->buffer, n, (off_t)done);
+		if (hole == 0 && data == 0)
+			hole = hole_at(fd, (off_t)done, size - done, &data);
+		ahead = hole > 0 ? &hole : &data;
+		n = *ahead < COPY_BUFFER ? (size_t)*ahead : COPY_BUFFER;
+		*ahead -= n;
+		if (ahead == &hole)
+			memset(s->buffer, 0, n);
+		else
+			r = pread_full(fd, s->buffer, n, (off_t)done);
 		if (r == 0)
 			sha256_update(s->hash, s->buffer, n);
 		if (r == 0 && out >= 0)

@@ -28,7 +28,12 @@ bool plain_publishable(const struct plain *p, const char *path)
 {
 	size_t len = strlen(path);
 
-	if (len > STORE_KEY_MAX - p->len || !strcmp(path, PLAIN_SYMLINKS))
+	const size_t links = sizeof(PLAIN_SYMLINKS) - 1;
+
+	if (len > STORE_KEY_MAX - p->len)
+		return false;
+	/* Beneath it too: where keys are paths of files, it can't be a directory. */
+	if (!strncmp(path, PLAIN_SYMLINKS, links) && (path[links] == '\0' || path[links] == '/'))
 		return false;
 	for (const char *c = path; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)

@@ -20,7 +20,7 @@ int plain_init(struct plain *p, const struct volume *v, struct error *err);
 
 /*
  * Can the path be a key, so that it is published? Not: invalid UTF-8, control
- * characters, a key over 1,024 bytes, and the name of the links' file.
+ * characters, a key over 1,024 bytes, the name of the links' file and what is beneath it.
  */
 bool plain_publishable(const struct plain *p, const char *path);
 /* The key of a publishable path. */

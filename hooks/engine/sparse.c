@@ -69,8 +69,20 @@ int sparse_punch(int fd, off_t offset, uint64_t len)
 	if (!data)
 		return -ENOMEM;
 	while (len > 0) {
-		size_t n = len < PUNCH_BUFFER ? (size_t)len : PUNCH_BUFFER;
-		int r = pread_full(fd, data, n, offset);
+		off_t there = lseek(fd, offset, SEEK_DATA), end = offset + (off_t)len;
+		size_t n;
+		int r;
+
+		/* What is a hole already needs no reading. */
+		if (there < 0 && errno == ENXIO)
+			there = end;
+		if (there > offset) {
+			offset = there < end ? there : end;
+			len = (uint64_t)(end - offset);
+			continue;
+		}
+		n = len < PUNCH_BUFFER ? (size_t)len : PUNCH_BUFFER;
+		r = pread_full(fd, data, n, offset);
 
 		if (r < 0)
 			return r;

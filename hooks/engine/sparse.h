@@ -16,7 +16,8 @@
 bool sparse_has_holes(int fd, uint64_t size);
 /* As pwrite_all to a place that reads as zeros, without the blocks that are zeros. The caller sets the file's size. */
 int sparse_write(int fd, const char *data, size_t len, off_t offset);
-/* Makes holes of the blocks within the range that are zeros. 0, or the errno of reading; no holes are no error. */
+/* Makes holes of the blocks within the range that are zeros. 0, or the errno of reading; no holes are no error. Moves
+ * its position. */
 int sparse_punch(int fd, off_t offset, uint64_t len);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "hooks/engine/plain.h"
 
 static const struct json_field fields[] = {
     JSON_LIST(struct symlinks, links, "links", JSON_MAP_STR, .max_count = SYMLINKS_MAX_COUNT),
@@ -46,6 +47,12 @@ int symlinks_parse(const char *text, size_t len, struct arena *arena, struct sym
 	return 0;
 }
 
+bool symlinks_can_hold(const struct entry *e)
+{
+	return e->type == ENTRY_SYMLINK && strcmp(e->path, PLAIN_SYMLINKS) != 0 &&
+	       json_utf8_valid(e->path, strlen(e->path)) && json_utf8_valid(e->target, strlen(e->target));
+}
+
 size_t symlinks_write(struct strbuf *out, const struct manifest *m)
 {
 	size_t n = 0;
@@ -53,8 +60,7 @@ size_t symlinks_write(struct strbuf *out, const struct manifest *m)
 	for (size_t i = 0; i < m->n; i++) {
 		const struct entry *e = &m->entries[i];
 
-		if (e->type != ENTRY_SYMLINK || !json_utf8_valid(e->path, strlen(e->path)) ||
-		    !json_utf8_valid(e->target, strlen(e->target)))
+		if (!symlinks_can_hold(e))
 			continue;
 		strbuf_adds(out, n++ ? ",\n" : "{");
 		json_write_string(out, e->path);

@@ -21,8 +21,11 @@ struct symlinks {
  */
 int symlinks_parse(const char *text, size_t len, struct arena *arena, struct symlinks *ret, struct error *err);
 
+/* Can the document name the link? Not: bytes that are no UTF-8, and a link that is called as the document is. */
+bool symlinks_can_hold(const struct entry *e);
+
 /*
- * Appends the document of all links of the manifest whose names JSON can hold.
+ * Appends the document of all links of the manifest that it can hold.
  * Returns how many; 0: nothing was appended. The same links give the same bytes.
  */
 size_t symlinks_write(struct strbuf *out, const struct manifest *m);

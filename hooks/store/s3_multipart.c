@@ -13,7 +13,7 @@
 #define GIB (UINT64_C(1) << 30)
 #define PUT_LIMIT (32 * MIB) /* larger bodies go up in parts */
 #define PUT_PART (16 * MIB)
-#define COPY_LIMIT (5 * GIB) /* CopyObject's own */
+#define COPY_LIMIT STORE_COPY_IF_MAX /* CopyObject's own, and PutObject's */
 #define COPY_PART (1 * GIB)
 #define MAX_PARTS 10000
 #define PARTS_AT_ONCE 4
@@ -260,7 +260,8 @@ void s3_multipart_begin(struct s3_store *s3, struct store_op *op)
 	struct upload *u = calloc(1, sizeof(*u));
 	struct s3_exchange *x;
 
-	if (!u || op->condition != STORE_ANY) {
+	/* Parts of a copy have no condition, and few stores honour one on the completion: who copies looks first. */
+	if (!u || (op->condition != STORE_ANY && op->kind != STORE_COPY)) {
 		free(u);
 		s3_op_end(s3, op, u ? &no_condition : &no_memory);
 		return;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/num.h"
 
 #define READ_CHUNK 65536
@@ -82,13 +83,22 @@ int sha256_fd(int fd, off_t offset, uint64_t len, char out[SHA256_HEX_MAX], uint
 {
 	_cleanup_(sha256_freep) struct sha256 *h = sha256_new();
 	_cleanup_free_ char *buf = malloc(READ_CHUNK);
-	uint64_t done = 0;
+	uint64_t done = 0, hole = 0, data = 0; /* what is known to lie ahead */
 
 	if (!h || !buf)
 		return -ENOMEM;
 	while (done < len) {
-		size_t want = len - done < READ_CHUNK ? (size_t)(len - done) : READ_CHUNK;
-		ssize_t n = pread(fd, buf, want, offset + (off_t)done);
+		uint64_t ahead;
+		size_t want;
+		ssize_t n;
+
+		if (hole == 0 && data == 0)
+			hole = hole_at(fd, offset + (off_t)done, len - done, &data);
+		ahead = hole > 0 ? hole : data;
+		want = ahead < READ_CHUNK ? (size_t)ahead : READ_CHUNK;
+		n = hole > 0 ? (ssize_t)want : pread(fd, buf, want, offset + (off_t)done);
+		if (hole > 0)
+			memset(buf, 0, want);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -98,6 +108,7 @@ int sha256_fd(int fd, off_t offset, uint64_t len, char out[SHA256_HEX_MAX], uint
 			break;
 		sha256_update(h, buf, (size_t)n);
 		done += (uint64_t)n;
+		*(hole > 0 ? &hole : &data) -= (uint64_t)n;
 	}
 	sha256_final_hex(h, out);
 	if (ret_len)

@@ -71,7 +71,8 @@ struct store_op {
 	 */
 	const char *source;
 
-	/* PUT, DELETE, COPY. A store that can't honour one on DELETE/COPY ignores it (store_caps). */
+	/* PUT, DELETE, COPY. A store that can't honour one on DELETE/COPY ignores it (store_caps), and S3 that of a
+	 * COPY above STORE_COPY_IF_MAX. */
 	enum store_condition condition;
 	const char *if_tag;
 
@@ -104,6 +105,8 @@ typedef int (*store_list_fn)(void *ctx, const struct store_list_item *item, stru
 
 struct store;
 
+/* What S3 copies in one request; more goes in parts. */
+#define STORE_COPY_IF_MAX (UINT64_C(5) << 30)
 enum { STORE_CAP_DELETE_IF = 1, STORE_CAP_COPY_IF = 2, STORE_CAP_COPY = 4 };
 
 struct store_vtable {

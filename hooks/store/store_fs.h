@@ -77,7 +77,8 @@ void fs_unlock(struct fs_locks *l);
 int fs_fence_check(struct store_fs *fs, const char *key);
 
 /* --- store_fs_data.c ---------------------------------------------------------------------------------------------- */
-/* len bytes; shares blocks (FICLONE, copy_file_range) where it can. Returns the bytes copied: fewer at the end of in.
+/* len bytes; shares blocks (FICLONE, copy_file_range) where it can, and leaves holes behind the end of out. Moves in's
+ * position. Returns the bytes copied: fewer at the end of in.
  */
 int64_t fs_copy_range(int in, off_t in_offset, int out, off_t out_offset, uint64_t len);
 

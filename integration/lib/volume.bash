@@ -50,7 +50,7 @@ vrun() {
 	vbundle "$@"
 	try on "$node" volrun run --bundle "$T/$1" "$1"
 	# `run` may return while the keeper still commits (it waits for at most delete_wait).
-	until_true 30 eval '[[ -z $(keepers) ]]'
+	until_true "${KEEPER_PATIENCE:-30}" eval '[[ -z $(keepers) ]]'
 }
 
 # vstart NODE NAME ANNOTATION SCRIPT [JQ-FILTER]: started, and left running.
