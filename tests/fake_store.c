@@ -384,6 +384,17 @@ void fake_store_age(struct fake_store *f, int64_t seconds)
 	pthread_mutex_unlock(&f->mutex);
 }
 
+bool fake_store_holds(struct fake_store *f, const char *text)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&f->mutex);
+	for (const struct object *o = f->objects; o; o = o->next)
+		found |= o->size > 0 && memmem(o->data, o->size, text, strlen(text));
+	pthread_mutex_unlock(&f->mutex);
+	return found;
+}
+
 void fake_store_put(struct fake_store *f, const char *key, const char *text)
 {
 	pthread_mutex_lock(&f->mutex);

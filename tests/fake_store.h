@@ -46,6 +46,8 @@ unsigned fake_store_count(struct fake_store *f, enum store_op_kind kind);
 char *fake_store_text(struct fake_store *f, const char *key);
 /* Makes all objects so many seconds older. */
 void fake_store_age(struct fake_store *f, int64_t seconds);
+/* Has any object these bytes somewhere in it? */
+bool fake_store_holds(struct fake_store *f, const char *text);
 /* Puts an object as another client would (NULL: removes it). */
 void fake_store_put(struct fake_store *f, const char *key, const char *text);
 
