@@ -43,7 +43,7 @@ static int map_ids(int mount_fd, int user_ns, struct error *err)
 	if (sys_mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr) < 0)
 		return error_set(err, errno,
 				 "the container has a user namespace, and the cache's file system can't map ids (error "
-				 "%d); put cache.path on ext4, xfs, btrfs or tmpfs",
+				 "%d)",
 				 errno);
 	return 0;
 }

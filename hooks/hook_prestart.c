@@ -186,7 +186,7 @@ static int hand_over(int keeper, int runtime, const struct keeper_request *reque
 	if (r == 0 && n != request->n_volumes)
 		r = error_set(err, EPROTO, "the keeper sent %zu trees for %zu volumes", n, request->n_volumes);
 	if (r == 0)
-		r = hook_user_ns(request->pid, &user_ns, err);
+		r = answer->chowned ? 0 : hook_user_ns(request->pid, &user_ns, err);
 	for (i = 0; i < n; i++) {
 		if (r == 0)
 			r = send_mount(runtime, user_ns, &request->volumes[i], fds[i], err);

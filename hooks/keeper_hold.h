@@ -32,6 +32,8 @@ struct hold {
 	const struct config *config;
 	const struct keeper_request *request;
 	int cache_fd;
+	struct ids
+	    *ids; /* of the container's user namespace; NULL: it has none of its own, or nobody may map (rootless) */
 	int cancel_fd; /* readable: give up waiting and restoring */
 	struct lease_config lease_config;
 	struct lease_identity lease_id;
@@ -45,6 +47,12 @@ struct hold {
 int hold_open(struct hold *h, const struct config *config, const struct keeper_request *request, int cancel_fd,
 	      struct error *err);
 void hold_close(struct hold *h);
+
+/*
+ * Finds out how owners get into the container (ids.h), by its init. Without CAP_SYS_ADMIN, as rootless, nobody maps
+ * them, and the user's own files stay his.
+ */
+int hold_find_ids(struct hold *h, struct error *err);
 
 /*
  * Access, lock and lease of all volumes in order, then their trees; each rw

@@ -266,6 +266,7 @@ static int answer_ready(struct keeper *k, struct arena *arena, struct error *err
 	size_t i;
 	int r;
 
+	answer.chowned = k->hold.ids && k->hold.ids->on_disk;
 	if (!lines || !answer.warnings)
 		return error_set(err, ENOMEM, "out of memory");
 	for (line = strtok_r(lines, "\n", &rest); line && answer.n_warnings < k->hold.n * 2;

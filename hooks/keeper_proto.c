@@ -39,6 +39,7 @@ const struct json_table keeper_request_table = {"request", sizeof(struct keeper_
 
 static const struct json_field answer_fields[] = {
     JSON_FIELD(struct keeper_answer, error, "error", JSON_STR),
+    JSON_FIELD(struct keeper_answer, chowned, "chowned", JSON_BOOL),
     JSON_LIST(struct keeper_answer, warnings, "warnings", JSON_ARR_STR),
     {NULL},
 };

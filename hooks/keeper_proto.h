@@ -54,6 +54,7 @@ struct keeper_answer {
 	const char *error; /* NULL: ready */
 	const char **warnings;
 	size_t n_warnings;
+	bool chowned; /* the trees belong to the ids that the container has on the host: no mount is to map them */
 };
 
 extern const struct json_table keeper_request_table, keeper_answer_table;

@@ -106,6 +106,7 @@ void hold_close(struct hold *h)
 		if (hv->open)
 			volume_close(&hv->v);
 	}
+	free(h->ids);
 	cleanup_close(&h->cache_fd);
 	strbuf_free(&h->warnings);
 	arena_free(&h->arena);
@@ -220,6 +221,7 @@ int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
 	hv->open = true;
 	hv->v.owner_uid = q->owner_uid;
 	hv->v.owner_gid = q->owner_gid;
+	hv->v.ids = h->ids;
 	hv->v.mountpoints = q->mountpoints;
 	hv->v.n_mountpoints = q->n_mountpoints;
 	hv->v.max_bytes = limits->bytes_per_volume;
@@ -366,6 +368,7 @@ int hold_take(struct hold *h, struct error *err)
 	size_t i;
 	int r = 0;
 
+	r = hold_find_ids(h, err);
 	for (i = 0; i < h->n && r == 0; i++) {
 		r = take_lease(h, &h->volumes[i], start, err);
 		if (r < 0)

@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "hooks/engine/hardlinks.h"
+#include "hooks/engine/ids.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/record.h"
 #include "hooks/engine/scan.h"
@@ -30,6 +31,7 @@ struct stage {
 	struct manifest *m;
 	struct hardlinks links; /* of m */
 	struct xattrs_lost warned;
+	struct ids *ids;  /* of the tree */
 	size_t next;	  /* entry to look at */
 	struct job *redo; /* large files that changed while they were sent */
 	unsigned n_packs, n_large;
@@ -64,7 +66,7 @@ struct stage *stage_new(struct transfer *x, int root_fd, uint64_t epoch, uint64_
 	snprintf(s->base_name, sizeof(s->base_name), "%" PRIu64 "-%" PRIu64, epoch, seq);
 	random_bytes(random, sizeof(random));
 	hex_encode(random, sizeof(random), s->attempt);
-	if (s->hash && s->buffer)
+	if (s->hash && s->buffer && ids_load(x->v->cache.dir_fd, root_fd, &s->ids) == 0)
 		return s;
 	stage_free(s);
 	return NULL;
@@ -85,6 +87,7 @@ void stage_free(struct stage *s)
 	hardlinks_free(&s->links);
 	sha256_free(s->hash);
 	free(s->buffer);
+	free(s->ids);
 	free(s);
 }
 
@@ -120,12 +123,12 @@ static bool same_stat(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-static void set_from_stat(struct entry *e, const struct stat *st)
+static void set_from_stat(const struct stage *s, struct entry *e, const struct stat *st)
 {
 	e->size = (uint64_t)st->st_size;
 	e->mode = st->st_mode & 01777;
-	e->uid = st->st_uid;
-	e->gid = st->st_gid;
+	e->uid = ids_uid_from_disk(s->ids, st->st_uid);
+	e->gid = ids_gid_from_disk(s->ids, st->st_gid);
 	e->mtime_ns = entry_time_ns(&st->st_mtim);
 	index_set_stat(e, st);
 }
@@ -199,7 +202,7 @@ static int read_once(struct stage *s, struct entry *e, int out, uint64_t offset,
 		return -errno;
 	if (!same_stat(&before, &after))
 		return -ESTALE;
-	set_from_stat(e, &after);
+	set_from_stat(s, e, &after);
 	if (ret_fd)
 		*ret_fd = TAKE_FD(fd);
 	return 0;

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "hooks/engine/fetch.h"
 #include "hooks/engine/hardlinks.h"
+#include "hooks/engine/ids.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/xattrs.h"
 
@@ -266,8 +267,8 @@ static int finish_directory(struct work *w, const struct entry *e, const struct 
 	if (r < 0)
 		return failed_at(w, r, e->path);
 	now.mode = st.st_mode & 07777;
-	now.uid = st.st_uid;
-	now.gid = st.st_gid;
+	now.uid = ids_uid_from_disk(w->t->ids, st.st_uid);
+	now.gid = ids_gid_from_disk(w->t->ids, st.st_gid);
 	now.mtime_ns = entry_time_ns(&st.st_mtim);
 	now.xattrs = h && h->type == ENTRY_DIR ? h->xattrs : NULL;
 	r = same_meta(&now, e) && xattrs_equal(now.xattrs, e->xattrs) ? 0 : tree_set_meta(w->t, e);

@@ -14,6 +14,7 @@
 #include "base/num.h"
 #include "hooks/engine/applied_store.h"
 #include "hooks/engine/foreign.h"
+#include "hooks/engine/ids.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/reconcile.h"
 #include "hooks/engine/record_store.h"
@@ -58,7 +59,28 @@ struct restore {
 	struct applied applied;
 	struct foreign foreign;
 	bool warm, has_index;
+	bool moved; /* the tree was made for other ids */
 };
+
+static void give_entry(const struct volume *v, struct entry *e)
+{
+	const struct id_map *uid = &v->ids->uid, *gid = &v->ids->gid;
+
+	if (!id_map_has(uid, e->uid))
+		e->uid = id_map_has(uid, v->owner_uid) ? v->owner_uid : uid->ranges[0].container;
+	if (!id_map_has(gid, e->gid))
+		e->gid = id_map_has(gid, v->owner_gid) ? v->owner_gid : gid->ranges[0].container;
+}
+
+/* An id that the container has no place for becomes the owner's. */
+static void give_to_owner(const struct volume *v, struct manifest *m)
+{
+	if (!v->ids)
+		return;
+	give_entry(v, &m->root);
+	for (size_t i = 0; i < m->n; i++)
+		give_entry(v, &m->entries[i]);
+}
 
 /* Makes the tree what `want` says, and notes how it looks then. */
 static int make_tree(struct restore *r, struct manifest *want)
@@ -67,10 +89,17 @@ static int make_tree(struct restore *r, struct manifest *want)
 	struct transfer *x = &r->x;
 	int rc;
 
-	rc = scan_tree(x->v, r->tree.root_fd, &r->index, false, &have, x->report, x->err);
 	/* From here on the tree is between two commits. */
-	if (rc == 0 && unlinkat(x->v->cache.dir_fd, "clean", 0) < 0 && errno != ENOENT)
-		rc = tree_error(x->err, errno, "cache: the mark \"clean\" can't be removed");
+	if (unlinkat(x->v->cache.dir_fd, "clean", 0) < 0 && errno != ENOENT)
+		return tree_error(x->err, errno, "cache: the mark \"clean\" can't be removed");
+	rc = r->moved ? ids_note(x->v->cache.dir_fd, r->tree.root_fd, x->v->ids) : 0;
+	if (rc < 0)
+		return tree_error(x->err, rc, "cache: whose the tree's files are can't be noted");
+	r->tree.ids = x->v->ids;
+	give_to_owner(x->v, want);
+	x->v->ids_moved = r->moved;
+	rc = scan_tree(x->v, r->tree.root_fd, &r->index, false, &have, x->report, x->err);
+	x->v->ids_moved = false;
 	if (rc == 0)
 		rc = reconcile(x, &r->tree, &r->plain, &have, want);
 	if (rc == 0)
@@ -115,7 +144,8 @@ static int restore_steps(struct restore *r)
 	if (r->tree.made)
 		unlinkat(v->cache.dir_fd, "clean", 0);
 	marked = cache_read_clean(&v->cache, &clean) == 0;
-	r->warm = marked && is_warm(&clean, &r->head->commit);
+	r->moved = !ids_noted(v->cache.dir_fd, r->tree.root_fd, v->ids);
+	r->warm = marked && !r->moved && is_warm(&clean, &r->head->commit);
 	/* An index that no mark vouches for may be on the disk without the bytes that it tells of. */
 	if (marked && (!r->warm || look))
 		r->has_index = load_index(v, &clean, &r->index);
@@ -200,10 +230,14 @@ static int make_read_only(struct restore *s, const char *building)
 	r = plain_init(&s->plain, s->x.v, s->x.err);
 	if (r == 0)
 		r = tree_begin(&s->tree, s->x.v, building, BUILDING, s->x.err);
+	/* By a mount that maps ids the tree is shared with containers of any. */
+	s->tree.ids = s->x.v->ids && s->x.v->ids->on_disk ? s->x.v->ids : NULL;
 	if (r == 0)
 		r = record_load(&s->x, &s->head->commit, &want);
 	if (r == 0) {
 		record_forget_plain(&want);
+		if (s->tree.ids)
+			give_to_owner(s->x.v, &want);
 		r = reconcile(&s->x, &s->tree, &s->plain, &have, &want);
 	}
 	if (r == 0 && syncfs(s->tree.root_fd) < 0)
@@ -215,10 +249,11 @@ int restore_read_only(struct volume *v, const struct head *head, struct arena *a
 		      struct transfer_report *report, struct error *err)
 {
 	struct restore s = {.x = {v, NULL, NULL, report, err, 0}, .head = head};
-	char building[64], suffix[17];
+	char building[64], suffix[17], of_ids[18];
 	unsigned char random[8];
 	/* The number alone could be a commit of an earlier volume of this name. */
-	const char *name = arena_printf(a, "ro-%" PRIu64 "-%.16s", head->commit.seq, record_name(&head->commit));
+	const char *name = arena_printf(a, "ro-%" PRIu64 "-%.16s%s", head->commit.seq, record_name(&head->commit),
+					ids_name(v->ids, of_ids));
 	struct stat st;
 	int r;
 

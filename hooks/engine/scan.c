@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "hooks/engine/ids.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/tree.h"
 
@@ -30,6 +31,7 @@ struct scan {
 	struct error *err;
 	bool set_id; /* was warned about */
 	struct xattrs_lost warned;
+	struct ids *ids;    /* of the tree */
 	struct name *names; /* of files that have several */
 	size_t n_names, names_room;
 	char path[MANIFEST_PATH_MAX + 1];
@@ -69,6 +71,12 @@ static int no_memory(struct scan *s)
 	return error_set(s->err, ENOMEM, "the tree has more than %d entries, or memory is out", MANIFEST_MAX_ENTRIES);
 }
 
+static void set_owner(const struct scan *s, struct entry *e, const struct stat *st)
+{
+	e->uid = ids_uid_from_disk(s->ids, st->st_uid);
+	e->gid = ids_gid_from_disk(s->ids, st->st_gid);
+}
+
 static void set_entry(struct scan *s, struct entry *e, const struct stat *st, int type)
 {
 	if ((st->st_mode & (S_ISUID | S_ISGID)) && !s->set_id) {
@@ -77,8 +85,7 @@ static void set_entry(struct scan *s, struct entry *e, const struct stat *st, in
 	}
 	e->type = (uint8_t)type;
 	e->mode = st->st_mode & 01777;
-	e->uid = st->st_uid;
-	e->gid = st->st_gid;
+	set_owner(s, e, st);
 	e->mtime_ns = entry_time_ns(&st->st_mtim);
 	if (type == ENTRY_SYMLINK)
 		e->mode = 0777;
@@ -126,6 +133,8 @@ static int add_entry(struct scan *s, int dir_fd, const char *name, const struct 
 	if (old && old->type == type && index_same(s->base, old, st)) {
 		*e = *old;
 		e->flags = (e->flags & ~ENTRY_CHANGED) | ENTRY_CLEAN;
+		if (s->v->ids_moved)
+			set_owner(s, e, st);
 		if (type != ENTRY_FILE)
 			return 0;
 		e->link = NULL; /* until all names are known */
@@ -345,11 +354,15 @@ int scan_tree(const struct volume *v, int root_fd, const struct manifest *base, 
 		return error_set(err, ENOMEM, "out of memory");
 	*s = (struct scan){.v = v, .root_fd = root_fd, .base = base, .limits = limits, .m = &m, .report = report};
 	s->err = err;
+	r = ids_load(v->cache.dir_fd, root_fd, &s->ids);
+	if (r < 0)
+		return tree_error(err, r, "cache: what the tree's owners are can't be read");
 	r = index_now(v, &m.time_ns, err);
 	if (r == 0)
 		r = scan_all(s);
 	report->scan_ns += clock_boottime_ns() - begin;
 	free(s->names);
+	free(s->ids);
 	if (r < 0)
 		return r;
 	*ret = m;

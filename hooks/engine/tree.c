@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "hooks/engine/ids.h"
 #include "hooks/engine/xattrs.h"
 
 #define RESOLVE_TREE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
@@ -225,6 +226,16 @@ static int chown_result(int r)
 	return r < 0 && !(errno == EPERM && geteuid() != 0) ? -errno : 0;
 }
 
+static uid_t uid_of(const struct tree *t, const struct entry *e)
+{
+	return ids_uid_to_disk(t->ids, e->uid);
+}
+
+static gid_t gid_of(const struct tree *t, const struct entry *e)
+{
+	return ids_gid_to_disk(t->ids, e->gid);
+}
+
 static void times_of(const struct entry *e, struct timespec times[2])
 {
 	times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
@@ -245,7 +256,7 @@ int tree_symlink(struct tree *t, const struct entry *e)
 		return fd;
 	if (symlinkat(e->target, fd, name) < 0)
 		return -errno;
-	r = chown_result(fchownat(fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW));
+	r = chown_result(fchownat(fd, name, uid_of(t, e), gid_of(t, e), AT_SYMLINK_NOFOLLOW));
 	times_of(e, times);
 	return r < 0 ? r : utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
@@ -265,7 +276,7 @@ int tree_install(struct tree *t, int fd, const char *name, const struct entry *e
 	const char *base;
 	int dir, r;
 
-	r = chown_result(fchown(fd, e->uid, e->gid));
+	r = chown_result(fchown(fd, uid_of(t, e), gid_of(t, e)));
 	if (r < 0)
 		return r;
 	r = e->xattrs ? xattrs_write(fd, e->xattrs, true) : 0;
@@ -331,7 +342,7 @@ int tree_set_meta(struct tree *t, const struct entry *e)
 		dir = parent(t, e->path, &name);
 		if (dir < 0)
 			return dir;
-		if (chown_result(fchownat(dir, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW)) < 0)
+		if (chown_result(fchownat(dir, name, uid_of(t, e), gid_of(t, e), AT_SYMLINK_NOFOLLOW)) < 0)
 			return -errno;
 		return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 	}
@@ -340,7 +351,7 @@ int tree_set_meta(struct tree *t, const struct entry *e)
 	if (fd < 0)
 		return fd;
 	fd_path(fd, path);
-	if (chown_result(fchownat(fd, "", e->uid, e->gid, AT_EMPTY_PATH)) < 0)
+	if (chown_result(fchownat(fd, "", uid_of(t, e), gid_of(t, e), AT_EMPTY_PATH)) < 0)
 		return -errno;
 	r = set_xattrs(fd, path, e);
 	if (r < 0)

@@ -26,7 +26,8 @@ struct tree {
 	int root_fd, tmp_fd;
 	const char *tmp_prefix; /* of names in tmp/ */
 	unsigned n_tmp;
-	bool made; /* by tree_begin: it was not there */
+	bool made;	       /* by tree_begin: it was not there */
+	const struct ids *ids; /* whose its files are made; the caller's */
 	/* The directory that was used last. */
 	int parent_fd;
 	char parent[MANIFEST_PATH_MAX + 1];

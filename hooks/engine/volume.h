@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "hooks/engine/cache.h"
+#include "hooks/engine/ids.h"
 #include "hooks/store/store.h"
 
 struct volume {
@@ -24,6 +25,9 @@ struct volume {
 	bool ro;
 	bool collect;		       /* a commit looks for garbage (collect.h) */
 	uint32_t owner_uid, owner_gid; /* for files that carry no owner */
+	/* Of the container's user namespace; NULL: it has none. Of a tree that is restored (ids.h). */
+	const struct ids *ids;
+	bool ids_moved; /* the tree is being made over from other ids: what the index knows of owners is void */
 	/* Paths of bundle mounts beneath the volume ("sub/dir"): mount points that the runtime makes, not part of the
 	 * volume. */
 	const char **mountpoints;
