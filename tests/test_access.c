@@ -162,6 +162,16 @@ static void a_lost_reply_of_the_first_use_is_found_by_reading(void **state)
 	assert_int_equal(check(x, &alice, false, &err), 0);
 }
 
+static void a_lost_request_of_the_first_use_is_sent_again(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+
+	fake_store_fault(x->f, (struct fake_fault){STORE_PUT, NULL, STORE_UNKNOWN, FAKE_NOTHING, 0, 2});
+	assert_int_equal(check(x, &alice, false, &err), 0);
+	assert_int_equal(fake_store_count(x->f, STORE_PUT), 3);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -175,6 +185,7 @@ int main(void)
 	    TEST(meta_that_is_not_understood_admits_nobody),
 	    TEST(an_unreachable_store_is_no_permission),
 	    TEST(a_lost_reply_of_the_first_use_is_found_by_reading),
+	    TEST(a_lost_request_of_the_first_use_is_sent_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,9 @@ int access_decide(const struct access_meta *m, const struct access_identity *id,
 	return ro ? 0 : error_refused(err, "read-only permission; declare the volume as ro");
 }
 
+#define FIRST_USE_ATTEMPTS 3
+#define FIRST_USE_PAUSE_NS (100 * NSEC_PER_MSEC)
+
 static int store_error(const struct store_op *op, struct error *err)
 {
 	return error_set(err, EIO, "%s", op->err.msg[0] ? op->err.msg : store_result_name(op->result));
@@ -140,10 +143,13 @@ int access_check(struct volume *v, const struct access_identity *id, struct erro
 	int r;
 
 	r = access_read(v, &a, &m, err);
-	if (r == -ENOENT) {
+	/* What was sent may have got lost on the way. */
+	for (int attempt = 0; r == -ENOENT && attempt < FIRST_USE_ATTEMPTS; attempt++) {
+		clock_sleep_ns(FIRST_USE_PAUSE_NS * attempt);
 		r = first_use(v, &a, id, err);
-		if (r == 0)
-			r = access_read(v, &a, &m, err);
+		if (r < 0)
+			break;
+		r = access_read(v, &a, &m, err);
 	}
 	return r < 0 ? r : access_decide(&m, id, v->ro, err);
 }

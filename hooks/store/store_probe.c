@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "hooks/store/store.h"
 #include "hooks/store/store_impl.h"
@@ -10,12 +11,17 @@
 /*
  * Each step is a request whose outcome is known beforehand from a store that
  * enforces conditions. A step whose outcome is not known (a time-out, a 5xx)
- * ends the probe with an error that is not -ENOTSUP: nothing is proven.
+ * proves nothing: all is tried again with another key, a few times, and then
+ * it is an error that is not -ENOTSUP.
  */
+#define ATTEMPTS 3
+#define ATTEMPTS_NS (5 * NSEC_PER_SEC) /* none is begun after so long */
+
 struct probe {
 	struct store *store;
 	char key[64], copy[72];
 	char tag[STORE_TAG_MAX];
+	bool unknown; /* how the request that ended it ended */
 	struct error *err;
 };
 
@@ -33,6 +39,7 @@ static enum store_result put(struct probe *p, const char *text, enum store_condi
 static int unexpected(struct probe *p, const struct store_op *op)
 {
 	*p->err = op->err;
+	p->unknown = op->result == STORE_UNKNOWN;
 	return error_wrap(p->err, "probing the store");
 }
 
@@ -120,7 +127,7 @@ static void clean_up(struct probe *p)
 	store_do(p->store, &op);
 }
 
-int store_probe(struct store *s, struct error *err)
+static int probe_once(struct store *s, bool *ret_unknown, struct error *err)
 {
 	struct probe p = {.store = s, .err = err};
 	unsigned char raw[8];
@@ -139,5 +146,19 @@ int store_probe(struct store *s, struct error *err)
 		probe_extra(&p, STORE_DELETE, STORE_CAP_DELETE_IF, STORE_QUIRK_DELETE_IF);
 	}
 	clean_up(&p);
+	*ret_unknown = p.unknown;
 	return r;
+}
+
+int store_probe(struct store *s, struct error *err)
+{
+	int64_t begin = clock_boottime_ns();
+	bool unknown;
+	int r;
+
+	for (int attempt = 1;; attempt++) {
+		r = probe_once(s, &unknown, err);
+		if (r == 0 || !unknown || attempt == ATTEMPTS || clock_boottime_ns() - begin > ATTEMPTS_NS)
+			return r;
+	}
 }
