@@ -14,6 +14,7 @@
 #include "hooks/engine/tree.h"
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_note.h"
+#include "hooks/keeper_socket.h"
 #include "hooks/keeper_spawn.h"
 
 /* How long an adopter waits for a lease that somebody else holds: it can't be its own any more. */
@@ -53,12 +54,18 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 	struct recover_result result;
 	struct keeper_note note;
 	struct cache_mark mark;
+	bool dirty = cache_read_dirty(&hv->v.cache, &mark) == 0, noted, lives;
 	int r;
 
-	if (cache_read_dirty(&hv->v.cache, &mark) < 0)
+	tree = dirty ? tree_open(hv->v.cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY) : -1;
+	noted = keeper_note_read(&hv->v.cache, &a, &note) == 0;
+	lives = noted && keeper_note_lives(&note, tree);
+	/* The lock says that this keeper is dead. Its container's delete may have come already, or died with it. */
+	if (noted && !lives)
+		keeper_socket_forget(h->config->run_dir, note.request.id, note.request.bundle);
+	if (!dirty)
 		return 0;
-	tree = tree_open(hv->v.cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY);
-	if (keeper_note_read(&hv->v.cache, &a, &note) == 0 && keeper_note_lives(&note, tree)) {
+	if (lives) {
 		r = keeper_start_adopter(&hv->v, &note, err);
 		return r < 0 ? error_wrap(err, "container %s, which still runs, lost its keeper", note.container) : 1;
 	}

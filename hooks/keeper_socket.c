@@ -118,6 +118,16 @@ static void remove_dead(int dir_fd, const char *key)
 		unlink(a.sun_path);
 }
 
+void keeper_socket_forget(const char *run_dir, const char *id, const char *bundle)
+{
+	_cleanup_close_ int dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char key[KEEPER_KEY_MAX];
+
+	keeper_key(id, bundle, key);
+	if (dir_fd >= 0)
+		remove_dead(dir_fd, key);
+}
+
 int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, char **ret_log)
 {
 	_cleanup_close_ int dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

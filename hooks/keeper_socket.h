@@ -34,4 +34,8 @@ void keeper_socket_close(struct keeper_socket *s);
  */
 int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, char **ret_log);
 
+/* Removes the socket of a keeper that was killed, where no delete came that would have done it. A living one's stays.
+ */
+void keeper_socket_forget(const char *run_dir, const char *id, const char *bundle);
+
 #endif

@@ -125,14 +125,15 @@ static bool plain_of(int fd, char head[4096])
 /* The store does it under the register's lock: whoever does not hold the lease changes nothing. */
 static void check_plain(int fd, const char *what, const char *name)
 {
-	char head[4096], text[32], own[32];
+	char head[4096], keeper[64], state[16];
 
 	if (!plain_of(fd, head))
 		return;
-	find(head, "\"epoch\":", text, sizeof(text));
-	snprintf(own, sizeof(own), "%" PRIu64, epoch);
-	if (strcmp(text, own) != 0)
-		note("violations", "%s: %s of plain %s in epoch %s, its own is %s\n", node, what, name, text, own);
+	find(head, "\"keeper\":\"", keeper, sizeof(keeper));
+	find(head, "\"state\":\"", state, sizeof(state));
+	if (strcmp(state, "held") != 0 || atoi(keeper) != getpid())
+		note("violations", "%s: %s of plain %s, while the lease is %s by %s\n", node, what, name, state,
+		     keeper);
 }
 
 int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
