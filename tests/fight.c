@@ -5,6 +5,8 @@
  * does, with the keeper's own code, again and again until DIR/stop is there.
  *
  * The tree: "counter" holds how many commits there were, so does "twin"; "log" has a line "COUNT NODE EPOCH" for each.
+ * "busy" is there, with that line, while they are changed: who was killed there may have left it to be committed by a
+ * recovery; the next run completes it first.
  * A start that finds anything else notes it in DIR/violations. With `show` it prints the log of the last commit, once.
  *
  *     DIR/NODE.journal   "wrote EPOCH COUNT", then "ok EPOCH COUNT" or "not EPOCH COUNT"; "read COUNT"
@@ -174,19 +176,31 @@ static uint64_t number_of(int tree, const char *name)
 	return num_parse_u64(text, UINT64_MAX, &n) == 0 ? n : UINT64_MAX;
 }
 
-/* The tree of commit `seq`, whole? */
-static void check_tree(int tree, uint64_t seq, const char *what)
+static uint64_t lines_of(int tree)
 {
-	uint64_t counter = number_of(tree, "counter"), twin = number_of(tree, "twin"), lines = 0;
 	_cleanup_free_ char *log = NULL;
-	char name[LINE];
+	uint64_t lines = 0;
 
 	if (read_file_at(tree, "log", 64 << 20, &log, NULL) == 0)
 		for (const char *p = log; *p; p = strchr(p, '\n') + 1) {
 			lines++;
 			if (!strchr(p, '\n') || strtoull(p, NULL, 10) != lines)
-				break;
+				return 0;
 		}
+	return lines;
+}
+
+static bool is_busy(int tree)
+{
+	return faccessat(tree, "busy", F_OK, 0) == 0;
+}
+
+/* The tree of commit `seq`, whole? */
+static void check_tree(int tree, uint64_t seq, const char *what)
+{
+	uint64_t counter = number_of(tree, "counter"), twin = number_of(tree, "twin"), lines = lines_of(tree);
+	char name[LINE];
+
 	snprintf(name, sizeof(name), "file-%" PRIu64, counter % FILES);
 	if (counter != seq || twin != seq || lines != seq || (seq > 0 && number_of(tree, name) != seq))
 		note("violations",
@@ -203,23 +217,57 @@ static int write_number(int tree, const char *name, uint64_t n)
 	return write_file_atomic_at(tree, name, text, strlen(text), 0644, false);
 }
 
-/* One more. In place or by rename, a file is removed now and then: there is something of everything to publish. */
-static int count_up(int tree, uint64_t count)
+/* At once: a file that is half there would be a change that "busy" does not tell of. */
+static int begin(int tree, const char *line)
 {
-	_cleanup_close_ int fd = openat(tree, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	char line[LINE], name[LINE], next[LINE];
+	_cleanup_close_ int fd = openat(tree, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+	char path[FD_PATH_MAX];
+
+	if (fd < 0 || write_all(fd, line, strlen(line)) < 0)
+		return -EIO;
+	if (linkat(AT_FDCWD, fd_path(fd, path), tree, "busy", AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+/* One more. In place or by rename, a file is removed now and then: there is something of everything to publish. */
+static int change(int tree, const char *line)
+{
+	uint64_t count = strtoull(line, NULL, 10);
+	_cleanup_close_ int fd = -1;
+	char name[LINE], next[LINE];
 	int r;
 
-	snprintf(line, sizeof(line), "%" PRIu64 " %s %" PRIu64 "\n", count, node, epoch);
 	snprintf(name, sizeof(name), "file-%" PRIu64, count % FILES);
 	snprintf(next, sizeof(next), "file-%" PRIu64, (count + 2) % FILES);
-	r = write_number(tree, "counter", count);
+	r = begin(tree, line);
+	fd = r < 0 ? -1 : openat(tree, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (r == 0)
+		r = write_number(tree, "counter", count);
 	if (r == 0)
 		r = write_number(tree, name, count);
 	unlinkat(tree, next, 0);
-	if (r == 0)
+	if (r == 0 && lines_of(tree) < count)
 		r = fd < 0 ? -errno : write_all(fd, line, strlen(line));
-	return r < 0 ? r : write_number(tree, "twin", count);
+	if (r == 0)
+		r = write_number(tree, "twin", count);
+	return r < 0 ? r : unlinkat(tree, "busy", 0);
+}
+
+static int count_up(int tree, uint64_t count)
+{
+	char line[LINE];
+
+	snprintf(line, sizeof(line), "%" PRIu64 " %s %" PRIu64 "\n", count, node, epoch);
+	return change(tree, line);
+}
+
+static int complete(int tree)
+{
+	_cleanup_free_ char *line = NULL;
+	int r = read_file_at(tree, "busy", LINE, &line, NULL);
+
+	return r < 0 ? r : change(tree, line);
 }
 
 /* --- a run ------------------------------------------------------------------------------- */
@@ -244,6 +292,8 @@ static void write_run(struct hold *h, struct hold_volume *hv)
 	epoch = lease_epoch(hv->lease);
 	count = head.commit.seq + 1;
 	snprintf(journal, sizeof(journal), "%s.journal", node);
+	if (is_busy(hv->tree_fd) && complete(hv->tree_fd) < 0)
+		abort();
 	check_tree(hv->tree_fd, head.commit.seq, "a start");
 	nap(40);
 	if (count_up(hv->tree_fd, count) < 0)
@@ -256,10 +306,12 @@ static void write_run(struct hold *h, struct hold_volume *hv)
 
 static void show(int tree)
 {
-	_cleanup_free_ char *log = NULL;
+	_cleanup_free_ char *log = NULL, *busy = NULL;
 
 	if (read_file_at(tree, "log", 64 << 20, &log, NULL) == 0)
 		fputs(log, stdout);
+	if (read_file_at(tree, "busy", LINE, &busy, NULL) == 0 && lines_of(tree) < strtoull(busy, NULL, 10))
+		fputs(busy, stdout);
 }
 
 static void read_run(struct hold_volume *hv)
@@ -267,7 +319,8 @@ static void read_run(struct hold_volume *hv)
 	uint64_t count = number_of(hv->tree_fd, "counter");
 	char journal[LINE];
 
-	check_tree(hv->tree_fd, count, "a reader's tree");
+	if (!is_busy(hv->tree_fd))
+		check_tree(hv->tree_fd, count, "a reader's tree");
 	snprintf(journal, sizeof(journal), "%s.journal", node);
 	note(journal, "read %" PRIu64 "\n", count);
 	if (showing)
