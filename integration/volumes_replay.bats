@@ -373,3 +373,35 @@ held() { is "$(proxy held)" "$1" "kept requests"; }
 	is "$(plain f)" three
 	sound
 }
+
+# As if the last collection, and what it noted, were of two days ago.
+long_ago() {
+	head_of . | jq -c '.collected = 1' | s3 put "$BUCKET" "$M/head" -
+	proxy age 172800 "^$M/garbage\$"
+}
+
+@test "deletions of a collection land when the next holder has the same bytes again: it has objects of its own" {
+	vrun A c1 "$V" 'yes x | head -c 2000000 >/data/dead; echo 1 >/data/f'
+	ok
+	long_ago
+	vrun A c2 "$V" 'rm /data/dead; echo 2 >/data/f'
+	ok
+	long_ago
+	vrun A c3 "$V" 'echo 3 >/data/f'
+	ok
+	long_ago
+	proxy hold DELETE "^$M/commits/" 1000
+	vrun A c4 "$V" 'echo 4 >/data/f'
+	ok
+	(($(proxy held) > 0)) || fail "nothing was collected: $(proxy log | tail -n 30)"
+	vrun B c5 "$V" 'cat /data/f; yes x | head -c 2000000 >/data/dead; echo 5 >/data/f'
+	ok
+	is "$output" 4
+	like "$(proxy release)" "DELETE .*/commits/.* 20"
+	proxy clear
+	rm -rf "$T/cache-A"
+	vrun A c6 "$V" 'cat /data/f; wc -c </data/dead'
+	ok
+	is "$output" $'5\n2000000'
+	sound
+}
