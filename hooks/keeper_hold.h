@@ -9,6 +9,7 @@
 #include "hooks/config.h"
 #include "hooks/engine/access.h"
 #include "hooks/engine/lease.h"
+#include "hooks/engine/recover.h"
 #include "hooks/engine/volume.h"
 #include "hooks/keeper_note.h"
 
@@ -19,7 +20,8 @@ struct hold_volume {
 	bool open, dirty, aside;
 	bool orphan;	      /* adopted, but no lease could be had: what is in the tree is recovered at its end */
 	const char *conflict; /* the id that it was set aside as (engine/conflict.h) */
-	uint64_t begin_seq;   /* the commit that the run began with */
+	struct recover_result recovered; /* by hold_recover; strings in the hold's arena */
+	uint64_t begin_seq;		 /* the commit that the run began with */
 	struct volume v;
 	struct lease *lease; /* rw, once acquired */
 	int tree_fd;	     /* the directory to mount; -1: not yet */
@@ -60,6 +62,9 @@ int hold_find_ids(struct hold *h, struct error *err);
  * is given back: "volume NAME: ...".
  */
 int hold_take(struct hold *h, struct error *err);
+
+/* The first half of that: no tree is touched. */
+int hold_take_leases(struct hold *h, struct error *err);
 
 /*
  * In place of hold_take, for a request to adopt: goes on with the tree that a dead keeper held, whose lock is given

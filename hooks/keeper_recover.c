@@ -51,7 +51,6 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 	struct recover_policy p = policy(h, deadline_ns, h->cancel_fd);
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_close_ int tree = -1;
-	struct recover_result result;
 	struct keeper_note note;
 	struct cache_mark mark;
 	bool dirty = cache_read_dirty(&hv->v.cache, &mark) == 0, noted, lives;
@@ -69,11 +68,11 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 		r = keeper_start_adopter(&hv->v, &note, err);
 		return r < 0 ? error_wrap(err, "container %s, which still runs, lost its keeper", note.container) : 1;
 	}
-	r = recover_tree(&hv->v, &p, &a, &result, err);
+	r = recover_tree(&hv->v, &p, &h->arena, &hv->recovered, err);
 	if (r < 0)
 		return r;
 	cache_note_keeper(&hv->v.cache, NULL);
-	tell(h, hv, &result);
+	tell(h, hv, &hv->recovered);
 	return 0;
 }
 

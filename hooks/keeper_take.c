@@ -195,6 +195,21 @@ static int lock(struct hold *h, struct hold_volume *hv, int64_t start_ns, int64_
 	}
 }
 
+/* A volume that was removed while its lease was waited for: whose it is now was decided for the one that is gone. */
+static int begin_anew(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct head head;
+	int r;
+
+	if (lease_head(hv->lease, &a, &head) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	if (!head.removed)
+		return 0;
+	r = access_check(&hv->v, &h->access, err);
+	return r < 0 ? r : lease_revive(hv->lease, err);
+}
+
 static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
 {
 	static const struct container_cgroup not_known = {.fd = -1};
@@ -206,7 +221,9 @@ static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, str
 		return r;
 	hold_note(h, &not_known);
 	r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, h->cancel_fd, &hv->lease, err);
-	return r < 0 ? r : hold_fence(hv, err);
+	if (r == 0)
+		r = hold_fence(hv, err);
+	return r < 0 ? r : begin_anew(h, hv, err);
 }
 
 int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
@@ -302,7 +319,7 @@ static int take_ro_tree(struct hold *h, struct hold_volume *hv, struct error *er
 	if (r < 0)
 		return r;
 	r = lease_peek(&hv->v, &hv->v.arena, &head, NULL, err);
-	if (r == -ENOENT)
+	if (r == -ENOENT || (r == 0 && head.removed))
 		return error_set(err, ENOENT, "not there yet: ro needs an existing volume");
 	if (r == 0)
 		r = restore_read_only(&hv->v, &head, &hv->v.arena, &name, &report, err);
@@ -362,7 +379,7 @@ static int step_valid(struct hold *h, struct hold_volume *hv, struct error *err)
 	return 0;
 }
 
-int hold_take(struct hold *h, struct error *err)
+static int take_leases(struct hold *h, struct error *err)
 {
 	int64_t start = clock_boottime_ns();
 	size_t i;
@@ -374,6 +391,22 @@ int hold_take(struct hold *h, struct error *err)
 		if (r < 0)
 			error_wrap(err, "volume %s", h->volumes[i].request->name);
 	}
+	return r;
+}
+
+int hold_take_leases(struct hold *h, struct error *err)
+{
+	int r = take_leases(h, err);
+
+	if (r < 0)
+		hold_finish(h);
+	return r;
+}
+
+int hold_take(struct hold *h, struct error *err)
+{
+	int r = take_leases(h, err);
+
 	if (r == 0)
 		r = for_all(h, step_tree, err);
 	if (r == 0)

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "hooks/engine/cache.h"
+#include "hooks/engine/conflict.h"
 #include "hooks/volume_cmd.h"
 
 #define NOTE_MAX 4096
@@ -74,7 +75,8 @@ static void read_kept(int dir_fd, struct arena *a, struct volume_local *l)
 	l->kept = arena_calloc(a, KEPT_MAX + 1, sizeof(*l->kept));
 	dir = fd >= 0 ? fdopendir(fd) : NULL;
 	while (dir && l->kept && l->n_kept < KEPT_MAX && (d = readdir(dir))) {
-		if (strncmp(d->d_name, "conflict-", strlen("conflict-")) == 0)
+		if (strncmp(d->d_name, "conflict-", strlen("conflict-")) == 0 &&
+		    conflict_id_valid(d->d_name + strlen("conflict-")))
 			l->kept[l->n_kept++] = volume_text(a, d->d_name);
 	}
 }
@@ -126,27 +128,24 @@ static int each_dir(const char *path, int (*fn)(const char *name, void *ctx), vo
 }
 
 struct walk {
-	const struct volume_cmd *cmd;
+	const struct config *config;
 	struct arena *a;
-	struct status *status;
 	const char *store, *workspace;
+	volume_local_fn fn;
+	void *ctx;
 };
 
 static int walk_volume(const char *name, void *ctx)
 {
 	struct walk *w = ctx;
-	struct status *s = w->status;
 
-	if (s->n_volumes < STATUS_MAX &&
-	    volume_local_read(w->cmd->config, w->store, w->workspace, name, w->a, &s->volumes[s->n_volumes]) == 0)
-		s->n_volumes++;
-	return 0;
+	return w->fn(w->ctx, w->store, w->workspace, name);
 }
 
 static int walk_workspace(const char *name, void *ctx)
 {
 	struct walk w = *(struct walk *)ctx;
-	const char *path = arena_printf(w.a, "%s/%s/%s", w.cmd->config->cache.path, w.store, name);
+	const char *path = arena_printf(w.a, "%s/%s/%s", w.config->cache.path, w.store, name);
 
 	w.workspace = name;
 	return path ? each_dir(path, walk_volume, &w) : -ENOMEM;
@@ -155,10 +154,34 @@ static int walk_workspace(const char *name, void *ctx)
 static int walk_store(const char *name, void *ctx)
 {
 	struct walk w = *(struct walk *)ctx;
-	const char *path = arena_printf(w.a, "%s/%s", w.cmd->config->cache.path, name);
+	const char *path = arena_printf(w.a, "%s/%s", w.config->cache.path, name);
 
 	w.store = name;
 	return path ? each_dir(path, walk_workspace, &w) : -ENOMEM;
+}
+
+int volume_local_each(const struct config *config, struct arena *a, volume_local_fn fn, void *ctx)
+{
+	struct walk w = {.config = config, .a = a, .fn = fn, .ctx = ctx};
+
+	return each_dir(config->cache.path, walk_store, &w);
+}
+
+struct adding {
+	const struct config *config;
+	struct arena *a;
+	struct status *status;
+};
+
+static int add_volume(void *ctx, const char *store, const char *workspace, const char *name)
+{
+	struct adding *x = ctx;
+	struct status *s = x->status;
+
+	if (s->n_volumes < STATUS_MAX &&
+	    volume_local_read(x->config, store, workspace, name, x->a, &s->volumes[s->n_volumes]) == 0)
+		s->n_volumes++;
+	return 0;
 }
 
 static void print_table(const struct status *s)
@@ -181,19 +204,26 @@ static void print_table(const struct status *s)
 	}
 }
 
-int volume_cmd_status(const struct volume_cmd *c, struct arena *a, struct error *err)
+int volume_print_json(const struct json_table *table, const void *obj, struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
-	struct status s = {.volumes = arena_calloc(a, STATUS_MAX, sizeof(*s.volumes))};
-	struct walk w = {.cmd = c, .a = a, .status = &s};
 
-	if (!s.volumes || each_dir(c->config->cache.path, walk_store, &w) < 0)
+	json_write(&out, table, obj, 2);
+	if (out.failed)
 		return error_set(err, ENOMEM, "out of memory");
-	if (!c->json) {
-		print_table(&s);
-		return 0;
-	}
-	json_write(&out, &status_table, &s, 2);
 	puts(strbuf_str(&out));
+	return 0;
+}
+
+int volume_cmd_status(const struct volume_cmd *c, struct arena *a, struct error *err)
+{
+	struct status s = {.volumes = arena_calloc(a, STATUS_MAX, sizeof(*s.volumes))};
+	struct adding x = {c->config, a, &s};
+
+	if (!s.volumes || volume_local_each(c->config, a, add_volume, &x) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	if (c->json)
+		return volume_print_json(&status_table, &s, err);
+	print_table(&s);
 	return 0;
 }

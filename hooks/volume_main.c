@@ -1,39 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* volrun-volume - what `volrun volume ...` runs. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "hooks/volume_cmd.h"
 #include "oci/volume.h"
 
-static const struct {
-	const char *name, *args, *help;
-	int (*run)(const struct volume_cmd *c, struct arena *a, struct error *err);
-} commands[] = {
-    {"ls", "", "the volumes of a workspace in a store, who holds them, and what this node kept of them", volume_cmd_ls},
-    {"inspect", " NAME", "all that is known of one volume, as JSON", volume_cmd_inspect},
-    {"status", "", "the volumes in this node's cache, and the keepers at work", volume_cmd_status},
-};
-
 static void print_help(FILE *f)
 {
-	size_t i;
-
 	fputs("usage: volrun volume [OPTIONS] COMMAND\n\n", f);
-	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(f, "  %s%-*s  %s\n", commands[i].name, (int)(14 - strlen(commands[i].name)), commands[i].args,
-			commands[i].help);
-	fputs("\n"
-	      "  --config=FILE     this configuration instead of /etc/volrun/config.json and its relatives\n"
-	      "  --store=NAME      of this store (default: the configuration's default store)\n"
-	      "  --workspace=NAME  of this workspace (default: the configuration's)\n"
-	      "  --json            as JSON\n"
-	      "  --check           inspect: read the whole volume in the store; fails when it is not sound\n"
-	      "  --help\n",
-	      f);
+	for (const struct volume_command *v = volume_commands; v->name; v++)
+		fprintf(f, "  %s %s\n      %s\n", v->name, v->args, v->help);
+	fputs(
+	    "\n"
+	    "  --config=FILE     this configuration instead of /etc/volrun/config.json and its relatives\n"
+	    "  --store=NAME      of this store (default: the configuration's default store)\n"
+	    "  --workspace=NAME  of this workspace (default: the configuration's)\n"
+	    "  --json            as JSON\n"
+	    "  --wait=DURATION   for a lease, or for a drain's end (default: a lease not at all, a drain without limit)\n"
+	    "  --force           rm: also what was set aside\n"
+	    "  --owner=USER      create: whose it is\n"
+	    "  --check           inspect: read the whole volume in the store; fails when it is not sound\n"
+	    "  --help\n",
+	    f);
 }
 
 static int fill(struct volume_cmd *c, const struct config *config, const char *store, struct error *err)
@@ -51,70 +45,110 @@ static int fill(struct volume_cmd *c, const struct config *config, const char *s
 	return 0;
 }
 
-static int run(size_t command, struct volume_cmd *c, const char *config_path, const char *store)
+static int run(const struct volume_command *command, struct volume_cmd *c, const char *store)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct error err = ERROR_INIT;
 	struct config config;
 	int r;
 
-	r = config_load(config_path, &arena, &config, &err);
+	r = config_load(c->config_path, &arena, &config, &err);
 	if (r == 0)
 		r = fill(c, &config, store, &err);
 	if (r == 0)
-		r = commands[command].run(c, &arena, &err);
+		r = command->run(c, &arena, &err);
+	if (fflush(stdout) != 0 && r == 0)
+		r = error_set(&err, EIO, "the output can't be written");
 	if (r < 0)
 		fprintf(stderr, "volrun volume: %s\n", err.msg);
 	return r < 0 ? 1 : 0;
 }
 
+static int bad_usage(void)
+{
+	print_help(stderr);
+	return 2;
+}
+
+static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+					{"store", required_argument, NULL, 's'},
+					{"workspace", required_argument, NULL, 'w'},
+					{"json", no_argument, NULL, 'j'},
+					{"check", no_argument, NULL, 'k'},
+					{"force", no_argument, NULL, 'f'},
+					{"wait", required_argument, NULL, 't'},
+					{"owner", required_argument, NULL, 'o'},
+					{"completion", required_argument, NULL, 'C'},
+					{"help", no_argument, NULL, 'h'},
+					{NULL}};
+
+/* true: it is one, and was taken. */
+static bool take_option(struct volume_cmd *c, int o)
+{
+	switch (o) {
+	case 'c':
+		c->config_path = optarg;
+		return true;
+	case 'w':
+		c->workspace = optarg;
+		return true;
+	case 'j':
+		return c->json = true;
+	case 'k':
+		return c->check = true;
+	case 'f':
+		return c->force = true;
+	case 'o':
+		c->owner = optarg;
+		return true;
+	case 't':
+		return c->has_wait = duration_parse(optarg, &c->wait_ns) == 0 && c->wait_ns >= 0;
+	default:
+		return false;
+	}
+}
+
+static int find_and_run(struct volume_cmd *c, const char *name, const char *store)
+{
+	for (const struct volume_command *v = volume_commands; v->name; v++) {
+		if (strcmp(name, v->name) != 0)
+			continue;
+		if (c->n_args < v->min_args || (v->max_args >= 0 && c->n_args > v->max_args)) {
+			fprintf(stderr, "usage: volrun volume %s %s\n", v->name, v->args);
+			return 2;
+		}
+		c->name = v->named && c->n_args > 0 ? c->args[0] : NULL;
+		return run(v, c, store);
+	}
+	return bad_usage();
+}
+
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-						{"store", required_argument, NULL, 's'},
-						{"workspace", required_argument, NULL, 'w'},
-						{"json", no_argument, NULL, 'j'},
-						{"check", no_argument, NULL, 'k'},
-						{"help", no_argument, NULL, 'h'},
-						{NULL}};
-	const char *config = NULL, *store = NULL;
+	const char *store = NULL, *shell = NULL;
+	struct error err = ERROR_INIT;
 	struct volume_cmd c = {0};
-	size_t i;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (o) {
-		case 'c':
-			config = optarg;
-			break;
-		case 's':
-			store = optarg;
-			break;
-		case 'w':
-			c.workspace = optarg;
-			break;
-		case 'j':
-			c.json = true;
-			break;
-		case 'k':
-			c.check = true;
-			break;
-		case 'h':
+		if (o == 'h') {
 			print_help(stdout);
 			return 0;
-		default:
-			print_help(stderr);
-			return 2;
 		}
+		if (o == 's')
+			store = optarg;
+		else if (o == 'C')
+			shell = optarg;
+		else if (!take_option(&c, o))
+			return bad_usage();
 	}
-	for (i = 0; optind < argc && i < ARRAY_SIZE(commands); i++) {
-		bool named = commands[i].args[0];
-
-		if (strcmp(argv[optind], commands[i].name) != 0 || argc - optind != 1 + named)
-			continue;
-		c.name = named ? argv[optind + 1] : NULL;
-		return run(i, &c, config, store);
-	}
-	print_help(stderr);
-	return 2;
+	if (shell && volume_completion(shell, &err) < 0)
+		fprintf(stderr, "volrun volume: %s\n", err.msg);
+	if (shell)
+		return err.code ? 2 : 0;
+	if (optind == argc)
+		return bad_usage();
+	c.args = argv + optind + 1;
+	c.n_args = argc - optind - 1;
+	return find_and_run(&c, argv[optind], store);
 }

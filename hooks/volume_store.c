@@ -142,6 +142,16 @@ static int print_list(const struct volume_cmd *c, const struct list *l, struct e
 	return 0;
 }
 
+static void forget_removed(struct list *l)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n_volumes; i++)
+		if (!l->volumes[i].head || !l->volumes[i].head->removed)
+			l->volumes[n++] = l->volumes[i];
+	l->n_volumes = n;
+}
+
 int volume_cmd_ls(const struct volume_cmd *c, struct arena *a, struct error *err)
 {
 	const char *prefix = arena_printf(a, "volumes/%s/.volrun/", c->workspace);
@@ -162,6 +172,7 @@ int volume_cmd_ls(const struct volume_cmd *c, struct arena *a, struct error *err
 		if (r == -EINVAL || r == -ENOENT)
 			r = 0;
 	}
+	forget_removed(&l);
 	if (r == 0)
 		r = print_list(c, &l, err);
 	free(l.volumes);

@@ -6,12 +6,19 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "hooks/engine/lease.h"
+
+#define META_MAX_PERMISSIONS 1000
+/* Others may write too: each try has a winner. */
+#define WRITE_ATTEMPTS 40
+#define PAUSE_MAX_NS (50 * NSEC_PER_MSEC)
 
 static const struct json_field meta_fields[] = {
     JSON_FIELD(struct access_meta, owner, "owner", JSON_STR),
-    JSON_LIST(struct access_meta, permissions, "permissions", JSON_MAP_STR, .max_count = 1000),
+    JSON_LIST(struct access_meta, permissions, "permissions", JSON_MAP_STR, .max_count = META_MAX_PERMISSIONS),
     JSON_FIELD(struct access_meta, created, "created", JSON_STR),
+    JSON_FIELD(struct access_meta, removed, "removed", JSON_STR),
     {NULL},
 };
 /* Strict: a rule that this version does not know must not be skipped. */
@@ -42,7 +49,7 @@ int access_decide(const struct access_meta *m, const struct access_identity *id,
 	bool may_read = false;
 	size_t i;
 
-	if (m->n_permissions == 0 || (m->owner && is_me(m->owner, id)))
+	if (id->administrator || m->n_permissions == 0 || (m->owner && is_me(m->owner, id)))
 		return 0;
 	for (i = 0; i < id->n_admins; i++)
 		if (is_me(id->admins[i], id))
@@ -67,7 +74,8 @@ static int store_error(const struct store_op *op, struct error *err)
 	return error_set(err, EIO, "%s", op->err.msg[0] ? op->err.msg : store_result_name(op->result));
 }
 
-int access_read(struct volume *v, struct arena *a, struct access_meta *ret, struct error *err)
+static int read_meta(struct volume *v, struct arena *a, struct access_meta *ret, char tag[STORE_TAG_MAX],
+		     struct error *err)
 {
 	char *key = volume_key_meta(a, v, "meta");
 	struct store_op op;
@@ -79,6 +87,7 @@ int access_read(struct volume *v, struct arena *a, struct access_meta *ret, stru
 	op.max_body = ACCESS_META_MAX;
 	switch (store_do(v->store, &op)) {
 	case STORE_OK:
+		memcpy(tag, op.tag, STORE_TAG_MAX);
 		r = json_parse(strbuf_str(&op.body), op.body.len, "meta", &access_meta_table, a, ret, err);
 		break;
 	case STORE_ABSENT:
@@ -91,33 +100,66 @@ int access_read(struct volume *v, struct arena *a, struct access_meta *ret, stru
 	return r;
 }
 
-/* First use. 0 also when another one was faster or the answer got lost: what counts is what is read next. */
-static int create_meta(struct volume *v, struct arena *a, const struct access_identity *id, struct error *err)
+int access_read(struct volume *v, struct arena *a, struct access_meta *ret, struct error *err)
+{
+	char tag[STORE_TAG_MAX];
+
+	return read_meta(v, a, ret, tag, err);
+}
+
+/* On the condition that it still has this tag (NULL: is not there). 1: it has not, or the answer got lost: read again.
+ */
+static int write_meta(struct volume *v, struct arena *a, const struct access_meta *m, const char *tag,
+		      struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 	char *key = volume_key_meta(a, v, "meta");
-	char created[CLOCK_RFC3339_MAX];
-	struct access_meta m = {.created = clock_rfc3339(NULL, created)};
 	struct store_op op;
 
-	if (id->user)
-		m.owner = arena_printf(a, "u/%s", id->user);
-	json_write(&text, &access_meta_table, &m, 0);
-	if (!key || (id->user && !m.owner) || text.failed)
+	json_write(&text, &access_meta_table, m, 0);
+	if (!key || text.failed)
 		return error_set(err, ENOMEM, "out of memory");
+	if (text.len > ACCESS_META_MAX)
+		return error_set(err, E2BIG, "more permissions than a volume can have");
 	store_op_init(&op, STORE_PUT, key);
 	op.data = text.data;
 	op.size = text.len;
 	op.content_type = "application/json";
-	op.condition = STORE_IF_ABSENT;
+	op.condition = tag ? STORE_IF_TAG : STORE_IF_ABSENT;
+	op.if_tag = tag;
 	switch (store_do(v->store, &op)) {
 	case STORE_OK:
+		return 0;
 	case STORE_FALSE:
 	case STORE_UNKNOWN:
-		return 0;
+		return 1;
 	default:
 		return store_error(&op, err);
 	}
+}
+
+/*
+ * First use, also of a volume that was removed (tag: of what says so). 0 also when another one was faster or the answer
+ * got lost: what counts is what is read next.
+ */
+static int create_meta(struct volume *v, struct arena *a, const struct access_identity *id, const char *tag,
+		       struct error *err)
+{
+	char created[CLOCK_RFC3339_MAX];
+	struct access_meta m = {.created = clock_rfc3339(NULL, created)};
+	int r;
+
+	if (id->user)
+		m.owner = arena_printf(a, "u/%s", id->user);
+	if (id->user && !m.owner)
+		return error_set(err, ENOMEM, "out of memory");
+	r = write_meta(v, a, &m, tag, err);
+	return r < 0 ? r : 0;
+}
+
+static int error_not_there(struct error *err)
+{
+	return error_set(err, ENOENT, "not there yet: ro needs an existing volume");
 }
 
 /* A volume without `meta`: new, unless it has a register. */
@@ -131,25 +173,121 @@ static int first_use(struct volume *v, struct arena *a, const struct access_iden
 				     "it has a register but nobody's permissions (the object \"meta\" is missing)");
 	if (r != -ENOENT)
 		return r;
-	if (v->ro)
-		return error_set(err, ENOENT, "not there yet: ro needs an existing volume");
-	return create_meta(v, a, id, err);
+	return v->ro ? error_not_there(err) : create_meta(v, a, id, NULL, err);
 }
 
 int access_check(struct volume *v, const struct access_identity *id, struct error *err)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
+	char tag[STORE_TAG_MAX];
 	struct access_meta m;
 	int r;
 
-	r = access_read(v, &a, &m, err);
+	r = read_meta(v, &a, &m, tag, err);
+	if (r == 0 && m.removed && v->ro)
+		return error_not_there(err);
 	/* What was sent may have got lost on the way. */
-	for (int attempt = 0; r == -ENOENT && attempt < FIRST_USE_ATTEMPTS; attempt++) {
+	for (int attempt = 0; (r == -ENOENT || (r == 0 && m.removed)) && attempt < FIRST_USE_ATTEMPTS; attempt++) {
 		clock_sleep_ns(FIRST_USE_PAUSE_NS * attempt);
-		r = first_use(v, &a, id, err);
+		r = r == -ENOENT ? first_use(v, &a, id, err) : create_meta(v, &a, id, tag, err);
 		if (r < 0)
-			break;
-		r = access_read(v, &a, &m, err);
+			return r;
+		r = read_meta(v, &a, &m, tag, err);
 	}
+	if (r == 0 && m.removed)
+		return error_set(err, EAGAIN, "it was removed, and can't be created anew; try again");
 	return r < 0 ? r : access_decide(&m, id, v->ro, err);
+}
+
+/* So that many at once don't go in step. */
+static void pause_a_while(void)
+{
+	uint32_t jitter;
+
+	random_bytes(&jitter, sizeof(jitter));
+	clock_sleep_ns(jitter % PAUSE_MAX_NS);
+}
+
+/* --- changes ------------------------------------------------------------------------- */
+
+/* 1: nothing is to be written. */
+static int set_permission(struct access_meta *m, const char *subject, const char *permission, struct arena *a,
+			  struct error *err)
+{
+	struct json_pair *all = arena_calloc(a, m->n_permissions + 1, sizeof(*all));
+	size_t n = 0;
+	bool found = false;
+
+	if (!all)
+		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < m->n_permissions; i++) {
+		bool same = strcmp(m->permissions[i].key, subject) == 0;
+
+		found |= same;
+		if (!same)
+			all[n++] = m->permissions[i];
+		else if (permission)
+			all[n++] = (struct json_pair){subject, permission};
+	}
+	if (!found && !permission)
+		return error_set(err, ENOENT, "%s has no permission that could be taken away", subject);
+	if (!found)
+		all[n++] = (struct json_pair){subject, permission};
+	if (n > META_MAX_PERMISSIONS)
+		return error_set(err, E2BIG, "more than %d permissions", META_MAX_PERMISSIONS);
+	m->permissions = all;
+	m->n_permissions = n;
+	return 0;
+}
+
+/* Is it as it would be written? After a lost answer. */
+static bool has_permission(const struct access_meta *m, const char *subject, const char *permission)
+{
+	const char *now = json_pair_get(m->permissions, m->n_permissions, subject);
+
+	return permission ? now && strcmp(now, permission) == 0 : !now;
+}
+
+int access_share(struct volume *v, const char *subject, const char *permission, struct error *err)
+{
+	char tag[STORE_TAG_MAX];
+	int r = 1;
+
+	for (int i = 0; i < WRITE_ATTEMPTS && r == 1; i++) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
+		struct access_meta m;
+
+		r = read_meta(v, &a, &m, tag, err);
+		if (r == -ENOENT || (r == 0 && m.removed))
+			return error_set(err, ENOENT, "not there");
+		if (r == 0 && i > 0 && has_permission(&m, subject, permission))
+			return 0;
+		if (r == 0)
+			r = set_permission(&m, subject, permission, &a, err);
+		if (r == 0)
+			r = write_meta(v, &a, &m, tag, err);
+		if (r == 1)
+			pause_a_while();
+	}
+	return r == 1 ? error_set(err, EBUSY, "its permissions change all the time") : r;
+}
+
+int access_remove(struct volume *v, struct error *err)
+{
+	char tag[STORE_TAG_MAX], now[CLOCK_RFC3339_MAX];
+	int r = 1;
+
+	for (int i = 0; i < WRITE_ATTEMPTS && r == 1; i++) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
+		struct access_meta m, gone = {.removed = clock_rfc3339(NULL, now)};
+
+		r = read_meta(v, &a, &m, tag, err);
+		if (r == -ENOENT || (r == 0 && m.removed))
+			return 0;
+		if (r == 0)
+			r = write_meta(v, &a, &gone, tag, err);
+		if (r == 1)
+			pause_a_while();
+	}
+	return r == 1 ? error_set(err, EBUSY, "its permissions change all the time") : r;
 }

@@ -21,6 +21,7 @@ struct access_identity {
 	size_t n_groups;
 	const char *const *admins; /* "u/<user>", "g/<group>"; from the configuration */
 	size_t n_admins;
+	bool administrator; /* who works with `volrun volume` on a node: everything is allowed */
 };
 
 struct access_meta {
@@ -28,6 +29,7 @@ struct access_meta {
 	struct json_pair *permissions; /* "u/<user>", "g/<group>" -> "ro", "rw" */
 	size_t n_permissions;
 	const char *created; /* RFC 3339 */
+	const char *removed; /* RFC 3339: the volume was removed then; whoever uses it next makes it anew */
 };
 
 extern const struct json_table access_meta_table;
@@ -41,6 +43,14 @@ int access_check(struct volume *v, const struct access_identity *id, struct erro
 
 /* Reads `meta`. -ENOENT when absent. */
 int access_read(struct volume *v, struct arena *a, struct access_meta *ret, struct error *err);
+
+/*
+ * Gives `subject` ("u/<user>", "g/<group>") a permission ("ro", "rw"), or takes it away (NULL). Conditionally: two
+ * at once both count. -ENOENT: no volume, or nothing to take away; -E2BIG.
+ */
+int access_share(struct volume *v, const char *subject, const char *permission, struct error *err);
+/* Makes `meta` say that the volume was removed: nobody's. It is never deleted: a late DELETE would hit the next one. */
+int access_remove(struct volume *v, struct error *err);
 
 /* The rule alone, without a store: 0 or -EPERM. */
 int access_decide(const struct access_meta *m, const struct access_identity *id, bool ro, struct error *err);

@@ -58,6 +58,7 @@ static const struct json_field head_fields[] = {
     JSON_FIELD(struct head, settled_seq, "settled_seq", JSON_U64),
     JSON_FIELD(struct head, collected, "collected", JSON_U64),
     JSON_FIELD(struct head, stats, "stats", JSON_OBJ, .table = &stats_table, .required = true),
+    JSON_FIELD(struct head, removed, "removed", JSON_STR),
     {NULL},
 };
 const struct json_table head_table = {"register", sizeof(struct head), head_fields, JSON_STRICT};

@@ -55,6 +55,8 @@ struct head {
 	uint64_t settled_seq;
 	uint64_t collected; /* when garbage was looked for last: seconds since the epoch by that node's clock, a hint */
 	struct head_stats stats;
+	const char
+	    *removed; /* RFC 3339: the volume counts as gone since then; NULL. Its commit is empty, its numbers go on */
 };
 
 extern const struct json_table head_table, head_commit_table;

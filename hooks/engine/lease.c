@@ -437,6 +437,28 @@ static int change_release(struct head *next, const void *arg, struct error *err)
 	return change_applied(next, arg, err) < 0 ? -err->code : 0;
 }
 
+struct remove_change {
+	uint64_t applied_seq;
+	const char *removed;
+};
+
+static int change_remove(struct head *next, const void *arg, struct error *err)
+{
+	const struct remove_change *c = arg;
+
+	next->removed = c->removed;
+	return change_release(next, &c->applied_seq, err);
+}
+
+static int change_revive(struct head *next, const void *arg, struct error *err)
+{
+	(void)arg, (void)err;
+	if (!next->removed)
+		return 1;
+	next->removed = NULL;
+	return 0;
+}
+
 /* A change by a holder: of a validity that ran out, or is not known, a renewal says first whether the lease is ours. */
 static int holder_update(struct lease *l, change_fn change, const void *arg, struct error *err)
 {
@@ -477,20 +499,83 @@ void lease_collected(struct lease *l, uint64_t time)
 	pthread_mutex_unlock(&l->mutex);
 }
 
-int lease_release(struct lease *l, uint64_t applied_seq, struct error *err)
+static int last_update(struct lease *l, change_fn change, const void *arg, struct error *err)
 {
 	int r;
 
 	thread_stop(l);
 	pthread_mutex_lock(&l->mutex);
-	r = update_locked(l, change_release, &applied_seq, err);
+	r = update_locked(l, change, arg, err);
 	pthread_mutex_unlock(&l->mutex);
 	return r;
 }
 
-int lease_peek(struct volume *v, struct arena *a, struct head *ret, char ret_tag[STORE_TAG_MAX], struct error *err)
+int lease_release(struct lease *l, uint64_t applied_seq, struct error *err)
+{
+	return last_update(l, change_release, &applied_seq, err);
+}
+
+int lease_remove(struct lease *l, uint64_t applied_seq, struct error *err)
+{
+	char now[CLOCK_RFC3339_MAX];
+	struct remove_change c = {applied_seq, clock_rfc3339(NULL, now)};
+
+	return last_update(l, change_remove, &c, err);
+}
+
+int lease_revive(struct lease *l, struct error *err)
+{
+	return holder_update(l, change_revive, NULL, err);
+}
+
+/* The head as parsed from its own text: its strings in the arena. */
+static int copy_head(const struct head *h, struct arena *a, struct head *ret, struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+
+	if (head_write(&text, h) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	return head_parse(text.data, text.len, a, ret, err);
+}
+
+int lease_break(struct volume *v, struct arena *a, struct head *ret, struct error *err)
+{
+	struct volume_register reg;
+	char *key = volume_key_meta(a, v, "head");
+	int attempt, r = -ESTALE;
+
+	if (!key)
+		return error_set(err, ENOMEM, "out of memory");
+	register_init(&reg, v->store, key);
+	/* A holder that renews just then is met again. */
+	for (attempt = 0; attempt < UPDATE_ATTEMPTS && r == -ESTALE; attempt++) {
+		struct head next;
+
+		r = register_read(&reg, err);
+		if (r == 0 && !reg.exists)
+			r = error_set(err, ENOENT, "the volume has no register yet");
+		/* Ours, whose answer was lost. */
+		if (r == 0 && register_shown_sent_ns(&reg) >= 0)
+			break;
+		if (r == 0 && reg.shown.state == HEAD_FREE)
+			r = error_set(err, EALREADY, "nobody holds its lease");
+		if (r == 0)
+			r = copy_head(&reg.shown, a, ret, err);
+		if (r < 0)
+			break;
+		next = reg.shown;
+		next.epoch++;
+		next.state = HEAD_FREE;
+		r = register_write(&reg, &next, err);
+		if (r == -EAGAIN)
+			r = 0;
+	}
+	register_free(&reg);
+	return r == -ESTALE ? error_set(err, EBUSY, "its register is written all the time") : r;
+}
+
+int lease_peek(struct volume *v, struct arena *a, struct head *ret, char ret_tag[STORE_TAG_MAX], struct error *err)
+{
 	struct volume_register reg;
 	char *key = volume_key_meta(a, v, "head");
 	int r;
@@ -501,10 +586,8 @@ int lease_peek(struct volume *v, struct arena *a, struct head *ret, char ret_tag
 	r = register_read(&reg, err);
 	if (r == 0 && !reg.exists)
 		r = error_set(err, ENOENT, "the volume has no register yet");
-	if (r == 0 && head_write(&text, &reg.shown) < 0)
-		r = error_set(err, ENOMEM, "out of memory");
 	if (r == 0)
-		r = head_parse(text.data, text.len, a, ret, err);
+		r = copy_head(&reg.shown, a, ret, err);
 	if (r == 0 && ret_tag)
 		memcpy(ret_tag, reg.tag, sizeof(reg.tag));
 	register_free(&reg);

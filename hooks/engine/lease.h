@@ -70,6 +70,15 @@ void lease_settled(struct lease *l, uint64_t seq);
 void lease_collected(struct lease *l, uint64_t time);
 /* One write: applied_seq, state free, same epoch. Stops the thread. -ESTALE when lost. */
 int lease_release(struct lease *l, uint64_t applied_seq, struct error *err);
+/* The same, and says in the register that the volume was removed. What it held is gone from the commit already. */
+int lease_remove(struct lease *l, uint64_t applied_seq, struct error *err);
+/* The volume is in use again: "removed" goes out of the register. Nothing is written when it wasn't there. */
+int lease_revive(struct lease *l, struct error *err);
+/*
+ * Takes the lease from whoever holds it, without taking it for oneself: epoch+1, free. *ret (arena): the register as it
+ * was. -ENOENT: no register; -EALREADY: nobody holds it; -EBUSY: it is written all the time.
+ */
+int lease_break(struct volume *v, struct arena *a, struct head *ret, struct error *err);
 /* Stops the thread without touching the store, frees. NULL is fine. */
 void lease_free(struct lease *l);
 

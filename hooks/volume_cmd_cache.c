@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `volrun volume prefetch`, `prune`, `drain`: this node's cache, and the keepers at work in it. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "hooks/engine/conflict.h"
+#include "hooks/engine/restore.h"
+#include "hooks/volume_hold.h"
+
+#define DRAIN_TICK_NS (100 * NSEC_PER_MSEC)
+
+int volume_cmd_prefetch(const struct volume_cmd *c, struct arena *a, struct error *err)
+{
+	struct transfer_report report = {0};
+	struct volume_progress *bar;
+	struct cache_mark mark;
+	struct volume v;
+	struct head head;
+	int r;
+
+	r = volume_cmd_open(c, c->name, true, &v, err);
+	if (r < 0)
+		return r;
+	r = volume_cmd_peek(c, &v, a, &head, err);
+	if (r == 0)
+		r = cache_lock(&v.cache, 0, -1, err);
+	if (r == -ETIMEDOUT)
+		r = error_set(err, EBUSY, "volume %s: it is in use on this node", c->name);
+	if (r == 0 && cache_read_dirty(&v.cache, &mark) == 0)
+		r = error_set(err, EBUSY,
+			      "volume %s: an earlier run here was not committed; `volrun volume recover %s` first",
+			      c->name, c->name);
+	if (r == 0) {
+		bar = volume_progress_begin(c->name, &report.bytes_in, head.stats.bytes);
+		r = restore_run(&v, &head, NULL, NULL, &report, err);
+		volume_progress_end(bar);
+		if (r < 0)
+			error_wrap(err, "volume %s", c->name);
+	}
+	if (r == 0 && report.n_warnings)
+		fprintf(stderr, "warning: volume %s: %s\n", c->name, report.warning);
+	volume_close(&v);
+	return r;
+}
+
+/* --- prune ------------------------------------------------------------------------------- */
+
+struct pruned {
+	const char *store, *workspace, *name;
+	uint64_t bytes;
+};
+
+static const struct json_field pruned_fields[] = {
+    JSON_FIELD(struct pruned, store, "store", JSON_STR),
+    JSON_FIELD(struct pruned, workspace, "workspace", JSON_STR),
+    JSON_FIELD(struct pruned, name, "name", JSON_STR),
+    JSON_FIELD(struct pruned, bytes, "bytes", JSON_U64, .write_empty = true),
+    {NULL},
+};
+static const struct json_table pruned_table = {"pruned", sizeof(struct pruned), pruned_fields, 0};
+
+struct prune {
+	const struct volume_cmd *c;
+	int cache_fd;
+	uint64_t bytes;
+	unsigned volumes, kept;
+};
+
+/* What the directory takes on the disk. */
+static uint64_t disk_usage(int dir_fd, const char *name, unsigned depth)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 || depth > 500 ? NULL : fdopendir(fd);
+	uint64_t bytes = 0;
+	struct dirent *d;
+	struct stat st;
+
+	if (!dir)
+		return 0;
+	TAKE_FD(fd);
+	while ((d = readdir(dir))) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+			continue;
+		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		bytes += (uint64_t)st.st_blocks * 512;
+		if (S_ISDIR(st.st_mode))
+			bytes += disk_usage(dirfd(dir), d->d_name, depth + 1);
+	}
+	return bytes;
+}
+
+/* Readers have a lock on theirs. */
+static bool tree_in_use(int dir_fd, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+static uint64_t remove_trees(const struct cache_volume *v)
+{
+	static const char *const files[] = {"clean", "index", "applied", NULL};
+	_cleanup_closedir_ DIR *dir = fdopendir(openat(v->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	uint64_t bytes = 0;
+	struct dirent *d;
+
+	/* The mark first: what is half removed must not pass for whole. */
+	for (size_t i = 0; files[i]; i++)
+		unlinkat(v->dir_fd, files[i], 0);
+	while (dir && (d = readdir(dir))) {
+		bool reader = strncmp(d->d_name, "ro-", 3) == 0;
+		uint64_t size;
+
+		if (!reader && strcmp(d->d_name, "rw") != 0 && strcmp(d->d_name, "tmp") != 0)
+			continue;
+		if (reader && tree_in_use(v->dir_fd, d->d_name))
+			continue;
+		size = disk_usage(v->dir_fd, d->d_name, 0);
+		if (remove_tree_at(v->dir_fd, d->d_name) == 0)
+			bytes += size;
+	}
+	return bytes;
+}
+
+static int prune_one(void *ctx, const char *store, const char *workspace, const char *name)
+{
+	struct prune *p = ctx;
+	struct error ignored = ERROR_INIT;
+	_cleanup_close_ int lock_ro = -1;
+	struct pruned result = {store, workspace, name, 0};
+	struct cache_volume v;
+	struct cache_mark mark;
+
+	if (p->c->name && strcmp(p->c->name, name) != 0)
+		return 0;
+	if (cache_volume_open(p->cache_fd, store, workspace, name, &v, &ignored) < 0)
+		return 0;
+	if (cache_lock(&v, 0, -1, &ignored) < 0 || cache_lock_ro(&v, 0, -1, &lock_ro, &ignored) < 0 ||
+	    cache_read_dirty(&v, &mark) == 0) {
+		p->kept++;
+	} else {
+		result.bytes = remove_trees(&v);
+		p->bytes += result.bytes;
+		p->volumes++;
+		if (p->c->json)
+			volume_print_json(&pruned_table, &result, &ignored);
+	}
+	cache_volume_close(&v);
+	return 0;
+}
+
+int volume_cmd_prune(const struct volume_cmd *c, struct arena *a, struct error *err)
+{
+	struct prune p = {.c = c, .cache_fd = -1};
+	int r = cache_open(c->config->cache.path, &p.cache_fd, err);
+
+	if (r < 0)
+		return r;
+	volume_local_each(c->config, a, prune_one, &p);
+	close(p.cache_fd);
+	if (!c->json)
+		printf("%u volumes removed from the cache, %" PRIu64 " bytes freed; %u in use or not committed\n",
+		       p.volumes, p.bytes, p.kept);
+	return 0;
+}
+
+/* --- drain ------------------------------------------------------------------------------- */
+
+struct drain {
+	const struct config *config;
+	unsigned busy;
+	char names[512];
+};
+
+static int is_busy(void *ctx, const char *store, const char *workspace, const char *name)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct drain *d = ctx;
+	struct volume_local l;
+	size_t len = strlen(d->names);
+
+	if (volume_local_read(d->config, store, workspace, name, &a, &l) < 0 || strcmp(l.state, "in use") != 0)
+		return 0;
+	d->busy++;
+	snprintf(d->names + len, sizeof(d->names) - len, "%s%s (container %s)", len ? ", " : "", name,
+		 l.container ? l.container : "?");
+	return 0;
+}
+
+int volume_cmd_drain(const struct volume_cmd *c, struct arena *a, struct error *err)
+{
+	int64_t now = clock_boottime_ns();
+	int64_t until = c->has_wait && c->wait_ns < INT64_MAX - now ? now + c->wait_ns : INT64_MAX;
+
+	(void)a;
+	for (;;) {
+		_cleanup_arena_ struct arena walk = ARENA_INIT;
+		struct drain d = {.config = c->config};
+
+		volume_local_each(c->config, &walk, is_busy, &d);
+		if (d.busy == 0)
+			return 0;
+		if (clock_boottime_ns() >= until)
+			return error_set(err, ETIMEDOUT, "still in use: %s", d.names);
+		clock_sleep_ns(DRAIN_TICK_NS);
+	}
+}
