@@ -97,26 +97,47 @@ static int commit_nothing(struct volume_hold *w, uint64_t *applied, struct error
 	return commit_run(v, w->hv->lease, &report, applied, err);
 }
 
+/* What the register names stays, and what its record builds on: the next life begins with it. */
+static const char **keys_to_keep(struct volume *v, const struct head *head, struct arena *a, struct error *err)
+{
+	_cleanup_(manifest_free) struct manifest m = {0};
+	const char **keep, *below;
+	size_t n = 0;
+
+	if (restore_manifest(v, &head->commit, &m, err) < 0)
+		return NULL;
+	error_set(err, ENOMEM, "out of memory");
+	keep = arena_calloc(a, m.n_chain + 5, sizeof(*keep));
+	below = arena_printf(a, "%" PRIu64 ".applied", head->commit.seq);
+	if (!keep || !below || !(keep[n++] = volume_key_meta(a, v, "head")) ||
+	    !(keep[n++] = volume_key_meta(a, v, "meta")) || !(keep[n++] = volume_key_meta(a, v, below)))
+		return NULL;
+	for (size_t i = 0; i <= m.n_chain; i++) {
+		const char *object = i < m.n_chain ? m.chain[i].object : head->commit.object;
+
+		if (head->commit.seq == 0 || !object)
+			continue;
+		below = arena_printf(a, "commits/%s", object);
+		if (!below || !(keep[n++] = volume_key_meta(a, v, below)))
+			return NULL;
+	}
+	return keep;
+}
+
 static int delete_objects(struct volume_hold *w, struct error *err)
 {
 	struct volume *v = &w->hv->v;
 	_cleanup_arena_ struct arena a = ARENA_INIT;
-	const char *keep[5] = {volume_key_meta(&a, v, "head"), volume_key_meta(&a, v, "meta"), NULL, NULL, NULL};
-	const char *applied, *object = NULL;
+	const char **keep;
 	struct head head;
 	size_t n;
 	int r;
 
 	if (lease_head(w->hv->lease, &a, &head) < 0)
 		return error_set(err, ENOMEM, "out of memory");
-	/* What the register names stays: the next life begins with it. */
-	applied = arena_printf(&a, "%" PRIu64 ".applied", head.commit.seq);
-	if (head.commit.seq > 0)
-		object = arena_printf(&a, "commits/%s", head.commit.object);
-	keep[2] = applied ? volume_key_meta(&a, v, applied) : NULL;
-	keep[3] = object ? volume_key_meta(&a, v, object) : NULL;
-	if (!keep[0] || !keep[1] || !keep[2] || (head.commit.seq > 0 && !keep[3]))
-		return error_set(err, ENOMEM, "out of memory");
+	keep = keys_to_keep(v, &head, &a, err);
+	if (!keep)
+		return -err->code;
 	/* commit_run took it away. */
 	r = hold_fence(w->hv, err);
 	if (r == 0)

@@ -149,6 +149,20 @@ head_of() { cat "$T/store/volumes/default/.volrun/$1/head"; }
 	is "$output" new
 }
 
+@test "a volume of many commits can be removed, begun anew, and is sound" {
+	local i
+	vrun A c1 "$V" 'for i in $(seq 300); do echo $i >/data/f$i; done'
+	for i in 1 2 3; do vrun A "d$i" "$V" "echo $i >/data/f1"; done
+	try vol rm state
+	ok
+	vrun B c2 "$V" 'ls -A /data; echo new >/data/new'
+	is "$output" ""
+	vrun A c3 "$V" 'ls -A /data'
+	is "$output" new
+	try vol inspect --check state
+	ok
+}
+
 @test "share and unshare change who may use it; nonsense is refused" {
 	vrun A c1 "$V" true '.annotations["dev.volrun.user"] = "ann"'
 	try vol share state u/bob ro
