@@ -64,6 +64,7 @@ static const struct json_field lease_fields[] = {
     JSON_FIELD(struct config_lease, renew, "renew", JSON_STR),
     JSON_FIELD(struct config_lease, poll, "poll", JSON_STR),
     JSON_FIELD(struct config_lease, delete_wait, "delete_wait", JSON_STR),
+    JSON_FIELD(struct config_lease, delete_mode, "delete", JSON_STR),
     JSON_FIELD(struct config_lease, prepare_timeout, "prepare_timeout", JSON_STR),
     {NULL},
 };
@@ -78,6 +79,12 @@ static const struct json_field limits_fields[] = {
 };
 static const struct json_table limits_table = {"limits", sizeof(struct config_limits), limits_fields, JSON_STRICT};
 
+static const struct json_field metrics_fields[] = {
+    JSON_FIELD(struct config_metrics, path, "path", JSON_STR),
+    {NULL},
+};
+static const struct json_table metrics_table = {"metrics", sizeof(struct config_metrics), metrics_fields, JSON_STRICT};
+
 /* One file. Sections are pointers: only those that it has replace earlier ones. */
 struct config_file {
 	struct store_config *stores;
@@ -88,6 +95,7 @@ struct config_file {
 	struct config_cache *cache;
 	struct config_lease *lease;
 	struct config_limits *limits;
+	struct config_metrics *metrics;
 	const char **mount_prefixes;
 	size_t n_mount_prefixes;
 	const char *node_name, *run_dir, *recover;
@@ -102,6 +110,7 @@ static const struct json_field file_fields[] = {
     JSON_FIELD(struct config_file, cache, "cache", JSON_OBJ_PTR, .table = &cache_table),
     JSON_FIELD(struct config_file, lease, "lease", JSON_OBJ_PTR, .table = &lease_table),
     JSON_FIELD(struct config_file, limits, "limits", JSON_OBJ_PTR, .table = &limits_table),
+    JSON_FIELD(struct config_file, metrics, "metrics", JSON_OBJ_PTR, .table = &metrics_table),
     JSON_LIST(struct config_file, mount_prefixes, "mount_prefixes", JSON_ARR_STR),
     JSON_FIELD(struct config_file, node_name, "node_name", JSON_STR),
     JSON_FIELD(struct config_file, run_dir, "run_dir", JSON_STR),
@@ -190,6 +199,8 @@ static int merge(struct config *c, const struct config_file *f, struct arena *ar
 		c->lease = *f->lease;
 	if (f->limits)
 		c->limits = *f->limits;
+	if (f->metrics)
+		c->metrics = *f->metrics;
 	if (f->default_store)
 		c->default_store = f->default_store;
 	if (f->node_name)
@@ -375,6 +386,10 @@ static int check(const struct config *c, struct error *err)
 			return error_set(err, EINVAL,
 					 "configuration: access.admins: \"%s\" is neither u/USER nor g/GROUP",
 					 c->access.admins[i]);
+	if (c->lease.delete_mode && strcmp(c->lease.delete_mode, "wait") != 0)
+		return error_set(err, EINVAL, "configuration: lease.delete: \"%s\" is not wait", c->lease.delete_mode);
+	if (c->metrics.path && c->metrics.path[0] != '/')
+		return error_set(err, EINVAL, "configuration: metrics.path must be absolute");
 	if (c->recover && strcmp(c->recover, "conflicts") != 0 && strcmp(c->recover, "commit") != 0)
 		return error_set(err, EINVAL, "configuration: recover: \"%s\" is neither conflicts nor commit",
 				 c->recover);

@@ -38,7 +38,8 @@ struct config_cache {
 struct config_lease {
 	const char *ttl, *renew, *poll; /* durations: "60s", a sixth of ttl, "5s" */
 	const char *delete_wait;	/* how long delete waits for the keeper: "4s" */
-	const char *prepare_timeout;	/* without a create: "5m" */
+	const char *delete_mode;     /* "delete": "wait": as long as the caller of delete allows; NULL: delete_wait */
+	const char *prepare_timeout; /* without a create: "5m" */
 };
 
 struct config_limits {
@@ -60,6 +61,9 @@ struct config {
 	const char *run_dir;   /* keepers' sockets: /run/volrun-volumes */
 	/* After a power cut, what becomes of a tree that was not committed: "conflicts", "commit". */
 	const char *recover; /* NULL: "conflicts" */
+	struct config_metrics {
+		const char *path; /* directory of node_exporter's textfile collector; NULL: none */
+	} metrics;
 };
 
 /* path NULL: $VOLRUN_CONFIG, else the list. */

@@ -7,10 +7,50 @@
 #include "base/clock.h"
 #include "hooks/config.h"
 #include "hooks/hook.h"
+#include "hooks/identity.h"
 #include "hooks/keeper_socket.h"
+#include "oci/volume.h"
 
 /* Under what the callers of delete allow (volumes.md §8). */
 #define DELETE_WAIT_NS (4 * NSEC_PER_SEC)
+
+/* containerd gives a delete 10 s, Docker's included; podman and CRI-O 240 s; a person any time. */
+#define CONTAINERD_NS (8 * NSEC_PER_SEC)
+#define PODMAN_NS (200 * NSEC_PER_SEC)
+
+static int64_t caller_limit(const struct oci_state *state, const struct identity *id)
+{
+	if (strstr(state->bundle, "containerd") || strstr(state->bundle, "docker"))
+		return CONTAINERD_NS;
+	/* A create's default waiting tells the engines apart. */
+	return id->wait_ns == INT64_MAX ? INT64_MAX / 2 : id->wait_ns >= PODMAN_NS ? PODMAN_NS : CONTAINERD_NS;
+}
+
+/* delete=wait, of the configuration or of a volume: as long as the caller allows. */
+static int64_t time_to_wait(const struct config *c, const struct oci_state *state, struct arena *a)
+{
+	int64_t usual = config_duration(c->lease.delete_wait, DELETE_WAIT_NS);
+	bool wait = c->lease.delete_mode != NULL;
+	struct error ignored = ERROR_INIT;
+	struct volume_set set = {0};
+	struct identity id;
+	struct spec spec;
+	int64_t limit;
+
+	if (spec_load(state->bundle, a, &spec, &ignored) < 0 || !volume_declared(&spec) ||
+	    identity_resolve(c, &spec, identity_kubelet_host(), a, &id, &ignored) < 0)
+		return usual;
+	if (!wait && volume_parse(&spec,
+				  &(struct volume_context){.workspace = id.workspace,
+							   .mount_prefixes = (const char *const *)c->mount_prefixes,
+							   .container_name = id.container_name},
+				  a, &set, &ignored) < 0)
+		return usual;
+	for (size_t i = 0; i < set.n_volumes; i++)
+		wait |= set.volumes[i].delete_waits;
+	limit = caller_limit(state, &id);
+	return wait && limit > usual ? limit : usual;
+}
 
 int hook_poststop(const char *config, const struct oci_state *state, struct error *err)
 {
@@ -23,8 +63,7 @@ int hook_poststop(const char *config, const struct oci_state *state, struct erro
 	r = config_load(config, &arena, &c, err);
 	if (r < 0)
 		return r;
-	r = keeper_socket_wait(c.run_dir, state->id, state->bundle,
-			       config_duration(c.lease.delete_wait, DELETE_WAIT_NS), &log);
+	r = keeper_socket_wait(c.run_dir, state->id, state->bundle, time_to_wait(&c, state, &arena), &log);
 	for (line = log ? strtok_r(log, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
 		fprintf(stderr, "warning: %s\n", line);
 	if (r == -ETIMEDOUT)

@@ -28,6 +28,8 @@ static void add_line(struct hold *h, struct hold_volume *hv, bool failed, const 
 	strbuf_addf(&h->warnings, "volume %s: %s\n", hv->request->name, text);
 	if (failed && hv->open)
 		cache_note_error(&hv->v.cache, text);
+	if (failed)
+		hv->report.error = arena_strdup(&h->arena, text);
 }
 
 void hold_warn(struct hold *h, struct hold_volume *hv, const char *fmt, ...)
@@ -168,6 +170,7 @@ static void commit(struct hold *h, struct hold_volume *hv)
 
 		r = commit_once(hv, &report, &err);
 		if (r == 0) {
+			hv->report.out = report;
 			hv->dirty = false;
 			cache_note_error(&hv->v.cache, NULL);
 			if (report.n_warnings)
@@ -204,12 +207,47 @@ static void release(struct hold *h, struct hold_volume *hv)
 	hold_fail(h, hv, "the lease could not be released and will expire: %s", err.msg);
 }
 
+static void report(struct hold *h, struct hold_volume *hv)
+{
+	struct run_report *r = &hv->report;
+
+	r->container = h->request->id;
+	r->node = h->lease_id.node_name;
+	run_report_write(&hv->v, r);
+	run_report_count(h->cache_fd, h->config->metrics.path, r);
+	run_report_line(&hv->v, r, &h->journal);
+}
+
+/* What became of the changes; the lease is still there. */
+static void note_result(struct hold_volume *hv)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct run_report *r = &hv->report;
+	struct head head;
+
+	r->committed_ns = clock_boottime_ns();
+	r->epoch = lease_epoch(hv->lease);
+	r->commit = !hv->aside && lease_head(hv->lease, &a, &head) == 0 ? head.commit.seq : 0;
+	r->result = hv->aside			? "set aside"
+		    : hv->dirty			? "failed"
+		    : r->commit > hv->begin_seq ? "committed"
+						: "unchanged";
+}
+
 static void finish_one(struct hold *h, struct hold_volume *hv)
 {
+	bool ran = hv->lease && hv->report.ready_ns > 0 && (hv->dirty || hv->aside);
+
+	hv->report.ended_ns = clock_boottime_ns();
 	if (hv->lease && hv->dirty)
 		commit(h, hv);
+	if (ran)
+		note_result(hv);
 	if (hv->lease)
 		release(h, hv);
+	hv->report.released_ns = clock_boottime_ns();
+	if (ran)
+		report(h, hv);
 	lease_free(hv->lease);
 	hv->lease = NULL;
 	if (hv->open)

@@ -12,6 +12,7 @@
 #include "hooks/engine/recover.h"
 #include "hooks/engine/volume.h"
 #include "hooks/keeper_note.h"
+#include "hooks/run_report.h"
 
 struct hold_volume {
 	const struct keeper_request_volume *request;
@@ -23,8 +24,9 @@ struct hold_volume {
 	struct recover_result recovered; /* by hold_recover; strings in the hold's arena */
 	uint64_t begin_seq;		 /* the commit that the run began with */
 	struct volume v;
-	struct lease *lease; /* rw, once acquired */
-	int tree_fd;	     /* the directory to mount; -1: not yet */
+	struct lease *lease;	  /* rw, once acquired */
+	int tree_fd;		  /* the directory to mount; -1: not yet */
+	struct run_report report; /* asked_ns > 0: there is something to report */
 	uint64_t applied_seq;
 	int cancel_fd; /* the holder's */
 };
@@ -43,6 +45,7 @@ struct hold {
 	struct hold_volume *volumes; /* in the order of leases: (store, workspace, name) */
 	size_t n;
 	struct strbuf warnings; /* lines: what the user should know though it was no failure of create */
+	struct strbuf journal;	/* lines: what was done, for the journal */
 };
 
 /* config and request must outlive it. hold_close frees all, also after a failure. */

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "base/sys.h"
 #include "hooks/engine/keeper_name.h"
@@ -257,6 +258,29 @@ static int prepare(struct keeper *k, struct arena *arena, struct error *err)
 	return r;
 }
 
+/* One line of each run, and what went wrong; where there is no journal, to syslog, or to nobody. */
+static void tell_journal(const struct hold *h)
+{
+	const struct {
+		const struct strbuf *lines;
+		enum log_level level;
+	} all[] = {{&h->warnings, LOG_WARNING}, {&h->journal, LOG_INFO}};
+	struct error ignored = ERROR_INIT;
+
+	if (!h->warnings.len && !h->journal.len)
+		return;
+	if (log_open("volrun-keeper", "journald:volrun-keeper", false, LOG_INFO, &ignored) < 0 &&
+	    log_open("volrun-keeper", "syslog:volrun-keeper", false, LOG_INFO, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		_cleanup_free_ char *text = strdup(strbuf_str(all[i].lines));
+		char *line, *rest;
+
+		for (line = text ? strtok_r(text, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
+			log_msg(all[i].level, "%s", line);
+	}
+}
+
 static int answer_ready(struct keeper *k, struct arena *arena, struct error *err)
 {
 	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.u32 = HOOK_DONE};
@@ -279,6 +303,7 @@ static int answer_ready(struct keeper *k, struct arena *arena, struct error *err
 		r = error_set(err, errno, "keeper: can't wait for events (error %d)", errno);
 	if (r == 0)
 		r = keeper_send(k->hook_fd, &keeper_answer_table, &answer, fds, k->hold.n, err);
+	tell_journal(&k->hold);
 	strbuf_reset(&k->hold.warnings);
 	return r;
 }
@@ -351,6 +376,7 @@ static int run(int sock)
 		r = k.request.adopt ? adopt(&k, &arena, &err) : keep(&k, &arena, &err);
 	keeper_socket_log(&k.socket, &k.hold.warnings);
 	keeper_socket_close(&k.socket);
+	tell_journal(&k.hold);
 	hold_close(&k.hold);
 	container_cgroup_close(&k.cgroup);
 	if (r < 0) {

@@ -146,6 +146,7 @@ static int adopt_lease(struct hold *h, struct hold_volume *hv, const struct cach
 	}
 	hv->dirty = true;
 	hv->begin_seq = mark->seq;
+	hv->report.asked_ns = hv->report.leased_ns = hv->report.ready_ns = clock_boottime_ns();
 	if (lease_head(hv->lease, &a, &head) == 0)
 		hv->applied_seq = head.applied_seq;
 	return hold_fence(hv, err);

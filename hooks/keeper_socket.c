@@ -15,6 +15,7 @@
 #include "base/io.h"
 
 #define LOG_MAX_SIZE (64 * 1024)
+#define WAIT_MAX_NS (3600 * NSEC_PER_SEC) /* one poll(2) */
 
 /* By the directory's descriptor: run_dir may be longer than a socket's address. */
 static struct sockaddr_un address(int dir_fd, const char *key)
@@ -88,7 +89,7 @@ static int wait_end(int dir_fd, const char *key, int64_t timeout_ns)
 {
 	struct sockaddr_un a = address(dir_fd, key);
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int64_t until = clock_boottime_ns() + timeout_ns;
+	int64_t now = clock_boottime_ns(), until = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return errno == ENOENT || errno == ECONNREFUSED ? 0 : -errno;
@@ -98,7 +99,8 @@ static int wait_end(int dir_fd, const char *key, int64_t timeout_ns)
 
 		if (left <= 0)
 			return -ETIMEDOUT;
-		if (poll(&p, 1, (int)(left / NSEC_PER_MSEC) + 1) > 0)
+		if (poll(&p, 1,
+			 left > WAIT_MAX_NS ? (int)(WAIT_MAX_NS / NSEC_PER_MSEC) : (int)(left / NSEC_PER_MSEC) + 1) > 0)
 			return 0;
 	}
 }

@@ -109,6 +109,7 @@ void hold_close(struct hold *h)
 	free(h->ids);
 	cleanup_close(&h->cache_fd);
 	strbuf_free(&h->warnings);
+	strbuf_free(&h->journal);
 	arena_free(&h->arena);
 }
 
@@ -223,7 +224,11 @@ static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, str
 	r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, h->cancel_fd, &hv->lease, err);
 	if (r == 0)
 		r = hold_fence(hv, err);
-	return r < 0 ? r : begin_anew(h, hv, err);
+	if (r < 0)
+		return r;
+	hv->report.asked_ns = start_ns;
+	hv->report.leased_ns = clock_boottime_ns();
+	return begin_anew(h, hv, err);
 }
 
 int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
@@ -300,6 +305,8 @@ static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 		lease_settled(hv->lease, report.settled_seq);
 	if (r == 0 && report.n_warnings)
 		hold_warn(h, hv, "%s", report.warning);
+	hv->report.in = report;
+	hv->report.ready_ns = clock_boottime_ns();
 	arena_free(&a);
 	if (r < 0)
 		return is_cancelled(h->cancel_fd) ? error_set(err, ECANCELED, "cancelled") : r;

@@ -195,3 +195,37 @@ lost() {
 	vrun B c9 "$V" 'cat /data/from-A'
 	is "$output" first
 }
+
+@test "a report of each run, and the node's counters for Prometheus" {
+	mkdir "$T/prom"
+	node A ".metrics.path = \"$T/prom\""
+	vrun A c1 "$V" 'echo hello >/data/a; echo world >/data/b'
+	is "$(jq -r '"\(.result) \(.commit) \(.files_added) \(.container) \(.node)"' "$(cached last-run.json)")" "committed 1 2 c1 node-A"
+	vrun A c2 "$V" 'echo more >>/data/a; rm /data/b'
+	is "$(jq -r '"\(.result) \(.commit) \(.files_added) \(.files_changed) \(.files_deleted)"' "$(cached last-run.json)")" "committed 2 0 1 1"
+	jq -e '.run_seconds >= 0 and .commit_seconds > 0 and .uploaded_bytes > 0' "$(cached last-run.json)"
+	vrun A c3 "$V" true
+	is "$(jq -r '"\(.result) \(.commit)"' "$(cached last-run.json)")" "unchanged 2"
+	is "$(grep -c '^# TYPE volrun_' "$T/prom/volrun.prom")" 8
+	like "$(cat "$T/prom/volrun.prom")" 'volrun_runs_total\{result="committed"\} 2'
+	like "$(cat "$T/prom/volrun.prom")" 'volrun_runs_total\{result="unchanged"\} 1'
+	like "$(cat "$T/prom/volrun.prom")" 'volrun_committed_files_total\{change="added"\} 2'
+	is "$(grep -vcE '^(# (HELP|TYPE) volrun_[a-z_]+ .+|volrun_[a-z_]+(\{[a-z]+="[a-z_]+"\})? [0-9.e+-]+)$' "$T/prom/volrun.prom")" 0
+	is "$(stat -c %a "$T/prom/volrun.prom")" 644
+}
+
+@test "delete=wait: delete returns when all is synced back, however short delete_wait is" {
+	node A '.lease += {delete_wait: "1ms"}'
+	vbundle c1 "state /data delete=wait" 'head -c 60000000 /dev/urandom >/data/big'
+	try on A volrun run --bundle "$T/c1" c1
+	ok
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 1"
+	vbundle c2 "state /data delete=later" true
+	try on A volrun run --bundle "$T/c2" c2
+	not_ok 'delete=later: must be wait'
+	node A '.lease += {delete_wait: "1ms", delete: "wait"}'
+	vbundle c3 "$V" 'head -c 60000000 /dev/urandom >/data/big'
+	try on A volrun run --bundle "$T/c3" c3
+	ok
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 2"
+}

@@ -133,12 +133,20 @@ static int parse_sync(const char *value, struct volume_request *v, struct error 
 	return 0;
 }
 
+static int parse_delete(const char *value, struct volume_request *v, struct error *err)
+{
+	if (strcmp(value, "wait") != 0)
+		return error_set(err, EINVAL, "delete=%s: must be wait", value);
+	v->delete_waits = true;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*parse)(const char *value, struct volume_request *v, struct error *err);
 } options[] = {
     {"store", parse_store}, {"container", parse_container}, {"wait", parse_wait},
-    {"sync", parse_sync},   {"owner", parse_owner},
+    {"sync", parse_sync},   {"owner", parse_owner},	    {"delete", parse_delete},
 };
 
 static int parse_option(char *field, struct volume_request *v, unsigned *seen, struct error *err)

@@ -14,6 +14,7 @@
  *     container=<name>   in a pod: only this container; elsewhere without effect
  *     wait=<duration>    how long to wait for the lease; 0: not at all
  *     sync=<duration>    commit during the run too; 1s or more
+ *     delete=wait        delete waits for the sync-back, as long as its caller allows
  *     owner=<uid>:<gid>  of files that carry no owner
  *
  * Placeholders stand in <name> and <mount_path>: $workspace, $args[key] and
@@ -54,6 +55,7 @@ struct volume_request {
 	const char *container; /* option container=; NULL: any */
 	int64_t wait_ns;       /* -1: not given */
 	int64_t sync_ns;       /* 0: not given */
+	bool delete_waits;
 	bool has_owner;
 	uint32_t owner_uid, owner_gid; /* process.user when not given */
 };
