@@ -22,13 +22,14 @@ struct hold_volume {
 	bool orphan;	      /* adopted, but no lease could be had: what is in the tree is recovered at its end */
 	const char *conflict; /* the id that it was set aside as (engine/conflict.h) */
 	struct recover_result recovered; /* by hold_recover; strings in the hold's arena */
+	int64_t abandoned_ns;		 /* the create died while the tree was fetched: without a lease since then */
 	uint64_t begin_seq;		 /* the commit that the run began with */
 	struct volume v;
 	struct lease *lease;	  /* rw, once acquired */
 	int tree_fd;		  /* the directory to mount; -1: not yet */
 	struct run_report report; /* asked_ns > 0: there is something to report */
 	uint64_t applied_seq;
-	int cancel_fd; /* the holder's */
+	struct hold *hold;
 };
 
 struct hold {
@@ -39,6 +40,7 @@ struct hold {
 	struct ids
 	    *ids; /* of the container's user namespace; NULL: it has none of its own, or nobody may map (rootless) */
 	int cancel_fd; /* readable: give up waiting and restoring */
+	int stop_fd;   /* readable: give up downloading too (PREPARING); -1: none */
 	struct lease_config lease_config;
 	struct lease_identity lease_id;
 	struct access_identity access;

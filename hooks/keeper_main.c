@@ -242,7 +242,10 @@ static int open_hold(struct keeper *k, struct arena *arena, struct error *err)
 		r = watch_create(k, err);
 	if (r == 0)
 		r = keeper_socket_open(&k->socket, k->config.run_dir, k->request.id, k->request.bundle, err);
-	return r < 0 ? r : hold_open(&k->hold, &k->config, &k->request, k->epoll_fd, err);
+	if (r == 0)
+		r = hold_open(&k->hold, &k->config, &k->request, k->epoll_fd, err);
+	k->hold.stop_fd = k->signal_fd;
+	return r;
 }
 
 static int prepare(struct keeper *k, struct arena *arena, struct error *err)

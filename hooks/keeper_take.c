@@ -20,6 +20,7 @@
 
 #define DEFAULT_TTL_NS (60 * NSEC_PER_SEC)
 #define DEFAULT_POLL_NS (5 * NSEC_PER_SEC)
+#define DEFAULT_PREPARE_NS (300 * NSEC_PER_SEC)
 
 static int by_lease_order(const void *a, const void *b)
 {
@@ -42,7 +43,7 @@ static int open_volumes(struct hold *h, struct error *err)
 		struct hold_volume *hv = &h->volumes[i];
 
 		*hv = (struct hold_volume){.request = &h->request->volumes[i], .index = i, .tree_fd = -1};
-		hv->cancel_fd = h->cancel_fd;
+		hv->hold = h;
 		hv->store = config_store(h->config, hv->request->store);
 		if (!hv->store)
 			return error_set(err, EINVAL, "volume %s: the configuration has no store \"%s\"",
@@ -84,7 +85,7 @@ int hold_open(struct hold *h, const struct config *config, const struct keeper_r
 	const struct config_lease *l = &config->lease;
 	int r;
 
-	*h = (struct hold){.config = config, .request = request, .cache_fd = -1, .cancel_fd = cancel_fd};
+	*h = (struct hold){.config = config, .request = request, .cache_fd = -1, .cancel_fd = cancel_fd, .stop_fd = -1};
 	h->lease_config.ttl_ns = config_duration(l->ttl, DEFAULT_TTL_NS);
 	h->lease_config.renew_ns = config_duration(l->renew, h->lease_config.ttl_ns / 6);
 	h->lease_config.poll_ns = config_duration(l->poll, DEFAULT_POLL_NS);
@@ -272,11 +273,33 @@ static bool is_cancelled(int cancel_fd)
 	return poll(&p, 1, 0) > 0;
 }
 
+/*
+ * The create that asked is gone (its caller's patience was over). What is on its way is fetched to the end, so that the
+ * next try finds it; that one waits for this node's lock. The lease is given back at once: others need not wait.
+ */
+static void abandon(struct hold_volume *hv)
+{
+	struct error ignored = ERROR_INIT;
+
+	hv->abandoned_ns = clock_boottime_ns();
+	lease_release(hv->lease, hv->applied_seq, &ignored);
+	hv->v.store->valid = NULL; /* nothing is written any more */
+	lease_free(hv->lease);
+	hv->lease = NULL;
+}
+
 static bool may_go_on(void *arg)
 {
 	struct hold_volume *hv = arg;
+	struct hold *h = hv->hold;
 
-	return lease_valid(hv->lease) && !is_cancelled(hv->cancel_fd);
+	if (!hv->abandoned_ns && is_cancelled(h->cancel_fd) && !is_cancelled(h->stop_fd))
+		abandon(hv);
+	if (hv->abandoned_ns)
+		return clock_boottime_ns() - hv->abandoned_ns <
+			   config_duration(h->config->lease.prepare_timeout, DEFAULT_PREPARE_NS) &&
+		       !is_cancelled(h->stop_fd);
+	return lease_valid(hv->lease) && !is_cancelled(h->cancel_fd);
 }
 
 static int open_tree_dir(struct hold_volume *hv, const char *name, struct error *err)
@@ -308,9 +331,9 @@ static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 	hv->report.in = report;
 	hv->report.ready_ns = clock_boottime_ns();
 	arena_free(&a);
-	if (r < 0)
-		return is_cancelled(h->cancel_fd) ? error_set(err, ECANCELED, "cancelled") : r;
-	return open_tree_dir(hv, "rw", err);
+	if (is_cancelled(h->cancel_fd))
+		return error_set(err, ECANCELED, "cancelled");
+	return r < 0 ? r : open_tree_dir(hv, "rw", err);
 }
 
 /* A reader shares the tree with others, and locks it (shared) as long as it is mounted: nobody removes it then. */
@@ -410,12 +433,29 @@ int hold_take_leases(struct hold *h, struct error *err)
 	return r;
 }
 
+/* What follows a cancelled one is fetched too, but by itself: nobody waits for it. */
+static int take_trees(struct hold *h, struct error *err)
+{
+	struct error ignored = ERROR_INIT;
+	size_t i = 0;
+	int r = 0;
+
+	for (; i < h->n && r == 0; i++) {
+		r = step_tree(h, &h->volumes[i], err);
+		if (r < 0)
+			error_wrap(err, "volume %s", h->volumes[i].request->name);
+	}
+	for (; i < h->n && r == -ECANCELED; i++)
+		step_tree(h, &h->volumes[i], &ignored);
+	return r;
+}
+
 int hold_take(struct hold *h, struct error *err)
 {
 	int r = take_leases(h, err);
 
 	if (r == 0)
-		r = for_all(h, step_tree, err);
+		r = take_trees(h, err);
 	if (r == 0)
 		r = for_all(h, step_mark, err);
 	if (r == 0)

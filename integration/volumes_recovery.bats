@@ -229,3 +229,28 @@ lost() {
 	ok
 	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 2"
 }
+
+@test "a create that is killed while it fetches: the lease is free at once, and what was on its way is there for the next" {
+	local keeper pid
+	node B '.lease += {ttl: "3s", prepare_timeout: "30s"}'
+	vrun A c1 "$V" 'mkdir /data/d; for i in $(seq 2000); do head -c 20000 /dev/urandom >/data/d/$i; done'
+	vbundle c2 "$V" 'echo must not run'
+	ROOT=$T/state-B VOLRUN_CONFIG=$T/B.json volrun_bg run --bundle "$T/c2" c2 >/dev/null 2>&1
+	pid=$!
+	until_true 10 eval '[[ -n $(ls "$T/cache-B/main/default/state/tmp" 2>/dev/null) || -e $T/cache-B/main/default/state/rw/d ]]'
+	keeper=$(keepers)
+	kill -STOP "$keeper"
+	[[ ! -e $T/cache-B/main/default/state/clean ]] || skip "this machine had it all before it could be stopped"
+	kill -9 "$pid" 2>/dev/null
+	find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$BIN/volrun-hook" 2>/dev/null | cut -d / -f 3 | xargs -r kill -9
+	ended "$pid"
+	kill -CONT "$keeper"
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	[[ -e $T/cache-B/main/default/state/clean ]] || fail "not fetched to the end"
+	is "$(ls "$T/cache-B/main/default/state/rw/d" | wc -l)" 2000
+	is "$(head_of | jq -r .state)" free
+	on B volrun delete --force c2 || :
+	vrun B c3 "$V" 'ls /data/d | wc -l'
+	is "$output" 2000
+	is "$(jq .downloaded_bytes "$T/cache-B/main/default/state/last-run.json")" 0
+}
