@@ -108,6 +108,7 @@ static int make_request(const char *config_path, const struct oci_state *state, 
 		return r;
 	ret->workspace = id.workspace;
 	ret->user = id.user;
+	ret->pod = id.pod;
 	ret->groups = id.groups;
 	ret->n_groups = id.n_groups;
 	ret->volumes = arena_calloc(a, set.n_volumes, sizeof(*ret->volumes));

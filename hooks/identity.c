@@ -17,14 +17,21 @@
 
 /* Where an engine says what: key of the workspace, of the container's name, of its type. */
 struct engine_keys {
-	const char *name, *workspace, *container_name, *container_type;
+	const char *name, *workspace, *container_name, *container_type, *pod;
 	int64_t wait_ns;
 };
-static const struct engine_keys containerd_keys = {"containerd-cri", "io.kubernetes.cri.sandbox-namespace",
+static const struct engine_keys containerd_keys = {"containerd-cri",
+						   "io.kubernetes.cri.sandbox-namespace",
 						   "io.kubernetes.cri.container-name",
-						   "io.kubernetes.cri.container-type", WAIT_POD_NS};
-static const struct engine_keys crio_keys = {"cri-o", "io.kubernetes.pod.namespace", "io.kubernetes.container.name",
-					     "io.kubernetes.cri-o.ContainerType", WAIT_PODMAN_NS};
+						   "io.kubernetes.cri.container-type",
+						   "io.kubernetes.cri.sandbox-id",
+						   WAIT_POD_NS};
+static const struct engine_keys crio_keys = {"cri-o",
+					     "io.kubernetes.pod.namespace",
+					     "io.kubernetes.container.name",
+					     "io.kubernetes.cri-o.ContainerType",
+					     "io.kubernetes.cri-o.SandboxID",
+					     WAIT_PODMAN_NS};
 
 static bool is_sandbox(const struct spec *spec, const struct engine_keys *keys)
 {
@@ -38,6 +45,7 @@ static int resolve_cri(const struct spec *spec, const struct engine_keys *keys, 
 	id->sandbox = is_sandbox(spec, keys);
 	id->workspace = spec_annotation(spec, keys->workspace);
 	id->container_name = spec_annotation(spec, keys->container_name);
+	id->pod = spec_annotation(spec, keys->pod);
 	id->wait_ns = keys->wait_ns;
 	if (!id->workspace && !id->sandbox)
 		return error_set(
@@ -101,6 +109,9 @@ static int resolve_local(const struct spec *spec, struct arena *a, struct identi
 	id->container_name = spec_annotation(spec, containerd_keys.container_name);
 	if (!id->container_name)
 		id->container_name = spec_annotation(spec, crio_keys.container_name);
+	id->pod = spec_annotation(spec, containerd_keys.pod);
+	if (!id->pod)
+		id->pod = spec_annotation(spec, crio_keys.pod);
 	id->wait_ns = local_wait_ns(spec);
 	if (id->user && !is_person(id->user, strlen(id->user)))
 		return error_set(err, EINVAL, "annotation dev.volrun.user: must be a name of [A-Za-z0-9._@+-]");

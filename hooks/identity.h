@@ -25,6 +25,7 @@ struct identity {
 	const char *user;      /* NULL: none */
 	const char **groups;
 	size_t n_groups;
+	const char *pod;	    /* the sandbox's id; NULL outside of a pod */
 	const char *container_name; /* in a pod; NULL outside */
 	int64_t wait_ns;	    /* how long to wait for a lease by default; INT64_MAX: no limit */
 };

@@ -12,6 +12,7 @@
 #include "hooks/engine/conflict.h"
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_mounts.h"
+#include "hooks/keeper_users.h"
 
 /* A store that is down may come back: so long a commit is tried, with pauses that double. */
 #define COMMIT_PATIENCE_NS (300 * NSEC_PER_SEC)
@@ -256,6 +257,8 @@ static void finish_one(struct hold *h, struct hold_volume *hv)
 	hv->tree_fd = -1;
 	if (hv->orphan)
 		hold_recover_orphan(h, hv);
+	if (hv->joined)
+		hold_leave(h, hv);
 	unlock(hv);
 	if (hv->conflict)
 		send_conflict(h, hv);

@@ -23,7 +23,8 @@ struct hold_volume {
 	const char *conflict; /* the id that it was set aside as (engine/conflict.h) */
 	struct recover_result recovered; /* by hold_recover; strings in the hold's arena */
 	int64_t abandoned_ns;		 /* the create died while the tree was fetched: without a lease since then */
-	uint64_t begin_seq;		 /* the commit that the run began with */
+	uint64_t joined;    /* the epoch of the pod's holder, whose tree this one shares (keeper_users.h) */
+	uint64_t begin_seq; /* the commit that the run began with */
 	struct volume v;
 	struct lease *lease;	  /* rw, once acquired */
 	int tree_fd;		  /* the directory to mount; -1: not yet */
@@ -86,6 +87,8 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 /* The same for an adopted tree, when its container has ended. */
 void hold_recover_orphan(struct hold *h, struct hold_volume *hv);
 
+/* What is noted of the volume's keeper and container; strings in the hold and the arena. */
+struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct arena *a);
 /* Notes in the cache who has the volumes; the container's cgroup may not be known yet (fd -1). */
 void hold_note(struct hold *h, const struct container_cgroup *cgroup);
 

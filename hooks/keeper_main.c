@@ -27,16 +27,19 @@
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_socket.h"
+#include "hooks/keeper_users.h"
 
 /* After init's end: how long the rest of the container may take before it is killed; how often to look. */
 #define END_PATIENCE_NS (10 * NSEC_PER_SEC)
 #define END_TICK_MS 10
+#define SHARED_TICK_MS 200
 #define MOUNTS_TICK_NS (500 * NSEC_PER_MSEC)
 
 enum state {
 	READY,	 /* the hook has the trees; the runtime may not have them yet */
 	RUNNING, /* nothing to do but to renew, which the leases' threads do */
 	ENDING,	 /* init is gone, others of the container may not be */
+	SHARED,	 /* the container has ended, others of its pod use a volume of it */
 	FINISHED,
 	STATES
 };
@@ -83,6 +86,11 @@ static enum state settle(struct keeper *k)
 	return RUNNING;
 }
 
+static enum state look_for_others(struct keeper *k)
+{
+	return hold_is_shared(&k->hold) ? SHARED : FINISHED;
+}
+
 /* Without a cgroup nobody can be counted or killed: the container lasts while a mount namespace has a tree of ours. */
 static enum state look_at_mounts(struct keeper *k)
 {
@@ -91,7 +99,7 @@ static enum state look_at_mounts(struct keeper *k)
 	if (now < k->look_at_ns)
 		return ENDING;
 	k->look_at_ns = now + MOUNTS_TICK_NS;
-	return hold_is_mounted(&k->hold) ? ENDING : FINISHED;
+	return hold_is_mounted(&k->hold) ? ENDING : look_for_others(k);
 }
 
 static enum state look_for_end(struct keeper *k)
@@ -99,7 +107,7 @@ static enum state look_for_end(struct keeper *k)
 	if (k->cgroup.fd < 0)
 		return look_at_mounts(k);
 	if (container_cgroup_empty(&k->cgroup))
-		return FINISHED;
+		return look_for_others(k);
 	if (clock_boottime_ns() >= k->kill_at_ns)
 		container_cgroup_kill(&k->cgroup);
 	return ENDING;
@@ -132,6 +140,7 @@ static const action table[STATES][EVENTS] = {
 	[READY]   = { settle,    begin_end,  keep_lost,  stay,       stay },
 	[RUNNING] = { stay,      begin_end,  keep_lost,  stay,       stay },
 	[ENDING]  = { stay,      stay,       keep_lost,  stay,       look_for_end },
+	[SHARED]  = { stay,      stay,       keep_lost,  stay,       look_for_others },
 };
 /* clang-format on */
 
@@ -162,7 +171,8 @@ static void loop(struct keeper *k)
 {
 	while (k->state != FINISHED) {
 		struct epoll_event e;
-		int n = epoll_wait(k->epoll_fd, &e, 1, k->state == ENDING ? END_TICK_MS : -1);
+		int tick = k->state == ENDING ? END_TICK_MS : k->state == SHARED ? SHARED_TICK_MS : -1;
+		int n = epoll_wait(k->epoll_fd, &e, 1, tick);
 
 		if (n < 0)
 			continue;

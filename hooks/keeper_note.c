@@ -30,6 +30,11 @@ static const struct json_table note_table = {"note", sizeof(struct keeper_note),
 
 void keeper_note_write(const struct cache_volume *cache, struct keeper_note *n, const struct container_cgroup *c)
 {
+	keeper_note_write_at(cache->dir_fd, "keeper", n, c);
+}
+
+void keeper_note_write_at(int dir_fd, const char *name, struct keeper_note *n, const struct container_cgroup *c)
+{
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 	char link[FD_PATH_MAX], path[PATH_MAX], boot_id[CACHE_CLEAN_BOOT_ID_MAX];
 	ssize_t len = c->fd >= 0 ? readlink(fd_path(c->fd, link), path, sizeof(path) - 1) : -1;
@@ -46,20 +51,25 @@ void keeper_note_write(const struct cache_volume *cache, struct keeper_note *n, 
 		json_write(&text, &note_table, n, 0);
 		strbuf_addc(&text, '\n');
 		if (!text.failed)
-			cache_note_keeper(cache, strbuf_str(&text));
+			write_file_atomic_at(dir_fd, name, text.data, text.len, 0600, false);
 	}
 	n->cgroup = n->boot_id = NULL; /* they were this function's */
 }
 
 int keeper_note_read(const struct cache_volume *cache, struct arena *a, struct keeper_note *ret)
 {
+	return keeper_note_read_at(cache->dir_fd, "keeper", a, ret);
+}
+
+int keeper_note_read_at(int dir_fd, const char *name, struct arena *a, struct keeper_note *ret)
+{
 	_cleanup_free_ char *text = NULL;
 	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
 	struct error ignored = ERROR_INIT;
 	size_t len;
 
-	if (read_file_at(cache->dir_fd, "keeper", NOTE_MAX_SIZE, &text, &len) < 0 ||
-	    json_parse(text, len, "keeper", &note_table, a, ret, &ignored) < 0 || ret->request.n_volumes != 1)
+	if (read_file_at(dir_fd, name, NOTE_MAX_SIZE, &text, &len) < 0 ||
+	    json_parse(text, len, name, &note_table, a, ret, &ignored) < 0 || ret->request.n_volumes != 1)
 		return -ENOENT;
 	if (cache_boot_id(boot_id) < 0 || strcmp(boot_id, ret->boot_id) != 0)
 		return -ENOENT;

@@ -25,8 +25,10 @@ struct keeper_note {
 
 /* n->cgroup*: from c, when that is open. Best effort. */
 void keeper_note_write(const struct cache_volume *cache, struct keeper_note *n, const struct container_cgroup *c);
+void keeper_note_write_at(int dir_fd, const char *name, struct keeper_note *n, const struct container_cgroup *c);
 /* -ENOENT: there is none, it can't be read, or it is of another boot. */
 int keeper_note_read(const struct cache_volume *cache, struct arena *a, struct keeper_note *ret);
+int keeper_note_read_at(int dir_fd, const char *name, struct arena *a, struct keeper_note *ret);
 
 /*
  * Does somebody of the container live, who may write to the tree? Its init, its

@@ -30,6 +30,7 @@ static const struct json_field request_fields[] = {
     JSON_FIELD(struct keeper_request, config, "config", JSON_STR),
     JSON_FIELD(struct keeper_request, workspace, "workspace", JSON_STR, .required = true),
     JSON_FIELD(struct keeper_request, user, "user", JSON_STR),
+    JSON_FIELD(struct keeper_request, pod, "pod", JSON_STR),
     JSON_LIST(struct keeper_request, groups, "groups", JSON_ARR_STR),
     JSON_LIST(struct keeper_request, volumes, "volumes", JSON_ARR_OBJ, .table = &volume_table, .max_count = IO_MAX_FDS),
     JSON_FIELD(struct keeper_request, adopt, "adopt", JSON_BOOL),

@@ -43,6 +43,7 @@ struct keeper_request {
 	int32_t pid;	    /* of init, in the keeper's pid namespace */
 	const char *config; /* NULL: the standard list */
 	const char *workspace, *user;
+	const char *pod; /* whose containers share the lease; NULL: none */
 	const char **groups;
 	size_t n_groups;
 	struct keeper_request_volume *volumes;

@@ -16,6 +16,7 @@
 #include "hooks/keeper_note.h"
 #include "hooks/keeper_socket.h"
 #include "hooks/keeper_spawn.h"
+#include "hooks/keeper_users.h"
 
 /* How long an adopter waits for a lease that somebody else holds: it can't be its own any more. */
 #define ADOPT_WAIT_NS (2 * NSEC_PER_SEC)
@@ -58,7 +59,7 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 
 	tree = dirty ? tree_open(hv->v.cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY) : -1;
 	noted = keeper_note_read(&hv->v.cache, &a, &note) == 0;
-	lives = noted && keeper_note_lives(&note, tree);
+	lives = noted && (keeper_note_lives(&note, tree) || (dirty && users_live(&hv->v.cache, mark.epoch)));
 	/* The lock says that this keeper is dead. Its container's delete may have come already, or died with it. */
 	if (noted && !lives)
 		keeper_socket_forget(h->config->run_dir, note.request.id, note.request.bundle);
@@ -72,6 +73,7 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 	if (r < 0)
 		return r;
 	cache_note_keeper(&hv->v.cache, NULL);
+	users_move(&hv->v.cache, mark.epoch, 0);
 	tell(h, hv, &hv->recovered);
 	return 0;
 }
@@ -144,6 +146,7 @@ static int adopt_lease(struct hold *h, struct hold_volume *hv, const struct cach
 		hold_warn(h, hv, "no lease while its container runs on: %s", err->msg);
 		return 0;
 	}
+	users_move(&hv->v.cache, mark->epoch, lease_epoch(hv->lease));
 	hv->dirty = true;
 	hv->begin_seq = mark->seq;
 	hv->report.asked_ns = hv->report.leased_ns = hv->report.ready_ns = clock_boottime_ns();

@@ -17,9 +17,11 @@
 #include "hooks/engine/keeper_name.h"
 #include "hooks/engine/restore.h"
 #include "hooks/keeper_hold.h"
+#include "hooks/keeper_users.h"
 
 #define DEFAULT_TTL_NS (60 * NSEC_PER_SEC)
 #define DEFAULT_POLL_NS (5 * NSEC_PER_SEC)
+#define JOIN_POLL_NS (100 * NSEC_PER_MSEC)
 #define DEFAULT_PREPARE_NS (300 * NSEC_PER_SEC)
 
 static int by_lease_order(const void *a, const void *b)
@@ -154,22 +156,30 @@ static int error_local_holder(struct hold_volume *hv, int64_t waited_ns, struct 
 	return lease_error_held(&head.holder, waited_ns, err);
 }
 
-void hold_note(struct hold *h, const struct container_cgroup *cgroup)
+struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct arena *a)
 {
-	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct keeper_note n = {.pid = getpid(),
 				.container = h->request->id,
 				.keeper = h->lease_id.keeper,
-				.init = keeper_name(h->request->pid, &a),
+				.init = keeper_name(h->request->pid, a),
 				.request = *h->request};
 
 	n.request.n_volumes = 1;
-	for (size_t i = 0; i < h->n; i++) {
-		struct hold_volume *hv = &h->volumes[i];
+	n.request.volumes = (struct keeper_request_volume *)hv->request;
+	return n;
+}
 
-		n.request.volumes = (struct keeper_request_volume *)hv->request;
+void hold_note(struct hold *h, const struct container_cgroup *cgroup)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
+		struct hold_volume *hv = &h->volumes[i];
+		struct keeper_note n = hold_make_note(h, hv, &a);
+
 		if (hv->open && hv->v.cache.lock_fd >= 0)
 			keeper_note_write(&hv->v.cache, &n, cgroup);
+		else if (hv->joined)
+			hold_note_user(h, hv, cgroup);
 	}
 }
 
@@ -182,16 +192,28 @@ int hold_fence(struct hold_volume *hv, struct error *err)
 	return hv->v.store->fence_key ? 0 : error_set(err, ENOMEM, "out of memory");
 }
 
-/* What a dead keeper left comes first; while its container lives, another keeper has the lock, and is waited for. */
+/*
+ * What a dead keeper left comes first; while its container lives, another keeper has the lock, and is waited for. In a
+ * pod, the holder may be one to join. 1: joined.
+ */
 static int lock(struct hold *h, struct hold_volume *hv, int64_t start_ns, int64_t deadline, struct error *err)
 {
 	for (;;) {
-		int r = cache_lock(&hv->v.cache, deadline, h->cancel_fd, err);
+		int64_t now = clock_boottime_ns(), until = deadline;
+		int r = hold_join(h, hv, err);
 
+		if (r != 0)
+			return r;
+		if (h->request->pod && until > now + JOIN_POLL_NS)
+			until = now + JOIN_POLL_NS;
+		r = cache_lock(&hv->v.cache, until, h->cancel_fd, err);
+		if (r == -ETIMEDOUT && until < deadline)
+			continue;
 		if (r == -ETIMEDOUT)
 			return error_local_holder(hv, clock_boottime_ns() - start_ns, err);
-		if (r == 0)
-			r = hold_recover(h, hv, deadline, err);
+		if (r < 0)
+			return r;
+		r = hold_recover(h, hv, deadline, err);
 		if (r <= 0)
 			return r;
 	}
@@ -219,8 +241,8 @@ static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, str
 	int r;
 
 	r = lock(h, hv, start_ns, deadline, err);
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	hold_note(h, &not_known);
 	r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, h->cancel_fd, &hv->lease, err);
 	if (r == 0)
@@ -391,6 +413,8 @@ static int for_all(struct hold *h, int (*fn)(struct hold *, struct hold_volume *
 
 static int step_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 {
+	if (hv->joined)
+		return 0;
 	return hv->lease ? take_tree(h, hv, err) : take_ro_tree(h, hv, err);
 }
 

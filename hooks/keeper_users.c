@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/keeper_users.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "hooks/engine/keeper_name.h"
+#include "hooks/engine/tree.h"
+
+#define USERS_NAME_MAX 40
+
+static char *users_name(uint64_t epoch, char buf[USERS_NAME_MAX])
+{
+	snprintf(buf, USERS_NAME_MAX, "users-%" PRIu64, epoch);
+	return buf;
+}
+
+/* Held for an instant only. A descriptor or -1. */
+static int lock_users(const struct cache_volume *c)
+{
+	_cleanup_close_ int fd = openat(c->dir_fd, "users.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	while (fd >= 0 && flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -1;
+	return TAKE_FD(fd);
+}
+
+static int open_users(const struct cache_volume *c, uint64_t epoch, bool make)
+{
+	char name[USERS_NAME_MAX];
+
+	users_name(epoch, name);
+	if (make && mkdirat(c->dir_fd, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return openat(c->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+bool users_live(const struct cache_volume *c, uint64_t epoch)
+{
+	_cleanup_close_ int fd = open_users(c, epoch, false);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	bool lives = false;
+	struct dirent *d;
+
+	if (!dir)
+		return false;
+	TAKE_FD(fd);
+	while (!lives && (d = readdir(dir))) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
+		struct keeper_note n;
+
+		if (d->d_name[0] != '.' && keeper_note_read_at(dirfd(dir), d->d_name, &a, &n) == 0)
+			lives = keeper_note_lives(&n, -1);
+	}
+	return lives;
+}
+
+void users_move(const struct cache_volume *c, uint64_t from, uint64_t to)
+{
+	char old[USERS_NAME_MAX], new[USERS_NAME_MAX];
+
+	if (to == 0)
+		remove_tree_at(c->dir_fd, users_name(from, old));
+	else
+		renameat(c->dir_fd, users_name(from, old), c->dir_fd, users_name(to, new));
+}
+
+/* --- who joins ---------------------------------------------------------------------------- */
+
+void hold_note_user(struct hold *h, struct hold_volume *hv, const struct container_cgroup *cgroup)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_close_ int dir = open_users(&hv->v.cache, hv->joined, false);
+	struct keeper_note n = hold_make_note(h, hv, &a);
+	char key[KEEPER_KEY_MAX];
+
+	keeper_key(h->request->id, h->request->bundle, key);
+	if (dir >= 0)
+		keeper_note_write_at(dir, key, &n, cgroup);
+}
+
+/* With the users' lock. */
+static int join(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	static const struct container_cgroup not_known = {.fd = -1};
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_close_ int dir = -1;
+	struct keeper_note note;
+	struct cache_mark mark;
+
+	/* The mark comes when the tree is ready; a holder that is about to commit has no pod in its note. */
+	if (cache_read_dirty(&hv->v.cache, &mark) < 0 || keeper_note_read(&hv->v.cache, &a, &note) < 0 ||
+	    !note.request.pod || strcmp(note.request.pod, h->request->pod) != 0 ||
+	    strcmp(note.request.workspace, h->request->workspace) != 0 || !keeper_alive(note.keeper))
+		return 0;
+	dir = open_users(&hv->v.cache, mark.epoch, true);
+	if (dir < 0)
+		return error_set(err, errno, "cache: can't note who uses the volume (error %d)", errno);
+	hv->tree_fd = tree_open(hv->v.cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY);
+	if (hv->tree_fd < 0)
+		return tree_error(err, hv->tree_fd, "cache: the tree can't be opened");
+	hv->joined = mark.epoch;
+	hold_note_user(h, hv, &not_known);
+	return 1;
+}
+
+int hold_join(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	_cleanup_close_ int lock = h->request->pod ? lock_users(&hv->v.cache) : -1;
+
+	return lock < 0 ? 0 : join(h, hv, err);
+}
+
+void hold_leave(struct hold *h, struct hold_volume *hv)
+{
+	_cleanup_close_ int dir = open_users(&hv->v.cache, hv->joined, false);
+	char key[KEEPER_KEY_MAX];
+
+	keeper_key(h->request->id, h->request->bundle, key);
+	if (dir >= 0)
+		unlinkat(dir, key, 0);
+	hv->joined = 0;
+}
+
+/* --- who holds ---------------------------------------------------------------------------- */
+
+static bool is_shared(struct hold *h, struct hold_volume *hv)
+{
+	static const struct container_cgroup not_known = {.fd = -1};
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_close_ int lock = lock_users(&hv->v.cache);
+	uint64_t epoch = lease_epoch(hv->lease);
+	struct keeper_note n;
+
+	if (users_live(&hv->v.cache, epoch))
+		return true;
+	users_move(&hv->v.cache, epoch, 0);
+	if (hv->v.cache.lock_fd < 0)
+		return false;
+	/* From here on nobody joins. */
+	n = hold_make_note(h, hv, &a);
+	n.request.pod = NULL;
+	keeper_note_write(&hv->v.cache, &n, &not_known);
+	return false;
+}
+
+bool hold_is_shared(struct hold *h)
+{
+	bool shared = false;
+
+	for (size_t i = 0; i < h->n && h->request->pod; i++)
+		if (h->volumes[i].lease)
+			shared |= is_shared(h, &h->volumes[i]);
+	return shared;
+}

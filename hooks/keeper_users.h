@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper_users.h - containers of one pod share the lease of a volume (volumes.md §4): the first one's keeper holds it,
+ * the others join, and the commit comes when all have ended.
+ *
+ * In the volume's place in the cache, users-<epoch>/ has a file for each that joined (as keeper_note.h); the file
+ * users.lock orders joining and closing. After the holder's death they tell who still has the tree.
+ */
+#ifndef VOLRUN_HOOKS_KEEPER_USERS_H
+#define VOLRUN_HOOKS_KEEPER_USERS_H
+
+#include "hooks/keeper_hold.h"
+
+/*
+ * Is the volume held on this node by a keeper of the same pod, and its tree ready? 1: joined, hv->tree_fd is it;
+ * 0: not (now).
+ */
+int hold_join(struct hold *h, struct hold_volume *hv, struct error *err);
+/* Leaves what was joined. */
+void hold_leave(struct hold *h, struct hold_volume *hv);
+/* Notes the cgroup of who joined. */
+void hold_note_user(struct hold *h, struct hold_volume *hv, const struct container_cgroup *cgroup);
+
+/* The holder's: does anybody else of the pod live? Else nobody joins any more. */
+bool hold_is_shared(struct hold *h);
+
+/* Does anybody live who joined the holder of that epoch? */
+bool users_live(const struct cache_volume *c, uint64_t epoch);
+/* A new keeper goes on with another epoch; or (to 0) all is over. */
+void users_move(const struct cache_volume *c, uint64_t from, uint64_t to);
+
+#endif

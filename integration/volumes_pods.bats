@@ -1,0 +1,91 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Containers of one pod share the lease of a volume, and its tree; the commit comes when all have ended.
+
+load lib/common
+load lib/volume
+setup() {
+	common_setup
+	node A '.lease += {ttl: "3s", renew: "500ms", poll: "200ms"}'
+	node B '.lease += {ttl: "3s", renew: "500ms", poll: "200ms"}'
+}
+teardown() { common_teardown; }
+
+V="state /data"
+head_of() { cat "$T/store/volumes/default/.volrun/state/head"; }
+cached() { echo "$T/cache-A/main/default/state/$1"; }
+
+# member POD NAME SCRIPT: a container of that pod, started, which has the volume.
+member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\"] = \"$1\""; }
+
+@test "two containers of a pod see one tree; the commit comes when both have ended" {
+	member p1 c1 'echo one >/data/one; sleep 100'
+	until_true 10 test -s "$(cached rw/one)"
+	member p1 c2 'cat /data/one >/data/two; sleep 100'
+	until_true 10 test -s "$(cached rw/two)"
+	is "$(cat "$(cached rw/two)")" one
+	on A volrun delete --force c1
+	# Longer than the lease: it is renewed for the one that is left.
+	sleep 4
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "held 0"
+	on A volrun delete --force c2
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 1"
+	vrun B c3 "$V" 'cat /data/one /data/two'
+	is "$output" $'one\none'
+	is "$(find "$(cached .)" -name 'users-*')" ""
+}
+
+@test "the one that joined may end first" {
+	member p1 c1 'echo one >/data/one; sleep 100'
+	until_true 10 test -s "$(cached rw/one)"
+	member p1 c2 'echo two >/data/two'
+	until_true 10 test -s "$(cached rw/two)"
+	on A volrun delete --force c2
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "held 0"
+	on A volrun delete --force c1
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	is "$(head_of | jq -r '"\(.state) \(.stats.files)"')" "free 2"
+}
+
+@test "many of a pod that start at once share it; another pod waits" {
+	local i
+	for i in 1 2 3 4 5 6; do
+		vbundle "c$i" "$V" "echo $i >/data/f$i; sleep 100" '.annotations["io.kubernetes.cri.sandbox-id"] = "p1"'
+		on A "$BIN/volrun" --root "$T/state-A" run --detach --bundle "$T/c$i" "c$i" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+	done
+	wait
+	for i in 1 2 3 4 5 6; do until_true 10 test -s "$(cached "rw/f$i")"; done
+	vbundle d1 "state /data wait=500ms" true '.annotations["io.kubernetes.cri.sandbox-id"] = "p2"'
+	try on A volrun run --bundle "$T/d1" d1
+	not_ok 'lease held by node-A'
+	vbundle d2 "state /data wait=500ms" true
+	try on A volrun run --bundle "$T/d2" d2
+	not_ok 'lease held by node-A'
+	for i in 1 2 3 4 5 6; do on A volrun delete --force "c$i"; done
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	is "$(head_of | jq -r '"\(.state) \(.stats.files)"')" "free 6"
+}
+
+@test "the holder's keeper is killed while a pod uses the volume: adopted, and committed when the last has ended" {
+	local holder
+	member p1 c1 'echo one >/data/one; sleep 100'
+	until_true 10 test -s "$(cached rw/one)"
+	holder=$(keepers)
+	member p1 c2 'echo two >/data/two; sleep 100'
+	until_true 10 test -s "$(cached rw/two)"
+	on A volrun delete --force c1
+	kill -9 "$holder"
+	try on A volrun volume recover
+	ok
+	like "$output" 'state: adopted'
+	member p1 c3 'cat /data/one /data/two >/data/three; sleep 100'
+	until_true 10 test -s "$(cached rw/three)"
+	on A volrun delete --force c2
+	sleep 1
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "held 0"
+	on A volrun delete --force c3
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	vrun B c4 "$V" 'cat /data/three'
+	is "$output" $'one\ntwo'
+}
