@@ -139,7 +139,8 @@ static bool is_shared(struct hold *h, struct hold_volume *hv)
 	uint64_t epoch = lease_epoch(hv->lease);
 	struct keeper_note n;
 
-	if (users_live(&hv->v.cache, epoch))
+	/* Who can't be kept from joining may be about to. */
+	if (lock < 0 || users_live(&hv->v.cache, epoch))
 		return true;
 	users_move(&hv->v.cache, epoch, 0);
 	if (hv->v.cache.lock_fd < 0)
