@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "hooks/engine/hardlinks.h"
+#include "hooks/engine/publish_plan.h"
 #include "hooks/engine/sparse.h"
 #include "hooks/engine/xattrs.h"
 
@@ -380,6 +381,30 @@ static void only_whole_blocks_of_zeros_become_holes(void **state)
 	assert_int_equal(sparse_punch(fd, 0, sizeof(data)), 0);
 }
 
+/* --- more than 5 GiB -------------------------------------------------------------------- */
+
+/* Such a copy has no condition on S3: what stands there is looked at first. */
+static void a_copy_of_more_than_5_gib_looks_before_it_writes(void **state)
+{
+	struct node *a = node_open(*state, "a");
+	struct transfer x = {.v = &a->v, .report = &a->report, .err = &a->err};
+	_cleanup_(manifest_free) struct manifest m = {.epoch = 1, .seq = 1};
+	struct publish_plan plan;
+
+	*manifest_add(&m) =
+	    (struct entry){.path = "large", .type = ENTRY_FILE, .size = STORE_COPY_IF_MAX, .object = "1-1/large"};
+	*manifest_add(&m) =
+	    (struct entry){.path = "larger", .type = ENTRY_FILE, .size = STORE_COPY_IF_MAX + 1, .object = "1-1/larger"};
+	manifest_sort(&m);
+	a->v.store->caps |= STORE_CAP_COPY | STORE_CAP_COPY_IF;
+	assert_int_equal(plan_make(&plan, &x, &m, 0), 0);
+	assert_int_equal(plan.n, 2);
+	assert_int_equal(plan.items[0].state, STATE_WRITE);
+	assert_int_equal(plan.items[1].state, STATE_LOOK);
+	plan_free(&plan);
+	node_close(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +420,7 @@ int main(void)
 					    box_teardown),
 	    cmocka_unit_test(attributes_as_text_have_bounds),
 	    cmocka_unit_test_setup_teardown(holes_are_made_again_and_zeros_stay_zeros, box_setup, box_teardown),
+	    cmocka_unit_test_setup_teardown(a_copy_of_more_than_5_gib_looks_before_it_writes, box_setup, box_teardown),
 	    cmocka_unit_test(only_whole_blocks_of_zeros_become_holes),
 	};
 

@@ -165,6 +165,7 @@ static void a_foreign_deletion_counts_for_what_was_seen_a_day_after_it_was_writt
 {
 	struct box *b = *state;
 	struct node *a = begun(b), *c = node_open(b, "c");
+	_cleanup_free_ char *published = NULL;
 
 	fake_store_age(b->fake, DAY_AND_MORE);
 	node_begin(a);
@@ -179,7 +180,8 @@ static void a_foreign_deletion_counts_for_what_was_seen_a_day_after_it_was_writt
 	assert_file(c, "late", "a change");
 	assert_int_equal(node_end(c), 0);
 	assert_int_equal(c->report.conflicts, 0);
-	assert_non_null(plain_text(b, "late"));
+	published = plain_text(b, "late");
+	assert_non_null(published);
 	node_begin(a);
 	assert_file(a, "f", NULL);
 	node_close(a);
