@@ -45,7 +45,8 @@ static void print_entry(const struct volume_cmd *c, const struct entry *e)
 	_cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
 	struct timespec ts = entry_timespec(e->mtime_ns);
 	char time[CLOCK_RFC3339_MAX], sha256[SHA256_HEX_MAX];
-	struct file_view v = {e->path, types[e->type], e->target, clock_rfc3339(&ts, time), NULL, e->mode,
+	const char *target = e->type == ENTRY_SYMLINK ? e->target : NULL;
+	struct file_view v = {e->path, types[e->type], target, clock_rfc3339(&ts, time), NULL, e->mode,
 			      e->uid,  e->gid,	       e->size};
 
 	if (e->type == ENTRY_FILE) {
@@ -62,8 +63,8 @@ static void print_entry(const struct volume_cmd *c, const struct entry *e)
 	       e->type == ENTRY_DIR	  ? 'd'
 	       : e->type == ENTRY_SYMLINK ? 'l'
 					  : '-',
-	       e->mode, e->uid, e->gid, e->size, time, volume_text(&a, e->path), e->target ? " -> " : "",
-	       e->target ? volume_text(&a, e->target) : "");
+	       e->mode, e->uid, e->gid, e->size, time, volume_text(&a, e->path), target ? " -> " : "",
+	       target ? volume_text(&a, target) : "");
 }
 
 int volume_cmd_files(const struct volume_cmd *c, struct arena *a, struct error *err)

@@ -164,6 +164,11 @@ make_everything() {
 	ok
 	diff "$T/c2/rootfs/workspace/tree" "$T/c3/rootfs/workspace/tree"
 	is "$output" $'a 2\nb 1\nc 2\nx 3\ny 3\nz 3\n# file: a\nuser.k="2"'
+	try on A volrun volume files state
+	ok
+	unlike "$output" '->'
+	try on B volrun volume inspect --check state
+	ok
 }
 
 @test "set-id bits, ACLs, sockets, pipes and devices are not kept, and the run says so" {
