@@ -134,3 +134,12 @@ flags_of_bind() {
 	not_ok 'the requested cgroup controller `foo` is not available'
 	unlike "$stderr" '[Nn]o such file'
 }
+
+@test "a device rule's access may have an \"a\" among its letters, which says nothing" {
+	container c1 'cat /dev/null; echo here' '.linux.resources.devices = [{allow: false, access: "rwm"},
+		{allow: false, type: "c", major: 1, minor: 11, access: "rwa"}]'
+	ok
+	is "$output" here
+	container c2 true '.linux.resources.devices = [{allow: false, access: "a"}]'
+	not_ok '\$.linux.resources.devices\[0\].access: "a" is not of r, w, m'
+}

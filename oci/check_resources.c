@@ -20,10 +20,10 @@ static int check_device_rules(const struct spec_resources *r, struct error *err)
 		if (d->type && !check_one_of(d->type, types))
 			return error_set(err, EINVAL, "$.linux.resources.devices[%zu].type: \"%s\" is none of a, c, b",
 					 i, d->type);
-		if (d->access && d->access[strspn(d->access, "rwm")] != '\0')
-			return error_set(err, EINVAL,
-					 "$.linux.resources.devices[%zu].access: \"%s\" has more than r, w, m", i,
-					 d->access);
+		if (d->access && *d->access &&
+		    (d->access[strspn(d->access, "rwma")] != '\0' || !d->access[strspn(d->access, "a")]))
+			return error_set(err, EINVAL, "$.linux.resources.devices[%zu].access: \"%s\" is not of r, w, m",
+					 i, d->access);
 		/* -1 is "any", as absent. */
 		if ((d->major && (*d->major < -1 || *d->major > UINT32_MAX)) ||
 		    (d->minor && (*d->minor < -1 || *d->minor > UINT32_MAX)))
