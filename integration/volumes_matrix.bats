@@ -19,8 +19,10 @@ matrix() { # KIND STEP ARGUMENT...
 }
 
 @test "S3: a request that is dropped, lost, refused, cut or stalled, or is the last of keeper, hook or runtime" {
+	local step=12
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || step=40
 	s3_start
-	matrix s3 "${VOLRUN_SANITIZED:+4}12" --env "$SUITE/rgw/env"
+	matrix s3 "$step" --env "$SUITE/rgw/env"
 }
 
 # A keeper under the tool that makes its system calls fail; the sanitizers' own calls would fail, too, and they abort.
