@@ -51,13 +51,14 @@ void hold_fail(struct hold *h, struct hold_volume *hv, const char *fmt, ...)
 	va_end(ap);
 }
 
-void hold_set_aside(struct hold *h, struct hold_volume *hv, const char *why, bool lives)
+void hold_set_aside(struct hold *h, struct hold_volume *hv, const char *why, bool lives, bool local)
 {
 	struct conflict_note note = {.epoch = lease_epoch(hv->lease),
 				     .seq = hv->begin_seq,
 				     .why = why,
 				     .node = h->lease_id.node_name,
 				     .container = h->request->id,
+				     .local = local,
 				     .keeper = lives ? h->lease_id.keeper : NULL};
 	struct error err = ERROR_INIT;
 
@@ -88,7 +89,7 @@ void hold_check_lost(struct hold *h)
 
 		if (!hv->lease || !hv->dirty || hv->aside || !lease_lost(hv->lease))
 			continue;
-		hold_set_aside(h, hv, "the lease was lost to another holder during the run", true);
+		hold_set_aside(h, hv, "the lease was lost to another holder during the run", true, false);
 		/* What is at the volume's place from now on is another's. */
 		if (hv->conflict)
 			unlock(hv);
@@ -179,9 +180,9 @@ static void commit(struct hold *h, struct hold_volume *hv)
 			return;
 		}
 		if (lease_lost(hv->lease))
-			hold_set_aside(h, hv, "the lease was lost to another holder before the commit", false);
+			hold_set_aside(h, hv, "the lease was lost to another holder before the commit", false, false);
 		else if (r == -EFBIG || r == -ENOSPC)
-			hold_set_aside(h, hv, err.msg, false);
+			hold_set_aside(h, hv, err.msg, false, true);
 		else if (clock_boottime_ns() < until) {
 			pause_commit(hv, &pause);
 			continue;

@@ -92,8 +92,9 @@ struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct
 /* Notes in the cache who has the volumes; the container's cgroup may not be known yet (fd -1). */
 void hold_note(struct hold *h, const struct container_cgroup *cgroup);
 
-/* Sets the tree aside: it can't be committed, and why. lives: a container may still write to it. */
-void hold_set_aside(struct hold *h, struct hold_volume *hv, const char *why, bool lives);
+/* Sets the tree aside: it can't be committed, and why. lives: a container may still write to it. local: its
+ * changes are not for the store. */
+void hold_set_aside(struct hold *h, struct hold_volume *hv, const char *why, bool lives, bool local);
 
 /* Finishes what earlier holders did not publish. Not urgent; a failure is tried again by hold_finish. */
 void hold_redo(struct hold *h);

@@ -28,6 +28,7 @@ static const struct json_field note_fields[] = {
     JSON_FIELD(struct conflict_note, since, "since", JSON_STR),
     JSON_FIELD(struct conflict_note, keeper, "keeper", JSON_STR),
     JSON_FIELD(struct conflict_note, unsure, "unsure", JSON_BOOL),
+    JSON_FIELD(struct conflict_note, local, "local", JSON_BOOL),
     JSON_FIELD(struct conflict_note, uploaded, "uploaded", JSON_BOOL, .write_empty = true),
     JSON_FIELD(struct conflict_note, files, "files", JSON_U64, .write_empty = true),
     JSON_FIELD(struct conflict_note, bytes, "bytes", JSON_U64, .write_empty = true),

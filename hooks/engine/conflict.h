@@ -33,6 +33,7 @@ struct conflict_note {
 	const char *node, *container, *since; /* since: RFC 3339, when it was set aside */
 	const char *keeper;		      /* whose container may still write to it; see keeper_name.h */
 	bool unsure;			      /* after a power cut: each file is to be read, whatever its times say */
+	bool local;			      /* not for the store: it is past a limit, or there is no room to work */
 	bool uploaded;			      /* the changes are in the store */
 	uint64_t files, bytes, skipped;	      /* that were sent; skipped: past the bounds */
 };

@@ -319,7 +319,7 @@ int conflict_upload(struct volume *v, const char *id, struct error *err)
 	bool (*valid)(void *) = v->store->valid;
 	int r;
 
-	if (conflict_read_local(&v->cache, id, &u.arena, &u.note) < 0 || u.note.uploaded ||
+	if (conflict_read_local(&v->cache, id, &u.arena, &u.note) < 0 || u.note.uploaded || u.note.local ||
 	    keeper_alive(u.note.keeper)) {
 		arena_free(&u.arena);
 		return 0;

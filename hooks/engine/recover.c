@@ -62,10 +62,11 @@ int recover_confirm(struct volume *v, const struct lease *l, const struct cache_
 /* --- the whole way ------------------------------------------------------------------- */
 
 static int set_aside(struct volume *v, const struct recover_policy *p, const struct cache_mark *mark, const char *why,
-		     struct arena *a, struct recover_result *ret, struct error *err)
+		     bool local, struct arena *a, struct recover_result *ret, struct error *err)
 {
 	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
-	struct conflict_note note = {.epoch = mark->epoch, .seq = mark->seq, .why = why, .node = p->id->node_name};
+	struct conflict_note note = {
+	    .epoch = mark->epoch, .seq = mark->seq, .why = why, .node = p->id->node_name, .local = local};
 	int r;
 
 	note.unsure = cache_boot_id(boot_id) < 0 || strcmp(boot_id, mark->boot_id) != 0;
@@ -107,13 +108,13 @@ static int under_lease(struct volume *v, const struct recover_policy *p, const s
 		applied = head.applied_seq;
 	r = recover_confirm(v, l, mark, epoch, err);
 	if (r == 0)
-		r = set_aside(v, p, mark, why_taken, a, ret, err);
+		r = set_aside(v, p, mark, why_taken, false, a, ret, err);
 	else if (r > 0)
 		r = commit_tree(v, l, ret, &applied, err);
 	if (r < 0 && lease_lost(l))
-		r = set_aside(v, p, mark, why_taken, a, ret, err);
+		r = set_aside(v, p, mark, why_taken, false, a, ret, err);
 	else if (r == -EFBIG || r == -ENOSPC)
-		r = set_aside(v, p, mark, arena_strdup(a, err->msg), a, ret, err);
+		r = set_aside(v, p, mark, arena_strdup(a, err->msg), true, a, ret, err);
 	/* If that fails: the next one on this node takes it at once, others wait for its end. */
 	lease_release(l, applied, &ignored);
 	return r;
@@ -142,12 +143,12 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 		if (p->after_power_cut)
 			unlinkat(v->cache.dir_fd, "index", 0);
 		else
-			r = set_aside(v, p, &mark, why, a, &result, err);
+			r = set_aside(v, p, &mark, why, false, a, &result, err);
 	}
 	if (r == 0 && result.outcome == RECOVER_NOTHING) {
 		r = recover_claim(v, p->id, &mark, &epoch, &why, err);
 		if (r == 0)
-			r = set_aside(v, p, &mark, why, a, &result, err);
+			r = set_aside(v, p, &mark, why, false, a, &result, err);
 		else if (r > 0)
 			r = lease_acquire(v, p->lease, p->id, p->deadline_ns, p->cancel_fd, &l, err);
 	}
