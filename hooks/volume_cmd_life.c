@@ -19,6 +19,10 @@ int volume_cmd_create(const struct volume_cmd *c, struct arena *a, struct error 
 	struct head head;
 	int r;
 
+	if (c->owner && (!c->owner[0] || strlen(c->owner) > 255 ||
+			 strspn(c->owner, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-") !=
+			     strlen(c->owner)))
+		return error_set(err, EINVAL, "--owner: \"%.300s\" is no name of a user", c->owner);
 	r = volume_hold_open(&w, c, "volrun volume create", NULL, NULL, NULL, err);
 	if (r == 0)
 		r = hold_open_volume(&w.hold, w.hv, err);

@@ -46,6 +46,11 @@ head_of() { cat "$T/store/volumes/default/.volrun/$1/head"; }
 	is "$output" 0
 	try vol create '../x'
 	not_ok 'not a valid name'
+	try vol create --owner=ann hers
+	ok
+	is "$(jq -r .owner "$T/store/volumes/default/.volrun/hers/meta")" u/ann
+	try vol create --owner='a/b' other
+	not_ok 'no name of a user'
 }
 
 @test "cp brings files in as a commit, and out again, whole" {

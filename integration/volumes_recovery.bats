@@ -254,3 +254,23 @@ lost() {
 	is "$output" 2000
 	is "$(jq .downloaded_bytes "$T/cache-B/main/default/state/last-run.json")" 0
 }
+
+@test "a waiter on the holder's node asks the store nothing while it waits" {
+	local pid
+	vstart A c1 "$V" 'echo x >/data/x; sleep 100'
+	vbundle c2 "$V" 'cat /data/x'
+	on A volrun run --bundle "$T/c2" c2 </dev/null >"$T/out" 2>&1 3>&- 4>&- &
+	pid=$!
+	until_true 10 eval '(($(keepers | wc -l) == 2))'
+	sleep 0.5
+	# A request would fail, and the waiter with it.
+	mv "$T/store" "$T/away"
+	: >"$T/store"
+	sleep 1.5
+	kill -0 "$pid"
+	rm "$T/store"
+	mv "$T/away" "$T/store"
+	on A volrun delete --force c1
+	wait "$pid"
+	is "$(cat "$T/out")" x
+}
