@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `volrun volume create`, `rm`. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,7 @@ static int commit_nothing(struct volume_hold *w, uint64_t *applied, struct error
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct transfer_report report = {0};
 	struct volume *v = &w->hv->v;
+	_cleanup_close_ int root = -1;
 	struct head head;
 	int r;
 
@@ -96,6 +98,11 @@ static int commit_nothing(struct volume_hold *w, uint64_t *applied, struct error
 	if (r == 0 && mkdirat(v->cache.dir_fd, "rw", 0755) < 0)
 		r = -errno;
 	unlinkat(v->cache.dir_fd, "index", 0);
+	if (r == 0) {
+		root = openat(v->cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		/* Of an earlier tree with this inode. */
+		r = root < 0 ? -errno : ids_note(v->cache.dir_fd, root, NULL);
+	}
 	if (r < 0)
 		return error_set(err, r, "cache: the tree can't be removed (error %d)", -r);
 	return commit_run(v, w->hv->lease, &report, applied, err);
