@@ -85,6 +85,13 @@ static const struct json_field metrics_fields[] = {
 };
 static const struct json_table metrics_table = {"metrics", sizeof(struct config_metrics), metrics_fields, JSON_STRICT};
 
+static const struct json_field sync_fields[] = {
+    JSON_FIELD(struct config_sync, max_frozen, "max_frozen", JSON_STR),
+    JSON_FIELD(struct config_sync, max_copy_bytes, "max_copy_bytes", JSON_OPT_U64),
+    {NULL},
+};
+static const struct json_table sync_table = {"sync", sizeof(struct config_sync), sync_fields, JSON_STRICT};
+
 /* One file. Sections are pointers: only those that it has replace earlier ones. */
 struct config_file {
 	struct store_config *stores;
@@ -96,6 +103,7 @@ struct config_file {
 	struct config_lease *lease;
 	struct config_limits *limits;
 	struct config_metrics *metrics;
+	struct config_sync *sync;
 	const char **mount_prefixes;
 	size_t n_mount_prefixes;
 	const char *node_name, *run_dir, *recover;
@@ -111,6 +119,7 @@ static const struct json_field file_fields[] = {
     JSON_FIELD(struct config_file, lease, "lease", JSON_OBJ_PTR, .table = &lease_table),
     JSON_FIELD(struct config_file, limits, "limits", JSON_OBJ_PTR, .table = &limits_table),
     JSON_FIELD(struct config_file, metrics, "metrics", JSON_OBJ_PTR, .table = &metrics_table),
+    JSON_FIELD(struct config_file, sync, "sync", JSON_OBJ_PTR, .table = &sync_table),
     JSON_LIST(struct config_file, mount_prefixes, "mount_prefixes", JSON_ARR_STR),
     JSON_FIELD(struct config_file, node_name, "node_name", JSON_STR),
     JSON_FIELD(struct config_file, run_dir, "run_dir", JSON_STR),
@@ -201,6 +210,8 @@ static int merge(struct config *c, const struct config_file *f, struct arena *ar
 		c->limits = *f->limits;
 	if (f->metrics)
 		c->metrics = *f->metrics;
+	if (f->sync)
+		c->sync = *f->sync;
 	if (f->default_store)
 		c->default_store = f->default_store;
 	if (f->node_name)
@@ -362,6 +373,16 @@ static int check_durations(const struct config_lease *l, struct error *err)
 	return 0;
 }
 
+static int check_sync(const struct config_sync *s, struct error *err)
+{
+	int64_t ns;
+
+	if (s->max_frozen && (duration_parse(s->max_frozen, &ns) < 0 || ns < NSEC_PER_MSEC || ns > 60 * NSEC_PER_SEC))
+		return error_set(err, EINVAL, "configuration: sync.max_frozen: \"%s\" is not within 1ms and 60s",
+				 s->max_frozen);
+	return 0;
+}
+
 static int check(const struct config *c, struct error *err)
 {
 	size_t i;
@@ -372,6 +393,9 @@ static int check(const struct config *c, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	r = check_sync(&c->sync, err);
+	if (r < 0)
+		return r;
 	if (!config_store(c, NULL))
 		return error_set(err, EINVAL, "configuration: default_store: there is no store \"%s\"",
 				 c->default_store);

@@ -46,6 +46,12 @@ struct config_limits {
 	uint64_t volumes_per_workspace, bytes_per_volume, files_per_volume, bytes_per_file; /* 0: none */
 };
 
+/* Commits while a container runs (volumes.md §5). */
+struct config_sync {
+	const char *max_frozen;	  /* a duration: the longest that a container may be frozen for one; "5s" */
+	uint64_t *max_copy_bytes; /* that may be copied meanwhile where there are no reflinks; NULL: 256 MiB */
+};
+
 struct config {
 	struct store_config *stores;
 	size_t n_stores;
@@ -55,6 +61,7 @@ struct config {
 	struct config_cache cache;
 	struct config_lease lease;
 	struct config_limits limits;
+	struct config_sync sync;
 	const char **mount_prefixes; /* NULL: built in; NULL-terminated */
 	size_t n_mount_prefixes;
 	const char *node_name; /* NULL: the host's name */

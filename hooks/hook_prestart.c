@@ -67,7 +67,8 @@ static int add_volume(const struct config *config, const struct spec *spec, cons
 					    .destination = q->mount_path,
 					    .store = store->name,
 					    .ro = q->ro,
-					    .wait_ns = q->wait_ns >= 0 ? q->wait_ns : id->wait_ns};
+					    .wait_ns = q->wait_ns >= 0 ? q->wait_ns : id->wait_ns,
+					    .sync_ns = q->sync_ns};
 	if (q->has_owner) {
 		v->owner_uid = q->owner_uid;
 		v->owner_gid = q->owner_gid;

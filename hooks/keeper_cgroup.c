@@ -19,19 +19,28 @@
 #define PROC_FILE_MAX (1u << 20)
 #define DEPTH_MAX 16
 
-/* Where hierarchies are mounted. Any v1 one does: a container is in one group of the same name in each. */
-static const struct {
-	const char *hierarchy, *mount;
+struct hierarchy {
+	const char *name, *mount, *needs;
 	bool v2;
-} hierarchies[] = {
-    {"", "/sys/fs/cgroup", true},
-    {"", "/sys/fs/cgroup/unified", true},
-    {"pids", "/sys/fs/cgroup/pids", false},
-    {"memory", "/sys/fs/cgroup/memory", false},
-    {"freezer", "/sys/fs/cgroup/freezer", false},
-    {"devices", "/sys/fs/cgroup/devices", false},
-    {"cpu", "/sys/fs/cgroup/cpu", false},
-    {"name=systemd", "/sys/fs/cgroup/systemd", false},
+};
+
+/* Where hierarchies are mounted. Any v1 one does: a container is in one group of the same name in each. */
+static const struct hierarchy hierarchies[] = {
+    {"", "/sys/fs/cgroup", "cgroup.events", true},
+    {"", "/sys/fs/cgroup/unified", "cgroup.events", true},
+    {"pids", "/sys/fs/cgroup/pids", "cgroup.procs", false},
+    {"memory", "/sys/fs/cgroup/memory", "cgroup.procs", false},
+    {"freezer", "/sys/fs/cgroup/freezer", "cgroup.procs", false},
+    {"devices", "/sys/fs/cgroup/devices", "cgroup.procs", false},
+    {"cpu", "/sys/fs/cgroup/cpu", "cgroup.procs", false},
+    {"name=systemd", "/sys/fs/cgroup/systemd", "cgroup.procs", false},
+};
+
+/* The one that the runtime pauses by comes first. */
+static const struct hierarchy freezers[] = {
+    {"freezer", "/sys/fs/cgroup/freezer", "freezer.state", false},
+    {"", "/sys/fs/cgroup", "cgroup.freeze", true},
+    {"", "/sys/fs/cgroup/unified", "cgroup.freeze", true},
 };
 
 /* Is `name` one of the `len` bytes of comma-separated names? No names at all: "". */
@@ -90,7 +99,7 @@ static int read_proc_cgroup(const char *pid, char **ret)
 	return read_file_at(AT_FDCWD, path, PROC_FILE_MAX, ret, NULL);
 }
 
-static int open_group(const char *mount, const char *path, bool v2)
+static int open_group(const char *mount, const char *path, const char *needs)
 {
 	_cleanup_close_ int top = open(mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int fd = -1;
@@ -99,12 +108,13 @@ static int open_group(const char *mount, const char *path, bool v2)
 		return -errno;
 	fd = sys_openat2(top, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
 			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-	if (fd < 0 || faccessat(fd, v2 ? "cgroup.events" : "cgroup.procs", R_OK, 0) < 0)
+	if (fd < 0 || faccessat(fd, needs, R_OK, 0) < 0)
 		return -errno;
 	return TAKE_FD(fd);
 }
 
-int container_cgroup_open(pid_t pid, struct container_cgroup *ret, struct error *err)
+/* The first of the hierarchies in which the process has a cgroup of its own with a file of that name. */
+static int open_first(pid_t pid, const struct hierarchy *all, size_t n, struct container_cgroup *ret, struct error *err)
 {
 	_cleanup_free_ char *theirs = NULL, *ours = NULL;
 	char number[16], path[PATH_MAX], self[PATH_MAX];
@@ -113,20 +123,30 @@ int container_cgroup_open(pid_t pid, struct container_cgroup *ret, struct error 
 	snprintf(number, sizeof(number), "%d", (int)pid);
 	if (read_proc_cgroup(number, &theirs) < 0 || read_proc_cgroup("self", &ours) < 0)
 		return error_set(err, ENOENT, "the container's cgroup can't be read");
-	for (i = 0; i < ARRAY_SIZE(hierarchies); i++) {
-		const char *h = hierarchies[i].hierarchy;
+	for (i = 0; i < n; i++) {
+		const char *h = all[i].name;
 		int fd;
 
 		if (cgroup_text_path(theirs, h, path, sizeof(path)) < 0 ||
 		    cgroup_text_path(ours, h, self, sizeof(self)) < 0 || !cgroup_is_own(path, self))
 			continue;
-		fd = open_group(hierarchies[i].mount, path, hierarchies[i].v2);
+		fd = open_group(all[i].mount, path, all[i].needs);
 		if (fd >= 0) {
-			*ret = (struct container_cgroup){.fd = fd, .v2 = hierarchies[i].v2};
+			*ret = (struct container_cgroup){.fd = fd, .v2 = all[i].v2};
 			return 0;
 		}
 	}
 	return error_set(err, ENOENT, "the container has no cgroup of its own");
+}
+
+int container_cgroup_open(pid_t pid, struct container_cgroup *ret, struct error *err)
+{
+	return open_first(pid, hierarchies, ARRAY_SIZE(hierarchies), ret, err);
+}
+
+int container_freezer_open(pid_t pid, struct container_cgroup *ret, struct error *err)
+{
+	return open_first(pid, freezers, ARRAY_SIZE(freezers), ret, err);
 }
 
 void container_cgroup_close(struct container_cgroup *c)
@@ -136,7 +156,7 @@ void container_cgroup_close(struct container_cgroup *c)
 }
 
 /* Calls fn for each process of a v1 group and those beneath; true: fn did, and it ended there. */
-static bool each_process(int group_fd, unsigned depth, bool (*fn)(pid_t))
+static bool each_process(int group_fd, unsigned depth, bool (*fn)(pid_t, void *), void *ctx)
 {
 	_cleanup_free_ char *procs = NULL;
 	_cleanup_closedir_ DIR *dir = NULL;
@@ -148,7 +168,7 @@ static bool each_process(int group_fd, unsigned depth, bool (*fn)(pid_t))
 		for (line = strtok_r(procs, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 			int64_t pid;
 
-			if (num_parse_i64(line, 1, INT32_MAX, &pid) == 0 && fn((pid_t)pid))
+			if (num_parse_i64(line, 1, INT32_MAX, &pid) == 0 && fn((pid_t)pid, ctx))
 				return true;
 		}
 	fd = openat(group_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -159,19 +179,26 @@ static bool each_process(int group_fd, unsigned depth, bool (*fn)(pid_t))
 		if (d->d_type != DT_DIR || d->d_name[0] == '.')
 			continue;
 		sub = openat(group_fd, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub >= 0 && each_process(sub, depth + 1, fn))
+		if (sub >= 0 && each_process(sub, depth + 1, fn, ctx))
 			return true;
 	}
 	return false;
 }
 
-static bool found(pid_t pid)
+bool container_cgroup_each(const struct container_cgroup *c, bool (*fn)(pid_t, void *), void *ctx)
 {
+	return c->fd >= 0 && each_process(c->fd, 0, fn, ctx);
+}
+
+static bool found(pid_t pid, void *ctx)
+{
+	(void)ctx;
 	return pid > 0;
 }
 
-static bool kill_one(pid_t pid)
+static bool kill_one(pid_t pid, void *ctx)
 {
+	(void)ctx;
 	if (pid > 1 && pid != getpid())
 		kill(pid, SIGKILL);
 	return false;
@@ -184,7 +211,7 @@ bool container_cgroup_empty(const struct container_cgroup *c)
 	if (c->fd < 0)
 		return true;
 	if (!c->v2)
-		return !each_process(c->fd, 0, found);
+		return !each_process(c->fd, 0, found, NULL);
 	/* -ENODEV: the group was removed. */
 	return read_file_at(c->fd, "cgroup.events", PROC_FILE_MAX, &events, NULL) < 0 ||
 	       strstr(events, "populated 0") != NULL;
@@ -193,5 +220,5 @@ bool container_cgroup_empty(const struct container_cgroup *c)
 void container_cgroup_kill(const struct container_cgroup *c)
 {
 	if (c->fd >= 0 && (!c->v2 || write_file_at(c->fd, "cgroup.kill", "1") < 0))
-		each_process(c->fd, 0, kill_one);
+		each_process(c->fd, 0, kill_one, NULL);
 }

@@ -23,10 +23,14 @@ struct container_cgroup {
  * processes are none of ours). -ENOENT: there is none (yet).
  */
 int container_cgroup_open(pid_t pid, struct container_cgroup *ret, struct error *err);
+/* The same of a hierarchy that can freeze: v1's freezer, else v2 (cgroup.freeze, Linux 5.2). */
+int container_freezer_open(pid_t pid, struct container_cgroup *ret, struct error *err);
 void container_cgroup_close(struct container_cgroup *c);
 
 /* Nobody in it, or it is gone, or there is none. */
 bool container_cgroup_empty(const struct container_cgroup *c);
+/* Each process in it and beneath it, until fn says true; did it? */
+bool container_cgroup_each(const struct container_cgroup *c, bool (*fn)(pid_t, void *), void *ctx);
 /* SIGKILL to all in it: by cgroup.kill (Linux 5.14), else one by one. */
 void container_cgroup_kill(const struct container_cgroup *c);
 

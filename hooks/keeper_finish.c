@@ -174,6 +174,7 @@ static void commit(struct hold *h, struct hold_volume *hv)
 		if (r == 0) {
 			hv->report.out = report;
 			hv->dirty = false;
+			lease_finished(hv->lease);
 			cache_note_error(&hv->v.cache, NULL);
 			if (report.n_warnings)
 				hold_warn(h, hv, "%s", report.warning);

@@ -31,6 +31,10 @@ struct hold_volume {
 	struct run_report report; /* asked_ns > 0: there is something to report */
 	uint64_t applied_seq;
 	struct hold *hold;
+	/* Commits during the run (keeper_sync.h): the last one, and when the next is due (CLOCK_BOOTTIME). */
+	struct keeper_result synced;
+	int64_t sync_due_ns;
+	bool sync_failed; /* and it was noted */
 };
 
 struct hold {
@@ -40,8 +44,9 @@ struct hold {
 	int cache_fd;
 	struct ids
 	    *ids; /* of the container's user namespace; NULL: it has none of its own, or nobody may map (rootless) */
-	int cancel_fd; /* readable: give up waiting and restoring */
-	int stop_fd;   /* readable: give up downloading too (PREPARING); -1: none */
+	const struct container_cgroup *cgroup; /* of hold_note */
+	int cancel_fd;			       /* readable: give up waiting and restoring */
+	int stop_fd;			       /* readable: give up downloading too (PREPARING); -1: none */
 	struct lease_config lease_config;
 	struct lease_identity lease_id;
 	struct access_identity access;
@@ -89,7 +94,10 @@ void hold_recover_orphan(struct hold *h, struct hold_volume *hv);
 
 /* What is noted of the volume's keeper and container; strings in the hold and the arena. */
 struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct arena *a);
-/* Notes in the cache who has the volumes; the container's cgroup may not be known yet (fd -1). */
+/*
+ * Notes in the cache who has the volumes; the container's cgroup may not be known yet (fd -1), and outlives the hold.
+ * NULL: the one that it was last called with.
+ */
 void hold_note(struct hold *h, const struct container_cgroup *cgroup);
 
 /* Sets the tree aside: it can't be committed, and why. lives: a container may still write to it. local: its

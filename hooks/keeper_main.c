@@ -15,6 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -23,10 +25,13 @@
 #include "base/num.h"
 #include "base/sys.h"
 #include "hooks/engine/keeper_name.h"
+#include "hooks/keeper_callers.h"
 #include "hooks/keeper_cgroup.h"
+#include "hooks/keeper_freeze.h"
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_socket.h"
+#include "hooks/keeper_sync.h"
 #include "hooks/keeper_users.h"
 
 /* After init's end: how long the rest of the container may take before it is killed; how often to look. */
@@ -44,16 +49,18 @@ enum state {
 	STATES
 };
 
-enum event { HOOK_DONE, INIT_ENDED, LEASE_LOST, TERMINATED, TICK, EVENTS };
+enum event { HOOK_DONE, INIT_ENDED, LEASE_LOST, TERMINATED, SYNC_DUE, CALLER, COMMAND, TICK, EVENTS };
 
 struct keeper {
 	struct config config;
 	struct keeper_request request;
 	struct hold hold;
-	struct container_cgroup cgroup;
+	struct container_cgroup cgroup, freezer; /* freezer: once somebody asked for it */
 	struct keeper_socket socket;
-	int hook_fd, pidfd, signal_fd, epoll_fd;
-	int lock_fd; /* to adopt: the volume's lock, until hold_adopt takes it */
+	int hook_fd, pidfd, signal_fd, epoll_fd, timer_fd;
+	int lock_fd;  /* to adopt: the volume's lock, until hold_adopt takes it */
+	int event_fd; /* of the event that is handled now */
+	unsigned n_callers;
 	enum state state;
 	int64_t kill_at_ns, look_at_ns;
 };
@@ -76,14 +83,59 @@ static void find_cgroup(struct keeper *k)
 		container_cgroup_close(&k->cgroup);
 }
 
+/* The next commit during the run, if there is to be one. */
+static void set_timer(struct keeper *k)
+{
+	int64_t next = hold_sync_next(&k->hold);
+	struct itimerspec at = {.it_value = {.tv_sec = next / NSEC_PER_SEC, .tv_nsec = next % NSEC_PER_SEC}};
+
+	if (next == INT64_MAX)
+		at.it_value = (struct timespec){0};
+	if (k->timer_fd >= 0)
+		timerfd_settime(k->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
 static enum state settle(struct keeper *k)
 {
 	find_cgroup(k);
 	if (!k->request.adopt)
 		hold_note(&k->hold, &k->cgroup);
 	hold_redo(&k->hold);
+	hold_sync_start(&k->hold);
+	set_timer(k);
 	malloc_trim(0);
 	return RUNNING;
+}
+
+static int find_freezer(struct keeper *k, struct error *err)
+{
+	if (k->freezer.fd >= 0)
+		return 0;
+	if (container_freezer_open(k->request.pid, &k->freezer, err) < 0)
+		return error_set(err, EOPNOTSUPP, "the container has no cgroup of its own that can be frozen");
+	freeze_mend(&k->freezer);
+	return 0;
+}
+
+static int sync_now(struct keeper *k, bool all, struct error *err)
+{
+	int r = find_freezer(k, err);
+
+	if (r == 0)
+		r = hold_sync(&k->hold, &k->freezer, all, err);
+	set_timer(k);
+	keeper_socket_log(&k->socket, &k->hold.warnings);
+	return r;
+}
+
+static enum state sync_due(struct keeper *k)
+{
+	struct error noted = ERROR_INIT;
+	uint64_t times;
+
+	if (read(k->timer_fd, &times, sizeof(times)) > 0)
+		sync_now(k, false, &noted);
+	return k->state;
 }
 
 static enum state look_for_others(struct keeper *k)
@@ -132,15 +184,67 @@ static enum state stay(struct keeper *k)
 	return k->state;
 }
 
+/* --- callers ---------------------------------------------------------------------- */
+
+static void watch_caller(struct keeper *k, int fd, enum event event, int op)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.u64 = event};
+
+	e.data.u64 |= (uint64_t)fd << 32;
+	if (epoll_ctl(k->epoll_fd, op, fd, &e) < 0 && op == EPOLL_CTL_ADD && event == COMMAND) {
+		close(fd);
+		k->n_callers--;
+	}
+}
+
+static enum state meet(struct keeper *k)
+{
+	int fd = caller_accept(k->socket.listen_fd);
+
+	if (fd >= 0) {
+		k->n_callers++;
+		watch_caller(k, fd, COMMAND, EPOLL_CTL_ADD);
+	}
+	if (k->n_callers < CALLERS_MAX)
+		watch_caller(k, k->socket.listen_fd, CALLER, EPOLL_CTL_MOD);
+	return k->state;
+}
+
+static enum state obey(struct keeper *k)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct error err = ERROR_INIT;
+	const char *command;
+	int fd = k->event_fd;
+
+	if (caller_command(fd, &a, &command) > 0) {
+		int r = 0;
+
+		if (strcmp(command, "sync") != 0)
+			r = error_set(&err, EINVAL, "the keeper knows no command \"%s\"", command);
+		else if (k->state == READY)
+			r = error_set(&err, EAGAIN, "the container is still being created");
+		else if (k->state == ENDING)
+			r = error_set(&err, ESRCH, "the container has ended; its last commit is on its way");
+		else
+			r = sync_now(k, true, &err);
+		caller_answer(fd, &k->hold, r < 0 ? err.msg : NULL);
+	}
+	close(fd);
+	if (k->n_callers-- == CALLERS_MAX)
+		watch_caller(k, k->socket.listen_fd, CALLER, EPOLL_CTL_MOD);
+	return k->state;
+}
+
 typedef enum state (*action)(struct keeper *k);
 
 /* clang-format off */
 static const action table[STATES][EVENTS] = {
-	/*            HOOK_DONE  INIT_ENDED  LEASE_LOST  TERMINATED  TICK */
-	[READY]   = { settle,    begin_end,  keep_lost,  stay,       stay },
-	[RUNNING] = { stay,      begin_end,  keep_lost,  stay,       stay },
-	[ENDING]  = { stay,      stay,       keep_lost,  stay,       look_for_end },
-	[SHARED]  = { stay,      stay,       keep_lost,  stay,       look_for_others },
+	/*            HOOK_DONE  INIT_ENDED  LEASE_LOST  TERMINATED  SYNC_DUE  CALLER  COMMAND  TICK */
+	[READY]   = { settle,    begin_end,  keep_lost,  stay,       stay,     meet,   obey,    stay },
+	[RUNNING] = { stay,      begin_end,  keep_lost,  stay,       sync_due, meet,   obey,    stay },
+	[ENDING]  = { stay,      stay,       keep_lost,  stay,       stay,     meet,   obey,    look_for_end },
+	[SHARED]  = { stay,      stay,       keep_lost,  stay,       stay,     meet,   obey,    look_for_others },
 };
 /* clang-format on */
 
@@ -149,7 +253,7 @@ static const action table[STATES][EVENTS] = {
 /* Each descriptor tells of its event once. */
 static int watch(struct keeper *k, int fd, enum event event, unsigned flags, struct error *err)
 {
-	struct epoll_event e = {.events = flags | EPOLLONESHOT, .data.u32 = event};
+	struct epoll_event e = {.events = flags | EPOLLONESHOT, .data.u64 = event};
 
 	if (epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
 		return error_set(err, errno, "keeper: can't wait for events (error %d)", errno);
@@ -176,7 +280,8 @@ static void loop(struct keeper *k)
 
 		if (n < 0)
 			continue;
-		k->state = table[k->state][n ? e.data.u32 : TICK](k);
+		k->event_fd = (int)(e.data.u64 >> 32);
+		k->state = table[k->state][n ? (uint32_t)e.data.u64 : TICK](k);
 	}
 }
 
@@ -244,6 +349,29 @@ static int watch_create(struct keeper *k, struct error *err)
 	return r;
 }
 
+/* Only one that can be frozen can be committed while it runs. */
+static int prepare_sync(struct keeper *k, struct error *err)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = SYNC_DUE};
+	int r;
+
+	if (!hold_wants_sync(&k->hold))
+		return 0;
+	r = find_freezer(k, err);
+	if (r < 0)
+		return error_wrap(err, "sync=");
+	k->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (k->timer_fd < 0 || epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, k->timer_fd, &e) < 0)
+		return error_set(err, errno, "keeper: can't make a timer (error %d)", errno);
+	return 0;
+}
+
+/* Not before the hook has its answer: until then any event cancels. */
+static void begin_callers(struct keeper *k)
+{
+	watch_caller(k, k->socket.listen_fd, CALLER, EPOLL_CTL_ADD);
+}
+
 static int open_hold(struct keeper *k, struct arena *arena, struct error *err)
 {
 	int r = config_load(k->request.config, arena, &k->config, err);
@@ -264,6 +392,8 @@ static int prepare(struct keeper *k, struct arena *arena, struct error *err)
 
 	if (r == 0)
 		find_cgroup(k);
+	if (r == 0)
+		r = prepare_sync(k, err);
 	if (r == 0)
 		r = hold_take(&k->hold, err);
 	if (r == 0)
@@ -296,7 +426,7 @@ static void tell_journal(const struct hold *h)
 
 static int answer_ready(struct keeper *k, struct arena *arena, struct error *err)
 {
-	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.u32 = HOOK_DONE};
+	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.u64 = HOOK_DONE};
 	char *lines = arena_strdup(arena, strbuf_str(&k->hold.warnings)), *line, *rest;
 	struct keeper_answer answer = {.warnings = arena_calloc(arena, k->hold.n * 2 + 1, sizeof(char *))};
 	int fds[IO_MAX_FDS];
@@ -329,6 +459,7 @@ static int keep(struct keeper *k, struct arena *arena, struct error *err)
 	if (r < 0)
 		return r;
 	r = answer_ready(k, arena, err);
+	begin_callers(k);
 	/* A hook that could not be answered is gone, and with it the create; init follows, or has ended. */
 	loop(k);
 	hold_finish(&k->hold);
@@ -342,6 +473,24 @@ static void find_init(struct keeper *k, const struct keeper_note *note)
 	if (k->pidfd >= 0 && !keeper_alive(note->init)) {
 		close(k->pidfd);
 		k->pidfd = -1;
+	}
+}
+
+/* What the dead one may have left frozen is thawed by the look at it. */
+static void begin_adopted(struct keeper *k)
+{
+	struct error noted = ERROR_INIT;
+
+	if (k->pidfd < 0) {
+		k->state = begin_end(k);
+		return;
+	}
+	k->state = RUNNING;
+	begin_callers(k);
+	find_freezer(k, &noted);
+	if (prepare_sync(k, &noted) == 0) {
+		hold_sync_start(&k->hold);
+		set_timer(k);
 	}
 }
 
@@ -366,7 +515,7 @@ static int adopt(struct keeper *k, struct arena *arena, struct error *err)
 	if (r == 0)
 		r = keeper_send(k->hook_fd, &keeper_answer_table, &done, NULL, 0, err);
 	keeper_socket_log(&k->socket, &k->hold.warnings);
-	k->state = k->pidfd < 0 ? begin_end(k) : RUNNING;
+	begin_adopted(k);
 	loop(k);
 	hold_finish(&k->hold);
 	return r;
@@ -374,12 +523,13 @@ static int adopt(struct keeper *k, struct arena *arena, struct error *err)
 
 static int run(int sock)
 {
-	struct keeper k = {.hook_fd = sock, .pidfd = -1, .lock_fd = -1, .epoll_fd = -1, .cgroup = {.fd = -1}};
+	struct keeper k = {.hook_fd = sock, .pidfd = -1, .lock_fd = -1, .epoll_fd = -1, .timer_fd = -1};
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct error err = ERROR_INIT;
 	int r;
 
 	k.socket = KEEPER_SOCKET_INIT;
+	k.cgroup.fd = k.freezer.fd = -1;
 	k.hold.cache_fd = -1;
 	r = become_background(&k.hook_fd, &k.signal_fd);
 	if (r < 0)
@@ -392,6 +542,7 @@ static int run(int sock)
 	tell_journal(&k.hold);
 	hold_close(&k.hold);
 	container_cgroup_close(&k.cgroup);
+	container_cgroup_close(&k.freezer);
 	if (r < 0) {
 		struct keeper_answer answer = {.error = err.msg};
 		struct error ignored = ERROR_INIT;

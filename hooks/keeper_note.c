@@ -17,12 +17,18 @@
 static const struct json_field note_fields[] = {
     JSON_FIELD(struct keeper_note, pid, "pid", JSON_I32, .required = true),
     JSON_FIELD(struct keeper_note, container, "container", JSON_STR, .required = true),
+    JSON_FIELD(struct keeper_note, socket, "socket", JSON_STR),
     JSON_FIELD(struct keeper_note, keeper, "keeper", JSON_STR),
     JSON_FIELD(struct keeper_note, boot_id, "boot_id", JSON_STR, .required = true),
     JSON_FIELD(struct keeper_note, init, "init", JSON_STR),
     JSON_FIELD(struct keeper_note, cgroup, "cgroup", JSON_STR),
     JSON_FIELD(struct keeper_note, cgroup_id, "cgroup_id", JSON_U64),
     JSON_FIELD(struct keeper_note, cgroup_v2, "cgroup_v2", JSON_BOOL),
+    JSON_FIELD(struct keeper_note, sync_commit, "sync_commit", JSON_U64),
+    JSON_FIELD(struct keeper_note, sync_frozen_us, "sync_frozen_us", JSON_U64),
+    JSON_FIELD(struct keeper_note, sync_copied_bytes, "sync_copied_bytes", JSON_U64),
+    JSON_FIELD(struct keeper_note, sync_reflinked_bytes, "sync_reflinked_bytes", JSON_U64),
+    JSON_FIELD(struct keeper_note, sync_error, "sync_error", JSON_STR),
     JSON_FIELD(struct keeper_note, request, "request", JSON_OBJ, .table = &keeper_request_table, .required = true),
     {NULL},
 };

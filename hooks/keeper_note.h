@@ -14,12 +14,16 @@
 struct keeper_note {
 	int32_t pid; /* of the keeper */
 	const char *container;
+	const char *socket; /* keeper_key */
 	const char *keeper; /* keeper_name.h */
 	const char *boot_id;
 	const char *init;   /* the same of the container's init */
 	const char *cgroup; /* the container's: the directory; NULL: none, or none yet */
 	uint64_t cgroup_id; /* its inode, which is not used again: another cgroup may get its name */
 	bool cgroup_v2;
+	/* The last commit during the run, and why a later one failed; for people. */
+	uint64_t sync_commit, sync_frozen_us, sync_copied_bytes, sync_reflinked_bytes;
+	const char *sync_error;
 	struct keeper_request request; /* with this volume alone */
 };
 

@@ -17,6 +17,7 @@ static const struct json_field volume_fields[] = {
     JSON_FIELD(struct keeper_request_volume, owner_uid, "owner_uid", JSON_U32),
     JSON_FIELD(struct keeper_request_volume, owner_gid, "owner_gid", JSON_U32),
     JSON_FIELD(struct keeper_request_volume, wait_ns, "wait_ns", JSON_I64),
+    JSON_FIELD(struct keeper_request_volume, sync_ns, "sync_ns", JSON_I64),
     JSON_LIST(struct keeper_request_volume, mountpoints, "mountpoints", JSON_ARR_STR),
     {NULL},
 };
@@ -45,6 +46,31 @@ static const struct json_field answer_fields[] = {
     {NULL},
 };
 const struct json_table keeper_answer_table = {"answer", sizeof(struct keeper_answer), answer_fields, JSON_STRICT};
+
+static const struct json_field command_fields[] = {
+    JSON_FIELD(struct keeper_command, command, "command", JSON_STR, .required = true),
+    {NULL},
+};
+const struct json_table keeper_command_table = {"command", sizeof(struct keeper_command), command_fields, JSON_STRICT};
+
+static const struct json_field result_fields[] = {
+    JSON_FIELD(struct keeper_result, name, "name", JSON_STR, .required = true),
+    JSON_FIELD(struct keeper_result, error, "error", JSON_STR),
+    JSON_FIELD(struct keeper_result, commit, "commit", JSON_U64, .write_empty = true),
+    JSON_FIELD(struct keeper_result, changed, "changed", JSON_BOOL, .write_empty = true),
+    JSON_FIELD(struct keeper_result, frozen_us, "frozen_us", JSON_U64, .write_empty = true),
+    JSON_FIELD(struct keeper_result, copied_bytes, "copied_bytes", JSON_U64, .write_empty = true),
+    JSON_FIELD(struct keeper_result, reflinked_bytes, "reflinked_bytes", JSON_U64, .write_empty = true),
+    {NULL},
+};
+static const struct json_table result_table = {"result", sizeof(struct keeper_result), result_fields, JSON_STRICT};
+
+static const struct json_field outcome_fields[] = {
+    JSON_FIELD(struct keeper_outcome, error, "error", JSON_STR),
+    JSON_LIST(struct keeper_outcome, results, "volumes", JSON_ARR_OBJ, .table = &result_table, .write_empty = true),
+    {NULL},
+};
+const struct json_table keeper_outcome_table = {"outcome", sizeof(struct keeper_outcome), outcome_fields, JSON_STRICT};
 
 int keeper_send(int sock, const struct json_table *table, const void *message, const int *fds, size_t n_fds,
 		struct error *err)

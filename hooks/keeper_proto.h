@@ -12,8 +12,13 @@
  * one volume and "adopt", with that volume's lock as descriptor; the answer has no descriptors,
  * and no message follows.
  *
- * After that the keeper listens at <run_dir>/<key>.sock. Who connects there is
- * not answered: the connection ends when all is committed and released.
+ * After that the keeper listens at <run_dir>/<key>.sock. Who connects there and
+ * says nothing is not answered: the connection ends when all is committed and
+ * released. Who sends a command is answered once:
+ *
+ *     caller -> keeper   command: "sync", commit now
+ *     keeper -> caller   outcome: an error, or one result a volume
+ *
  * <run_dir>/<key>.log holds what went wrong, one line each.
  */
 #ifndef VOLRUN_HOOKS_KEEPER_PROTO_H
@@ -34,6 +39,7 @@ struct keeper_request_volume {
 	bool ro;
 	uint32_t owner_uid, owner_gid;
 	int64_t wait_ns;	  /* INT64_MAX: no limit */
+	int64_t sync_ns;	  /* 0: no commits during the run */
 	const char **mountpoints; /* see volume.h */
 	size_t n_mountpoints;
 };
@@ -58,7 +64,25 @@ struct keeper_answer {
 	bool chowned; /* the trees belong to the ids that the container has on the host: no mount is to map them */
 };
 
-extern const struct json_table keeper_request_table, keeper_answer_table;
+struct keeper_command {
+	const char *command;
+};
+
+/* Of one rw volume. */
+struct keeper_result {
+	const char *name, *error; /* NULL: none */
+	uint64_t commit;	  /* its number */
+	bool changed;		  /* false: the tree was that commit already */
+	uint64_t frozen_us, copied_bytes, reflinked_bytes;
+};
+
+struct keeper_outcome {
+	const char *error;
+	struct keeper_result *results;
+	size_t n_results;
+};
+
+extern const struct json_table keeper_request_table, keeper_answer_table, keeper_command_table, keeper_outcome_table;
 
 /* Sends / receives one message. Received strings are in the arena. -ENODATA: the peer is gone. */
 int keeper_send(int sock, const struct json_table *table, const void *message, const int *fds, size_t n_fds,

@@ -105,6 +105,20 @@ static int wait_end(int dir_fd, const char *key, int64_t timeout_ns)
 	}
 }
 
+int keeper_socket_connect(const char *run_dir, const char *key)
+{
+	_cleanup_close_ int dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un a;
+
+	if (dir_fd < 0 || fd < 0)
+		return -errno;
+	if (strlen(key) != KEEPER_KEY_MAX - 1 || strchr(key, '/'))
+		return -EINVAL;
+	a = address(dir_fd, key);
+	return connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : TAKE_FD(fd);
+}
+
 /* A keeper that was killed leaves its socket: whose end refuses to be called is removed, a later keeper's is not. */
 static void remove_dead(int dir_fd, const char *key)
 {

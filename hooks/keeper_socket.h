@@ -28,6 +28,9 @@ void keeper_socket_log(const struct keeper_socket *s, const struct strbuf *lines
 /* Whoever waits at the socket sees its end. */
 void keeper_socket_close(struct keeper_socket *s);
 
+/* The other end of the keeper of that key (keeper_key). A descriptor or a negative errno. */
+int keeper_socket_connect(const char *run_dir, const char *key);
+
 /*
  * The other end: waits until the container's keeper is done. 0: it is, or there
  * is none; -ETIMEDOUT. *ret_log: what it left, NULL: nothing; removed by that; the caller frees it.

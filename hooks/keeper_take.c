@@ -158,12 +158,21 @@ static int error_local_holder(struct hold_volume *hv, int64_t waited_ns, struct 
 
 struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct arena *a)
 {
+	char *key = arena_alloc(a, KEEPER_KEY_MAX);
 	struct keeper_note n = {.pid = getpid(),
 				.container = h->request->id,
+				.socket = key,
 				.keeper = h->lease_id.keeper,
 				.init = keeper_name(h->request->pid, a),
 				.request = *h->request};
 
+	if (key)
+		keeper_key(h->request->id, h->request->bundle, key);
+	n.sync_commit = hv->synced.commit;
+	n.sync_frozen_us = hv->synced.frozen_us;
+	n.sync_copied_bytes = hv->synced.copied_bytes;
+	n.sync_reflinked_bytes = hv->synced.reflinked_bytes;
+	n.sync_error = hv->synced.error;
 	n.request.n_volumes = 1;
 	n.request.volumes = (struct keeper_request_volume *)hv->request;
 	return n;
@@ -171,15 +180,17 @@ struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct
 
 void hold_note(struct hold *h, const struct container_cgroup *cgroup)
 {
+	if (cgroup)
+		h->cgroup = cgroup;
 	for (size_t i = 0; i < h->n; i++) {
 		_cleanup_arena_ struct arena a = ARENA_INIT;
 		struct hold_volume *hv = &h->volumes[i];
 		struct keeper_note n = hold_make_note(h, hv, &a);
 
 		if (hv->open && hv->v.cache.lock_fd >= 0)
-			keeper_note_write(&hv->v.cache, &n, cgroup);
+			keeper_note_write(&hv->v.cache, &n, h->cgroup);
 		else if (hv->joined)
-			hold_note_user(h, hv, cgroup);
+			hold_note_user(h, hv, h->cgroup);
 	}
 }
 

@@ -28,6 +28,7 @@ int volume_cmd_ls(const struct volume_cmd *c, struct arena *a, struct error *err
 int volume_cmd_check(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_inspect(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_status(const struct volume_cmd *c, struct arena *a, struct error *err);
+int volume_cmd_sync(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_create(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_rm(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_files(const struct volume_cmd *c, struct arena *a, struct error *err);
@@ -62,6 +63,10 @@ struct volume_local {
 	const char *state; /* "clean", "dirty", "in use" */
 	uint32_t pid;	   /* of the keeper; 0: none */
 	const char *container;
+	const char *socket; /* of the keeper, below run_dir without its ".sock" */
+	/* The last commit during the run, what it took, and why a later one failed (NULL: none did). */
+	uint64_t sync_commit, sync_frozen_us, sync_copied_bytes, sync_reflinked_bytes;
+	const char *sync_error;
 	const char *last_error;
 	const char **kept; /* trees that were set aside: "conflict-3" */
 	size_t n_kept;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "hooks/volume_cmd.h"
 
 #define NOTE_MAX 4096
+#define KEEPER_NOTE_MAX (256 * 1024)
 #define KEPT_MAX 100
 #define STATUS_MAX 10000
 
@@ -25,6 +27,12 @@ static const struct json_field local_fields[] = {
     JSON_FIELD(struct volume_local, state, "state", JSON_STR),
     JSON_FIELD(struct volume_local, pid, "pid", JSON_U32),
     JSON_FIELD(struct volume_local, container, "container", JSON_STR),
+    JSON_FIELD(struct volume_local, socket, "socket", JSON_STR),
+    JSON_FIELD(struct volume_local, sync_commit, "sync_commit", JSON_U64),
+    JSON_FIELD(struct volume_local, sync_frozen_us, "sync_frozen_us", JSON_U64),
+    JSON_FIELD(struct volume_local, sync_copied_bytes, "sync_copied_bytes", JSON_U64),
+    JSON_FIELD(struct volume_local, sync_reflinked_bytes, "sync_reflinked_bytes", JSON_U64),
+    JSON_FIELD(struct volume_local, sync_error, "sync_error", JSON_STR),
     JSON_FIELD(struct volume_local, last_error, "last_error", JSON_STR),
     JSON_LIST(struct volume_local, kept, "kept", JSON_ARR_STR),
     {NULL},
@@ -58,12 +66,18 @@ static void read_notes(int dir_fd, struct arena *a, struct volume_local *l)
 
 	if (read_file_at(dir_fd, "last-error", NOTE_MAX, &text, NULL) == 0)
 		l->last_error = volume_text(a, text);
-	if (strcmp(l->state, "in use") != 0 || read_file_at(dir_fd, "keeper", NOTE_MAX, &keeper, &len) < 0)
+	if (strcmp(l->state, "in use") != 0 || read_file_at(dir_fd, "keeper", KEEPER_NOTE_MAX, &keeper, &len) < 0)
 		return;
 	if (json_parse(keeper, len, "keeper", &volume_local_table, a, &k, &ignored) < 0)
 		return;
 	l->pid = k.pid;
 	l->container = k.container;
+	l->socket = k.socket;
+	l->sync_commit = k.sync_commit;
+	l->sync_frozen_us = k.sync_frozen_us;
+	l->sync_copied_bytes = k.sync_copied_bytes;
+	l->sync_reflinked_bytes = k.sync_reflinked_bytes;
+	l->sync_error = k.sync_error ? volume_text(a, k.sync_error) : NULL;
 }
 
 static void read_kept(int dir_fd, struct arena *a, struct volume_local *l)
@@ -200,6 +214,11 @@ static void print_table(const struct status *s)
 		       v->container ? v->container : "-");
 		for (j = 0; j < v->n_kept; j++)
 			printf(" kept:%s", v->kept[j]);
+		if (v->sync_commit)
+			printf(" synced:%" PRIu64 " frozen:%" PRIu64 ".%03" PRIu64 "ms", v->sync_commit,
+			       v->sync_frozen_us / 1000, v->sync_frozen_us % 1000);
+		if (v->sync_error)
+			printf(" not synced: %s;", v->sync_error);
 		printf(" %s\n", v->last_error ? v->last_error : "");
 	}
 }

@@ -23,6 +23,7 @@ const struct volume_command volume_commands[] = {
     {"prune", "[NAME]", 0, 1, true, "", "removes volumes that nobody uses from this node's cache", volume_cmd_prune},
     {"recover", "[NAME]", 0, 1, true, "wait", "commits or sets aside what keepers that died left on this node", volume_cmd_recover},
     {"conflicts", "ls [NAME] | show NAME ID | restore NAME ID [DIRECTORY] | drop NAME ID", 1, 4, false, "wait", "what was set aside", volume_cmd_conflicts},
+    {"sync", "NAME|CONTAINER", 1, 1, false, "", "commits now what a running container has in a volume, or in all of its volumes", volume_cmd_sync},
     {"drain", "", 0, 0, false, "wait", "waits until no keeper of this node has a volume", volume_cmd_drain},
     {"status", "", 0, 0, false, "", "the volumes in this node's cache, and the keepers at work", volume_cmd_status},
     {NULL},

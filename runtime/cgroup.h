@@ -111,7 +111,15 @@ int cgroup_signal(const struct cgroup *cg, int sig, struct error *err);
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct error *err);
 /* Thaws the freezer of v1 that a process is in, wherever it was moved to. Best effort. */
 void cgroup_thaw_process(const struct cgroup *cg, pid_t pid);
+/* What a keeper froze for a moment does not count; what a dead one left frozen is thawed. */
 int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct error *err);
+/* cgroup_frozen.c: of one that is frozen. True: not by a pause, and it is thawed or will be at once. */
+bool cgroup_frozen_by_keeper(const struct cgroup *cg);
+/*
+ * Keeps keepers from freezing and thawing until it is closed. Waits for one that is at it (10 s at most). -1: no
+ * freezer, or in vain: nothing to wait for.
+ */
+int cgroup_freezer_lock(const struct cgroup *cg);
 /* Removes it and its descendants; retries while processes go away (at most 10 s). Absent: 0. */
 int cgroup_destroy(const struct cgroup *cg, struct error *err);
 

@@ -74,7 +74,7 @@ int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct error *err)
 	/* Gone in between, or a kernel without a freezer: not frozen. */
 	if (r < 0 && r != -ENODEV && r != -ENOENT && r != -EOPNOTSUPP)
 		return error_errno(err, r, "cannot read the freezer state of cgroup %s", cg->path);
-	*ret = frozen;
+	*ret = frozen && !cgroup_frozen_by_keeper(cg);
 	return 0;
 }
 

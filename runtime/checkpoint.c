@@ -171,10 +171,23 @@ static int notified(void *arg, const struct criu_response *m, int fd, struct err
 	return 0;
 }
 
+/* The keeper of volumes freezes, too, and criu would take that for its own. */
+static int lock_freezer(const struct container *c)
+{
+	struct error ignored = ERROR_INIT;
+	struct cgroup cg = CGROUP_INIT;
+	int fd =
+	    c->state.cgroup_path && container_cgroup(&c->state, &cg, &ignored) == 0 ? cgroup_freezer_lock(&cg) : -1;
+
+	cgroup_close(&cg);
+	return fd;
+}
+
 int container_checkpoint(const struct container *c, struct checkpoint *o, struct arena *arena, struct error *err)
 {
 	_cleanup_(criu_place_close) struct criu_place place = CRIU_PLACE_INIT;
 	struct criu_start start = {.path = NULL};
+	_cleanup_close_ int lock = -1;
 	struct criu criu = CRIU_INIT;
 	char path[FD_PATH_MAX];
 	struct spec spec;
@@ -190,6 +203,8 @@ int container_checkpoint(const struct container *c, struct checkpoint *o, struct
 		r = plan(c, &spec, o, place.images_fd, arena, err);
 	start.images = o->criu.image_path;
 	start.work = place.log_dir;
+	if (r == 0)
+		lock = lock_freezer(c);
 	if (r == 0)
 		r = criu_start(&criu, &start, err);
 	if (r == 0)

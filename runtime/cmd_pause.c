@@ -10,6 +10,7 @@ static const struct arg_option no_options[] = {{NULL}};
 
 static int set_frozen(const struct container *c, bool freeze, struct error *err)
 {
+	_cleanup_close_ int lock = -1;
 	struct cgroup cg = CGROUP_INIT;
 	int r;
 
@@ -20,6 +21,8 @@ static int set_frozen(const struct container *c, bool freeze, struct error *err)
 	if (!c->state.cgroup_path)
 		return error_set(err, ENOTSUP, "the container has no cgroup");
 	r = container_cgroup(&c->state, &cg, err);
+	if (r == 0)
+		lock = cgroup_freezer_lock(&cg);
 	if (r == 0)
 		r = cgroup_freeze(&cg, freeze, err);
 	cgroup_close(&cg);

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "hooks/engine/applied_store.h"
 #include "hooks/engine/collect.h"
 #include "hooks/engine/index.h"
@@ -15,8 +17,12 @@
 #include "hooks/engine/publish.h"
 #include "hooks/engine/record.h"
 #include "hooks/engine/scan.h"
+#include "hooks/engine/snapshot.h"
 #include "hooks/engine/tree.h"
 #include "hooks/engine/xattrs.h"
+
+/* A write without the page cache takes no longer than this from its time stamp to the disk, we trust. */
+#define UNDER_WAY_NS (2 * NSEC_PER_SEC)
 
 /* While it exists, the store changes nothing without the lease. */
 struct fence {
@@ -58,12 +64,21 @@ struct commit {
 	struct collect collect;
 	size_t repacked; /* files whose bytes go into new packs */
 	bool has_index;
+	bool live; /* the container runs on */
+	struct snapshot snapshot;
 };
+
+#define COMMIT_INIT(v_, lease_, report_, err_)                                                                         \
+	((struct commit){.x = {.v = (v_), .report = (report_), .err = (err_)},                                         \
+			 .lease = (lease_),                                                                            \
+			 .root_fd = -1,                                                                                \
+			 .snapshot = SNAPSHOT_INIT})
 
 static void commit_end(struct commit *c)
 {
 	stage_free(c->stage);
 	collect_free(&c->collect);
+	snapshot_close(&c->snapshot);
 	manifest_free(&c->m);
 	manifest_free(&c->base);
 	cleanup_close(&c->root_fd);
@@ -171,6 +186,16 @@ static bool count_changes(struct commit *c)
 	return changed;
 }
 
+/* Makes the manifest the index of this commit. */
+static void note_commit(struct commit *c, const struct head_commit *commit)
+{
+	for (size_t i = 0; i < c->m.n; i++)
+		c->m.entries[i].flags &= ENTRY_REPUBLISH | ENTRY_SPARSE;
+	c->m.epoch = commit->epoch;
+	c->m.seq = commit->seq;
+	snprintf(c->m.record_sha256, sizeof(c->m.record_sha256), "%s", commit->seq > 0 ? commit->sha256 : "");
+}
+
 /*
  * The tree is the commit now; the next scan and the next start may rely on it.
  * Where that can't be noted, the commit still counts: the tree stays marked
@@ -182,11 +207,7 @@ static void note_clean(struct commit *c, const struct head_commit *commit)
 	struct error err = ERROR_INIT;
 	int r;
 
-	for (size_t i = 0; i < c->m.n; i++)
-		c->m.entries[i].flags &= ENTRY_REPUBLISH | ENTRY_SPARSE;
-	c->m.epoch = commit->epoch;
-	c->m.seq = commit->seq;
-	snprintf(c->m.record_sha256, sizeof(c->m.record_sha256), "%s", commit->seq > 0 ? commit->sha256 : "");
+	note_commit(c, commit);
 	r = index_write(x->v, &c->m, &err);
 	if (r == 0)
 		r = cache_mark_clean(&x->v->cache, commit->epoch, commit->seq, c->m.record_sha256, &err);
@@ -200,7 +221,11 @@ static void list_objects(struct commit *c)
 	struct error err = ERROR_INIT;
 	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
 
-	if (!c->x.v->collect || !collect_due(c->head.collected))
+	/*
+	 * Not during a run: what the last run's end (head.finished) needs is garbage
+	 * only when this run has come to its own. And a repacking reads the tree.
+	 */
+	if (c->live || !c->x.v->collect || !collect_due(c->head.collected))
 		return;
 	lease_collected(c->lease, (uint64_t)time(NULL));
 	/* A volume that begins has nothing to collect. */
@@ -226,44 +251,58 @@ static void collect_garbage(struct commit *c, uint64_t applied_seq)
 		report_warning(c->x.report, "old commits were not removed: %.400s", err.msg);
 }
 
-static int scan_and_stage(struct commit *c)
+/* What needs no look at the tree. The commit before must be published. */
+static int prepare(struct commit *c, uint64_t *ret_applied_seq)
 {
 	struct transfer *x = &c->x;
 	int r;
 
+	r = publish_redo(x->v, c->lease, ret_applied_seq, x->err);
+	if (r == 0)
+		r = fence_begin(&c->fence, x->v, c->lease, x->err);
+	if (r < 0)
+		return r;
+	lease_head(c->lease, &c->arena, &c->head);
+	c->head.applied_seq = *ret_applied_seq;
 	c->root_fd = tree_open(x->v->cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY);
 	if (c->root_fd < 0)
 		return tree_error(x->err, c->root_fd, "cache: the tree can't be opened");
-	r = load_base(c);
-	if (r == 0)
-		r = scan_tree(x->v, c->root_fd, &c->base, true, &c->m, x->report, x->err);
-	if (r == 0)
-		r = add_gone(c);
-	if (r < 0)
-		return r;
+	return load_base(c);
+}
+
+static int scan(struct commit *c)
+{
+	struct transfer *x = &c->x;
+	int r = scan_tree(x->v, c->root_fd, &c->base, true, &c->m, x->report, x->err);
+
+	return r < 0 ? r : add_gone(c);
+}
+
+static int stage(struct commit *c)
+{
+	struct transfer *x = &c->x;
+
 	c->m.epoch = lease_epoch(c->lease);
 	c->m.seq = c->head.commit.seq + 1;
 	c->stage = stage_new(x, c->root_fd, c->m.epoch, c->m.seq);
 	if (!c->stage)
 		return error_set(x->err, ENOMEM, "out of memory");
 	list_objects(c);
+	if (c->live)
+		stage_from_snapshot(c->stage, &c->snapshot);
 	return stage_files(c->stage, &c->base, &c->m);
 }
 
-/* Record, register, marks. */
-static int commit_changes(struct commit *c)
+/* Record and register. ret's strings are the stage's. */
+static int commit_changes(struct commit *c, struct head_commit *ret)
 {
 	struct head_stats stats = {.files = c->m.files, .bytes = c->m.bytes};
-	struct head_commit commit;
 	int r;
 
 	/* New packs go with a new base: the old record may lie in one of those that are to go. */
-	r = stage_record(c->stage, !c->base.differs && c->repacked == 0, &commit);
-	if (r == 0)
-		r = lease_commit(c->lease, &commit, &stats, c->x.err);
-	if (r == 0)
-		note_clean(c, &commit);
-	return r;
+	r = stage_record(c->stage, !c->base.differs && c->repacked == 0, ret);
+	ret->running = c->live;
+	return r < 0 ? r : lease_commit(c->lease, ret, &stats, c->x.err);
 }
 
 /* What the plain copy was told needs no telling again. */
@@ -304,31 +343,27 @@ static void publish_changes(struct commit *c, uint64_t *ret_applied_seq)
 
 static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
 {
-	struct transfer *x = &c->x;
-	uint64_t applied;
+	struct head_commit commit;
 	int r;
 
-	/* The commit before must be published. */
-	r = publish_redo(x->v, c->lease, &applied, x->err);
+	r = prepare(c, ret_applied_seq);
 	if (r == 0)
-		r = fence_begin(&c->fence, x->v, c->lease, x->err);
+		r = scan(c);
+	if (r == 0)
+		r = stage(c);
 	if (r < 0)
 		return r;
-	lease_head(c->lease, &c->arena, &c->head);
-	c->head.applied_seq = applied;
-	r = scan_and_stage(c);
-	if (r < 0)
-		return r;
-	*ret_applied_seq = applied;
 	if (!count_changes(c)) {
 		c->m.chain = c->base.chain;
 		c->m.n_chain = c->base.n_chain;
 		c->m.root.mtime_ns = c->base.root.mtime_ns;
 		note_clean(c, &c->head.commit);
 	} else {
-		r = commit_changes(c);
-		if (r == 0)
+		r = commit_changes(c, &commit);
+		if (r == 0) {
+			note_clean(c, &commit);
 			publish_changes(c, ret_applied_seq);
+		}
 	}
 	if (r == 0)
 		collect_garbage(c, *ret_applied_seq);
@@ -338,7 +373,7 @@ static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
 int commit_run(struct volume *v, struct lease *l, struct transfer_report *report, uint64_t *ret_applied_seq,
 	       struct error *err)
 {
-	struct commit c = {.x = {.v = v, .report = report, .err = err}, .lease = l, .root_fd = -1};
+	struct commit c = COMMIT_INIT(v, l, report, err);
 	uint64_t applied_seq = 0;
 	int r;
 
@@ -348,6 +383,120 @@ int commit_run(struct volume *v, struct lease *l, struct transfer_report *report
 		*ret_applied_seq = applied_seq;
 	return r;
 }
+
+/* --- while the container runs ------------------------------------------------------ */
+
+struct commit_live {
+	struct commit c;
+	uint64_t applied_seq;
+};
+
+int commit_live_begin(struct volume *v, struct lease *l, struct transfer_report *report, struct commit_live **ret,
+		      struct error *err)
+{
+	struct commit_live *live = malloc(sizeof(*live));
+	int r;
+
+	if (!live)
+		return error_set(err, ENOMEM, "out of memory");
+	*live = (struct commit_live){.c = COMMIT_INIT(v, l, report, err)};
+	live->c.live = true;
+	r = prepare(&live->c, &live->applied_seq);
+	if (r == 0)
+		*ret = live;
+	else
+		commit_live_free(live);
+	return r;
+}
+
+int commit_live_snapshot(struct commit_live *live, const struct snapshot_limits *limits, struct error *err)
+{
+	struct commit *c = &live->c;
+	int r;
+
+	c->x.err = err;
+	r = scan(c);
+	return r < 0 ? r : snapshot_take(&c->snapshot, &c->x, c->root_fd, limits, &c->m);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	ino_t x = *(const ino_t *)a, y = *(const ino_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * A later change must show to a later scan. Writes through a mapping that was made
+ * before, and direct ones that were under way, change no time stamp any more.
+ */
+static void distrust(struct commit *c, const struct commit_mapped *mapped)
+{
+	for (size_t i = 0; i < c->m.n; i++) {
+		struct entry *e = &c->m.entries[i];
+
+		if (e->type == ENTRY_FILE && (mapped->all || bsearch(&(ino_t){e->ino}, mapped->inodes, mapped->n,
+								     sizeof(*mapped->inodes), by_number)))
+			e->ino = 0;
+	}
+	c->m.time_ns -= UNDER_WAY_NS;
+}
+
+/* The tree stays dirty: it is ahead of the commit from the moment the container runs on. */
+static void note_live(struct commit *c, const struct head_commit *commit)
+{
+	struct error err = ERROR_INIT;
+	int r;
+
+	note_commit(c, commit);
+	r = index_write(c->x.v, &c->m, &err);
+	if (r == 0)
+		r = cache_mark_dirty(&c->x.v->cache, commit->epoch, commit->seq, &err);
+	if (r < 0)
+		report_warning(c->x.report, "%.400s", err.msg);
+}
+
+int commit_live_finish(struct commit_live *live, struct commit_mapped *mapped, uint64_t *ret_seq,
+		       uint64_t *ret_applied_seq, struct error *err)
+{
+	struct commit *c = &live->c;
+	struct head_commit commit = {0};
+	int r;
+
+	c->x.err = err;
+	r = stage(c);
+	if (r == 0 && count_changes(c)) {
+		r = commit_changes(c, &commit);
+		if (r == 0) {
+			if (mapped->n > 1)
+				qsort(mapped->inodes, mapped->n, sizeof(*mapped->inodes), by_number);
+			distrust(c, mapped);
+			note_live(c, &commit);
+			publish_changes(c, &live->applied_seq);
+		}
+	}
+	if (r < 0)
+		return r;
+	*ret_seq = commit.seq;
+	*ret_applied_seq = live->applied_seq;
+	return 0;
+}
+
+void commit_live_stats(const struct commit_live *live, uint64_t *ret_copied, uint64_t *ret_cloned)
+{
+	*ret_copied = live->c.snapshot.copied;
+	*ret_cloned = live->c.snapshot.cloned;
+}
+
+void commit_live_free(struct commit_live *live)
+{
+	if (!live)
+		return;
+	commit_end(&live->c);
+	free(live);
+}
+
+/* --- publishing what others committed ----------------------------------------------- */
 
 /* Where the table of the commit is, its publishing came to its end. */
 static bool is_published(struct transfer *x, const struct head_commit *commit)

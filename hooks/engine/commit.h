@@ -8,6 +8,7 @@
 
 #include "hooks/engine/lease.h"
 #include "hooks/engine/restore.h"
+#include "hooks/engine/snapshot.h"
 #include "hooks/engine/volume.h"
 
 /*
@@ -21,6 +22,35 @@
  */
 int commit_run(struct volume *v, struct lease *l, struct transfer_report *report, uint64_t *ret_applied_seq,
 	       struct error *err);
+
+/*
+ * The same of a container that runs (sync=), in three steps, so that it is
+ * frozen for the second one alone:
+ *
+ *     begin      what needs no look at the tree
+ *     snapshot   the tree is scanned and what changed is taken aside; nobody writes now. After -EFBIG and -ETIME
+ *                (snapshot.h), and after a limit of §7: no commit, nothing is lost
+ *     finish     stages, commits, publishes what was taken. *ret_seq: the commit's number, 0: nothing had changed
+ *
+ * The tree stays marked dirty. The index becomes that of the commit, but does
+ * not vouch for files that are `mapped` (an unsorted list; `all`: not known
+ * which), as later writes to them may change no time stamp. report outlives it.
+ */
+struct commit_live;
+struct commit_mapped {
+	ino_t *inodes;
+	size_t n;
+	bool all;
+};
+
+int commit_live_begin(struct volume *v, struct lease *l, struct transfer_report *report, struct commit_live **ret,
+		      struct error *err);
+int commit_live_snapshot(struct commit_live *live, const struct snapshot_limits *limits, struct error *err);
+int commit_live_finish(struct commit_live *live, struct commit_mapped *mapped, uint64_t *ret_seq,
+		       uint64_t *ret_applied_seq, struct error *err);
+/* Bytes that the snapshot copied and reflinked. */
+void commit_live_stats(const struct commit_live *live, uint64_t *ret_copied, uint64_t *ret_cloned);
+void commit_live_free(struct commit_live *live);
 
 /*
  * Finishes the publishing of the register's commit when an earlier holder did

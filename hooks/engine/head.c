@@ -35,6 +35,7 @@ static const struct json_field commit_fields[] = {
     JSON_FIELD(struct head_commit, length, "length", JSON_U64),
     JSON_FIELD(struct head_commit, sha256, "sha256", JSON_STR),
     JSON_FIELD(struct head_commit, unquiet, "unquiet", JSON_BOOL),
+    JSON_FIELD(struct head_commit, running, "running", JSON_BOOL),
     {NULL},
 };
 const struct json_table head_commit_table = {"commit", sizeof(struct head_commit), commit_fields, JSON_STRICT};
@@ -54,6 +55,7 @@ static const struct json_field head_fields[] = {
     JSON_FIELD(struct head, holder, "holder", JSON_OBJ, .table = &holder_table, .required = true),
     JSON_FIELD(struct head, nonce, "nonce", JSON_STR, .required = true),
     JSON_FIELD(struct head, commit, "commit", JSON_OBJ, .table = &head_commit_table, .required = true),
+    JSON_FIELD(struct head, finished, "finished", JSON_OBJ_PTR, .table = &head_commit_table),
     JSON_FIELD(struct head, applied_seq, "applied_seq", JSON_U64, .required = true),
     JSON_FIELD(struct head, settled_seq, "settled_seq", JSON_U64),
     JSON_FIELD(struct head, collected, "collected", JSON_U64),
@@ -96,6 +98,10 @@ static int check_commit(const struct head *h, struct error *err)
 		return error_set(err, EINVAL, "register: applied_seq is past the commit");
 	if (h->settled_seq > h->applied_seq)
 		return error_set(err, EINVAL, "register: settled_seq is past applied_seq");
+	if (h->finished && (h->finished->seq == 0 || h->finished->seq >= c->seq))
+		return error_set(err, EINVAL, "register: the finished commit is not before the last one");
+	if (h->finished && head_check_commit(h->finished, h->epoch, "register", err) < 0)
+		return -err->code;
 	if (c->seq > 0)
 		return head_check_commit(c, h->epoch, "register", err);
 	if (c->object || c->sha256 || c->length)

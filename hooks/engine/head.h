@@ -32,6 +32,7 @@ struct head_commit {
 	uint64_t offset, length;
 	const char *sha256; /* of the record's bytes */
 	bool unquiet;
+	bool running; /* the container ran on: a commit of sync=, not of a run's end */
 };
 
 struct head_stats {
@@ -46,6 +47,12 @@ struct head {
 	struct head_holder holder; /* the last one's, when free */
 	const char *nonce;
 	struct head_commit commit;
+	/*
+	 * While `commit` is of a container that runs, or ran until its keeper died: the
+	 * last commit of a run that came to its end. It is kept restorable: whoever
+	 * collects keeps what its record needs. NULL: `commit` itself, or there is none.
+	 */
+	struct head_commit *finished;
 	uint64_t applied_seq; /* published completely */
 	/*
 	 * Each plain object that the publishing of this commit or of one before it

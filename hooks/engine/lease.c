@@ -34,6 +34,7 @@ struct lease {
 	pthread_t thread;
 	bool threaded, stop;
 	uint64_t settled_seq, collected; /* for the next write; 0: nothing */
+	bool finished;			 /* lease_finished; of the thread that releases */
 	/* What lease_valid reads: never behind a request. */
 	_Atomic int64_t valid_until;
 	atomic_bool lost;
@@ -398,7 +399,19 @@ struct commit_change {
 	const struct head_commit *commit;
 	const struct head_stats *stats;
 	uint64_t epoch;
+	struct head_commit *last; /* room for the one before */
 };
+
+/* What a run left at its end stays beside the commits of the next run, until that one ends. */
+static void keep_finished(struct head *next, bool running, struct head_commit *room)
+{
+	if (!running) {
+		next->finished = NULL;
+	} else if (!next->commit.running && next->commit.seq > 0) {
+		*room = next->commit;
+		next->finished = room;
+	}
+}
 
 static int change_commit(struct head *next, const void *arg, struct error *err)
 {
@@ -412,6 +425,7 @@ static int change_commit(struct head *next, const void *arg, struct error *err)
 				 next->commit.seq);
 	if (next->applied_seq != next->commit.seq)
 		return error_set(err, EBUSY, "commit %" PRIu64 " is not published yet", next->commit.seq);
+	keep_finished(next, c->commit->running, c->last);
 	next->commit = *c->commit;
 	next->stats = *c->stats;
 	return 0;
@@ -429,12 +443,23 @@ static int change_applied(struct head *next, const void *arg, struct error *err)
 	return 0;
 }
 
+struct release_change {
+	uint64_t applied_seq;
+	bool finished;
+};
+
 static int change_release(struct head *next, const void *arg, struct error *err)
 {
+	const struct release_change *c = arg;
+
 	if (next->state == HEAD_FREE)
 		return 1;
 	next->state = HEAD_FREE;
-	return change_applied(next, arg, err) < 0 ? -err->code : 0;
+	if (c->finished) {
+		next->commit.running = false;
+		next->finished = NULL;
+	}
+	return change_applied(next, &c->applied_seq, err) < 0 ? -err->code : 0;
 }
 
 struct remove_change {
@@ -447,7 +472,7 @@ static int change_remove(struct head *next, const void *arg, struct error *err)
 	const struct remove_change *c = arg;
 
 	next->removed = c->removed;
-	return change_release(next, &c->applied_seq, err);
+	return change_release(next, &(struct release_change){.applied_seq = c->applied_seq}, err);
 }
 
 static int change_revive(struct head *next, const void *arg, struct error *err)
@@ -475,7 +500,8 @@ static int holder_update(struct lease *l, change_fn change, const void *arg, str
 
 int lease_commit(struct lease *l, const struct head_commit *commit, const struct head_stats *stats, struct error *err)
 {
-	struct commit_change c = {commit, stats, l->epoch};
+	struct head_commit last;
+	struct commit_change c = {commit, stats, l->epoch, &last};
 
 	return holder_update(l, change_commit, &c, err);
 }
@@ -483,6 +509,11 @@ int lease_commit(struct lease *l, const struct head_commit *commit, const struct
 int lease_applied(struct lease *l, uint64_t seq, struct error *err)
 {
 	return holder_update(l, change_applied, &seq, err);
+}
+
+void lease_finished(struct lease *l)
+{
+	l->finished = true;
 }
 
 void lease_settled(struct lease *l, uint64_t seq)
@@ -512,7 +543,9 @@ static int last_update(struct lease *l, change_fn change, const void *arg, struc
 
 int lease_release(struct lease *l, uint64_t applied_seq, struct error *err)
 {
-	return last_update(l, change_release, &applied_seq, err);
+	const struct release_change c = {.applied_seq = applied_seq, .finished = l->finished};
+
+	return last_update(l, change_release, &c, err);
 }
 
 int lease_remove(struct lease *l, uint64_t applied_seq, struct error *err)

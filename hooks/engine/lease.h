@@ -68,6 +68,8 @@ int lease_applied(struct lease *l, uint64_t seq, struct error *err);
 void lease_settled(struct lease *l, uint64_t seq);
 /* The same of `collected`. */
 void lease_collected(struct lease *l, uint64_t time);
+/* The register's commit is all that the run left: from the release on it is a run's end (head.h, finished). */
+void lease_finished(struct lease *l);
 /* One write: applied_seq, state free, same epoch. Stops the thread. -ESTALE when lost. */
 int lease_release(struct lease *l, uint64_t applied_seq, struct error *err);
 /* The same, and says in the register that the volume was removed. What it held is gone from the commit already. */

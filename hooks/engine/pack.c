@@ -2,6 +2,7 @@
 #include "hooks/engine/pack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "hooks/engine/index.h"
 #include "hooks/engine/record.h"
 #include "hooks/engine/scan.h"
+#include "hooks/engine/snapshot.h"
 #include "hooks/engine/sparse.h"
 #include "hooks/engine/tree.h"
 #include "hooks/engine/xattrs.h"
@@ -26,6 +28,7 @@
 struct stage {
 	struct transfer *x;
 	int root_fd;
+	const struct snapshot *snapshot; /* NULL: files are read from the tree */
 	char base_name[64], attempt[9];
 	const struct manifest *base;
 	struct manifest *m;
@@ -133,8 +136,9 @@ static void set_from_stat(const struct stage *s, struct entry *e, const struct s
 	index_set_stat(e, st);
 }
 
-/* Hashes the file, and copies it to out at offset (out -1: not). -ESTALE when it ends early. */
-static int read_file(struct stage *s, int fd, uint64_t size, int out, uint64_t offset, unsigned char sha256[SHA256_LEN])
+/* Hashes size bytes from `from` on, and copies them to out at offset (out -1: not). -ESTALE when it ends early. */
+static int read_file(struct stage *s, int fd, uint64_t from, uint64_t size, int out, uint64_t offset,
+		     unsigned char sha256[SHA256_LEN])
 {
 	uint64_t done = 0, hole = 0, data = 0; /* what is known to lie ahead */
 	int r = 0;
@@ -144,14 +148,14 @@ static int read_file(struct stage *s, int fd, uint64_t size, int out, uint64_t o
 		size_t n;
 
 		if (hole == 0 && data == 0)
-			hole = hole_at(fd, (off_t)done, size - done, &data);
+			hole = hole_at(fd, (off_t)(from + done), size - done, &data);
 		ahead = hole > 0 ? &hole : &data;
 		n = *ahead < COPY_BUFFER ? (size_t)*ahead : COPY_BUFFER;
 		*ahead -= n;
 		if (ahead == &hole)
 			memset(s->buffer, 0, n);
 		else
-			r = pread_full(fd, s->buffer, n, (off_t)done);
+			r = pread_full(fd, s->buffer, n, (off_t)(from + done));
 		if (r == 0)
 			sha256_update(s->hash, s->buffer, n);
 		if (r == 0 && out >= 0)
@@ -175,6 +179,20 @@ static int read_rest(struct stage *s, int fd, struct entry *e)
 	return r;
 }
 
+/* What was taken aside does not change. */
+static int read_snapshot(struct stage *s, struct entry *e, int out, uint64_t offset, int *ret_fd)
+{
+	int r = read_file(s, s->snapshot->fd, e->offset, e->size, out, offset, e->sha256), fd;
+
+	if (r < 0 || !ret_fd)
+		return r;
+	fd = fcntl(s->snapshot->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 /* One reading: what it found is the entry's then. -ESTALE: it changed meanwhile. */
 static int read_once(struct stage *s, struct entry *e, int out, uint64_t offset, int *ret_fd)
 {
@@ -182,6 +200,8 @@ static int read_once(struct stage *s, struct entry *e, int out, uint64_t offset,
 	struct stat before, after;
 	int r;
 
+	if (s->snapshot)
+		return read_snapshot(s, e, out, offset, ret_fd);
 	fd = tree_open_file(s->root_fd, e->path, &before);
 	if (fd < 0)
 		return fd;
@@ -195,7 +215,7 @@ static int read_once(struct stage *s, struct entry *e, int out, uint64_t offset,
 	r = read_rest(s, fd, e);
 	if (r < 0)
 		return r;
-	r = read_file(s, fd, (uint64_t)before.st_size, out, offset, e->sha256);
+	r = read_file(s, fd, 0, (uint64_t)before.st_size, out, offset, e->sha256);
 	if (r < 0)
 		return r;
 	if (fstat(fd, &after) < 0)
@@ -332,6 +352,7 @@ static struct store_op *stage_small(struct stage *s, struct entry *e)
 static struct store_op *stage_large(struct stage *s, struct entry *e, struct job *again)
 {
 	char object[OBJECT_MAX];
+	off_t from = s->snapshot ? (off_t)e->offset : 0;
 	struct job *j = again;
 	int fd = -1;
 
@@ -352,13 +373,14 @@ static struct store_op *stage_large(struct stage *s, struct entry *e, struct job
 		place(s, e, object, 0);
 	hex_encode(e->sha256, SHA256_LEN, j->sha256);
 	j->op.in_fd = fd;
+	j->op.in_offset = from;
 	j->op.size = e->size;
 	j->op.sha256 = j->sha256;
 	j->large = e;
 	return &j->op;
 }
 
-static bool is_to_be_read(const struct entry *e)
+bool stage_reads(const struct entry *e)
 {
 	return e->type == ENTRY_FILE && !hardlink_follows(e) &&
 	       ((e->flags & (ENTRY_CHANGED | ENTRY_REPACK)) || (!e->object && e->size > 0));
@@ -378,7 +400,7 @@ static struct store_op *next(void *ctx)
 	while (!op && s->next < s->m->n && transfer_go_on(s->x)) {
 		struct entry *e = &s->m->entries[s->next++];
 
-		if (!is_to_be_read(e))
+		if (!stage_reads(e))
 			continue;
 		op = e->size > PACK_FILE_MAX ? stage_large(s, e, NULL) : stage_small(s, e);
 	}
@@ -394,7 +416,7 @@ static void done(void *ctx, struct store_op *op)
 	s->x->report->data_requests++;
 	if (op->result == STORE_OK)
 		s->x->report->bytes_out += op->size;
-	if (j->large && (op->result == STORE_OK || op->result == STORE_CORRUPT) && s->x->failed == 0 &&
+	if (j->large && !s->snapshot && (op->result == STORE_OK || op->result == STORE_CORRUPT) && s->x->failed == 0 &&
 	    fstat(op->in_fd, &st) == 0 &&
 	    ((uint64_t)st.st_size != j->large->size || entry_time_ns(&st.st_ctim) != j->large->ctime_ns)) {
 		close(op->in_fd);
@@ -422,6 +444,11 @@ static void note_republish(struct stage *s)
 		if (old)
 			e->flags |= old->flags & ENTRY_REPUBLISH;
 	}
+}
+
+void stage_from_snapshot(struct stage *s, const struct snapshot *snapshot)
+{
+	s->snapshot = snapshot;
 }
 
 int stage_files(struct stage *s, const struct manifest *base, struct manifest *m)

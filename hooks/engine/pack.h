@@ -21,10 +21,16 @@
 #define PACK_WITH_RECORD_MAX (8u << 20)
 
 struct stage;
+struct snapshot;
 
 /* Objects will be named "<epoch>-<seq>/...". NULL: out of memory. */
 struct stage *stage_new(struct transfer *x, int root_fd, uint64_t epoch, uint64_t seq);
 void stage_free(struct stage *s);
+
+/* Are the bytes of this entry of a scan to be read? */
+bool stage_reads(const struct entry *e);
+/* Files are read from there, not from the tree (snapshot.h); it outlives the stage. */
+void stage_from_snapshot(struct stage *s, const struct snapshot *snapshot);
 
 /*
  * Reads every file of m whose bytes are not known (ENTRY_CHANGED) or in no

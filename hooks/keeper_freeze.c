@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/keeper_freeze.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/io.h"
+
+#define FILE_MAX 4096
+#define LOOK_AGAIN_NS (200 * 1000)
+/* Of a watchdog that ended it because the time was up. */
+#define EXIT_TIME_UP 3
+
+static void write_state(const struct container_cgroup *c, bool freeze)
+{
+	if (c->v2)
+		write_file_at(c->fd, "cgroup.freeze", freeze ? "1" : "0");
+	else
+		write_file_at(c->fd, "freezer.state", freeze ? "FROZEN" : "THAWED");
+}
+
+static bool file_has(const struct container_cgroup *c, const char *file, const char *text)
+{
+	_cleanup_free_ char *state = NULL;
+
+	return read_file_at(c->fd, file, FILE_MAX, &state, NULL) == 0 && strstr(state, text);
+}
+
+static bool is_frozen(const struct container_cgroup *c)
+{
+	return c->v2 ? file_has(c, "cgroup.events", "frozen 1") : file_has(c, "freezer.state", "FROZEN");
+}
+
+/* By itself or by a cgroup above it, completely or not yet. */
+static bool is_being_frozen(const struct container_cgroup *c)
+{
+	if (c->v2)
+		return file_has(c, "cgroup.freeze", "1") || is_frozen(c);
+	return !file_has(c, "freezer.state", "THAWED");
+}
+
+static void set_mark(const struct container_cgroup *c)
+{
+	/* Where neither can be set, the container looks paused for the moment. */
+	if (fsetxattr(c->fd, FREEZE_MARK, "1", 1, 0) < 0)
+		fsetxattr(c->fd, FREEZE_MARK_USER, "1", 1, 0);
+}
+
+static bool has_mark(const struct container_cgroup *c)
+{
+	return fgetxattr(c->fd, FREEZE_MARK, NULL, 0) >= 0 || fgetxattr(c->fd, FREEZE_MARK_USER, NULL, 0) >= 0;
+}
+
+/* In this order: a mark without frost is looked at and removed, frost without a mark would stay. */
+static void thaw(const struct container_cgroup *c)
+{
+	write_state(c, false);
+	if (fremovexattr(c->fd, FREEZE_MARK) < 0)
+		fremovexattr(c->fd, FREEZE_MARK_USER);
+}
+
+/* A descriptor whose lock is its own and its heirs'; -EWOULDBLOCK. */
+static int lock_group(const struct container_cgroup *c)
+{
+	_cleanup_close_ int fd = openat(c->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = LOOK_AGAIN_NS}, NULL);
+}
+
+/* --- the watchdog --------------------------------------------------------------------- */
+
+/* In the child of a process with threads: nothing that takes a lock of the C library. */
+static _Noreturn void watch_over(const struct freeze *f, int pipe_fd)
+{
+	for (;;) {
+		int64_t left = f->deadline_ns - clock_boottime_ns();
+		struct pollfd p = {.fd = pipe_fd, .events = POLLIN};
+		int n = left > 0 ? poll(&p, 1, (int)(left / NSEC_PER_MSEC) + 1) : 0;
+
+		if (n < 0)
+			continue;
+		thaw(f->cgroup);
+		flock(f->lock, LOCK_UN);
+		_exit(n > 0 ? 0 : EXIT_TIME_UP);
+	}
+}
+
+static int start_watchdog(struct freeze *f, struct error *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return error_set(err, errno, "can't make a pipe (error %d)", errno);
+	f->watchdog = fork();
+	if (f->watchdog == 0) {
+		close(ends[1]);
+		watch_over(f, ends[0]);
+	}
+	close(ends[0]);
+	f->pipe = ends[1];
+	if (f->watchdog > 0)
+		return 0;
+	close(f->pipe);
+	return error_set(err, errno, "can't start a process (error %d)", errno);
+}
+
+/* Closing the pipe is what it waits for. Its exit status, or -1: it was killed, and thawed nothing. */
+static int end_watchdog(struct freeze *f)
+{
+	int status = 0;
+
+	close(f->pipe);
+	while (waitpid(f->watchdog, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* --- freezing ---------------------------------------------------------------------------- */
+
+static int wait_frozen(const struct freeze *f, struct error *err)
+{
+	while (!is_frozen(f->cgroup)) {
+		if (!file_has(f->cgroup, f->cgroup->v2 ? "cgroup.events" : "freezer.state", ""))
+			return error_set(err, ENODEV, "the container has ended");
+		if (clock_boottime_ns() >= f->deadline_ns)
+			return error_set(err, ETIMEDOUT, "some process of the container did not stop in time");
+		nap();
+		/* v1: written again, it looks again for what it could not freeze. */
+		if (!f->cgroup->v2)
+			write_state(f->cgroup, true);
+	}
+	return 0;
+}
+
+int freeze_begin(const struct container_cgroup *c, int64_t max_ns, struct freeze *ret, struct error *err)
+{
+	struct freeze f = {.cgroup = c, .lock = lock_group(c), .since_ns = clock_boottime_ns()};
+	struct error ignored = ERROR_INIT;
+	int64_t ns;
+	int r;
+
+	if (f.lock < 0)
+		return error_set(err, EBUSY, "the container is being paused or checkpointed");
+	if (has_mark(c))
+		thaw(c); /* a dead keeper's */
+	f.deadline_ns = f.since_ns + max_ns;
+	if (is_being_frozen(c) && is_frozen(c)) {
+		f.watchdog = -1; /* paused: as still as can be, and none of ours to thaw */
+		*ret = f;
+		return 0;
+	}
+	if (is_being_frozen(c))
+		r = error_set(err, EBUSY, "the container is being paused");
+	else
+		r = start_watchdog(&f, err);
+	if (r < 0) {
+		close(f.lock);
+		return r;
+	}
+	set_mark(c);
+	write_state(c, true);
+	r = wait_frozen(&f, err);
+	if (r < 0)
+		freeze_end(&f, &ns, &ignored);
+	else
+		*ret = f;
+	return r;
+}
+
+int freeze_end(struct freeze *f, int64_t *ret_ns, struct error *err)
+{
+	int status = f->watchdog < 0 ? 0 : end_watchdog(f);
+	bool torn = f->watchdog < 0 ? !is_frozen(f->cgroup) : status == EXIT_TIME_UP;
+
+	/* Not a second time: the lock is open again, and the engine may have paused the container. */
+	if (status == -1)
+		thaw(f->cgroup);
+	*ret_ns = f->watchdog < 0 ? 0 : clock_boottime_ns() - f->since_ns;
+	close(f->lock);
+	if (!torn)
+		return 0;
+	return error_set(err, ETIME,
+			 "the container would have been frozen for longer than it may be (sync.max_frozen)");
+}
+
+void freeze_mend(const struct container_cgroup *c)
+{
+	_cleanup_close_ int lock = has_mark(c) ? lock_group(c) : -1;
+
+	if (lock >= 0 && has_mark(c))
+		thaw(c);
+}
+
+/* --- what is mapped ------------------------------------------------------------------------- */
+
+struct mapped_list {
+	struct commit_mapped *m;
+	size_t room;
+};
+
+static void add_inode(struct mapped_list *l, ino_t ino)
+{
+	struct commit_mapped *m = l->m;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (m->inodes[i] == ino)
+			return;
+	if (m->n == l->room) {
+		size_t room = l->room ? l->room * 2 : 64;
+		ino_t *all = reallocarray(m->inodes, room, sizeof(*all));
+
+		if (!all) {
+			m->all = true;
+			return;
+		}
+		m->inodes = all;
+		l->room = room;
+	}
+	m->inodes[m->n++] = ino;
+}
+
+/* "start-end rwxs offset dev inode path" (proc_pid_maps(5)). By the inode alone: the device of some file systems is
+ * another in stat(2). One too many costs the reading of a file. */
+static bool look_at_maps(pid_t pid, void *ctx)
+{
+	struct mapped_list *l = ctx;
+	_cleanup_free_ char *line = NULL;
+	char path[64], perms[5];
+	uint64_t ino;
+	size_t size = 0;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	maps = fopen(path, "re");
+	if (!maps) {
+		l->m->all |= errno != ENOENT && errno != ESRCH;
+		return l->m->all;
+	}
+	while (getline(&line, &size, maps) > 0)
+		if (sscanf(line, "%*s %4s %*s %*s %" SCNu64, perms, &ino) == 2 && perms[3] == 's' && ino > 0)
+			add_inode(l, (ino_t)ino);
+	if (ferror(maps))
+		l->m->all = true;
+	fclose(maps);
+	return l->m->all;
+}
+
+void freeze_mapped(const struct container_cgroup *c, struct commit_mapped *ret)
+{
+	struct mapped_list l = {.m = ret};
+
+	*ret = (struct commit_mapped){0};
+	container_cgroup_each(c, look_at_maps, &l);
+}

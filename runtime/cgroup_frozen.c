@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup_frozen.c - frozen by whom? The keeper of a container's volumes freezes
+ * it for a moment while it looks at them (hooks/keeper_freeze.h has the
+ * protocol): the cgroup's directory is locked meanwhile and carries a mark.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "runtime/cgroup_internal.h"
+
+#define MARK "trusted.volrun.frozen"
+#define MARK_USER "user.volrun.frozen" /* in a user namespace */
+
+static int freezer_fd(const struct cgroup *cg)
+{
+	const struct cgroup_hierarchy *h = cgroup_find_controller(cg, "freezer");
+
+	if (!h)
+		h = cgroup_find_unified(cg);
+	return h ? h->fd : cg->dir_fd;
+}
+
+static int open_for_lock(int fd)
+{
+	return fd < 0 ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool is_marked(int fd)
+{
+	return fgetxattr(fd, MARK, NULL, 0) >= 0 || fgetxattr(fd, MARK_USER, NULL, 0) >= 0;
+}
+
+static void remove_mark(int fd)
+{
+	if (fremovexattr(fd, MARK) < 0)
+		(void)fremovexattr(fd, MARK_USER);
+}
+
+bool cgroup_frozen_by_keeper(const struct cgroup *cg)
+{
+	_cleanup_close_ int fd = open_for_lock(freezer_fd(cg));
+
+	if (fd < 0 || !is_marked(fd))
+		return false;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK;
+	/* The keeper and its watchdog died just then; nobody else would ever thaw it. */
+	if (is_marked(fd)) {
+		(void)cgroup_version_of(cg)->freeze(cg, false);
+		remove_mark(fd);
+	}
+	return true;
+}
+
+int cgroup_freezer_lock(const struct cgroup *cg)
+{
+	_cleanup_close_ int fd = open_for_lock(freezer_fd(cg));
+	int64_t deadline = clock_boottime_ns() + CGROUP_WAIT_NS, delay = 0;
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		/* Past every keeper's patience: it hangs. What it froze has been thawed by then. */
+		if (errno != EWOULDBLOCK || !cgroup_wait(&delay, deadline))
+			return -1;
+	}
+	if (fd >= 0 && is_marked(fd))
+		remove_mark(fd);
+	return TAKE_FD(fd);
+}
