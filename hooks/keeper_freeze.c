@@ -162,9 +162,12 @@ int freeze_begin(const struct container_cgroup *c, int64_t max_ns, struct freeze
 
 	if (f.lock < 0)
 		return error_set(err, EBUSY, "the container is being paused or checkpointed");
-	if (has_mark(c))
-		thaw(c); /* a dead keeper's */
 	f.deadline_ns = f.since_ns + max_ns;
+	if (has_mark(c)) {
+		thaw(c); /* a dead keeper's */
+		while (is_frozen(c) && clock_boottime_ns() < f.deadline_ns)
+			nap();
+	}
 	if (is_being_frozen(c) && is_frozen(c)) {
 		f.watchdog = -1; /* paused: as still as can be, and none of ours to thaw */
 		*ret = f;

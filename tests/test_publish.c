@@ -271,6 +271,7 @@ static void publishing_goes_on_from_the_store_where_the_tree_is_another(void **s
 
 	node_begin(a);
 	first_tree(a);
+	put_file(a, "empty", "", 0644, 1); /* its bytes are nowhere */
 	fake_store_fault(b->fake, fault);
 	assert_int_equal(node_end(a), 0);
 	assert_plain(b, "kept", NULL);
@@ -279,6 +280,7 @@ static void publishing_goes_on_from_the_store_where_the_tree_is_another(void **s
 	assert_int_equal(publish_redo(&c->v, c->lease, &(uint64_t){0}, &c->err), 0);
 	assert_plain(b, "kept", "the same");
 	assert_plain(b, "dir/f", "in dir");
+	assert_plain(b, "empty", "");
 	node_close(a);
 	node_close(c);
 }

@@ -224,7 +224,7 @@ static bool has_source(struct publish *p, struct item *i)
 		return true;
 	i->spool = spool_reserve(&p->spool, i->e->size);
 	i->spooled = true;
-	if (spool_from_tree(&p->spool, i->e, i->spool))
+	if (i->e->size == 0 || spool_from_tree(&p->spool, i->e, i->spool))
 		return true;
 	i->state = STATE_FETCH;
 	return false;
