@@ -161,6 +161,15 @@ static void pause_commit(struct hold_volume *hv, int64_t *pause)
 		*pause *= 2;
 }
 
+/* Volumes that nobody uses go for this one's packs. */
+static bool make_room(struct hold *h, struct hold_volume *hv)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct head head;
+
+	return lease_head(hv->lease, &a, &head) == 0 && hold_make_more_room(h, &head);
+}
+
 static void commit(struct hold *h, struct hold_volume *hv)
 {
 	int64_t until = clock_boottime_ns() + COMMIT_PATIENCE_NS, pause = PAUSE_MIN_NS;
@@ -182,9 +191,11 @@ static void commit(struct hold *h, struct hold_volume *hv)
 		}
 		if (lease_lost(hv->lease))
 			hold_set_aside(h, hv, "the lease was lost to another holder before the commit", false, false);
-		else if (r == -EFBIG || r == -ENOSPC)
+		else if (r == -EFBIG)
 			hold_set_aside(h, hv, err.msg, false, true);
-		else if (clock_boottime_ns() < until) {
+		else if (r == -ENOSPC && make_room(h, hv))
+			continue;
+		else if (r != -ENOSPC && clock_boottime_ns() < until) {
 			pause_commit(hv, &pause);
 			continue;
 		} else
@@ -240,12 +251,16 @@ static void note_result(struct hold_volume *hv)
 static void finish_one(struct hold *h, struct hold_volume *hv)
 {
 	bool ran = hv->lease && hv->report.ready_ns > 0 && (hv->dirty || hv->aside);
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct head head;
 
 	hv->report.ended_ns = clock_boottime_ns();
 	if (hv->lease && hv->dirty)
 		commit(h, hv);
 	if (ran)
 		note_result(hv);
+	if (hv->lease && lease_head(hv->lease, &a, &head) == 0)
+		hold_note_usage(hv, &head);
 	if (hv->lease)
 		release(h, hv);
 	hv->report.released_ns = clock_boottime_ns();
@@ -273,4 +288,6 @@ void hold_finish(struct hold *h)
 	hold_check_lost(h);
 	for (i = 0; i < h->n; i++)
 		finish_one(h, &h->volumes[i]);
+	if (h->n > 0)
+		hold_evict(h);
 }

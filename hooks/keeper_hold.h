@@ -45,6 +45,7 @@ struct hold {
 	struct ids
 	    *ids; /* of the container's user namespace; NULL: it has none of its own, or nobody may map (rootless) */
 	const struct container_cgroup *cgroup; /* of hold_note */
+	bool grown;			       /* the cache, by what was fetched */
 	int cancel_fd;			       /* readable: give up waiting and restoring */
 	int stop_fd;			       /* readable: give up downloading too (PREPARING); -1: none */
 	struct lease_config lease_config;
@@ -103,6 +104,19 @@ void hold_note(struct hold *h, const struct container_cgroup *cgroup);
 /* Sets the tree aside: it can't be committed, and why. lives: a container may still write to it. local: its
  * changes are not for the store. */
 void hold_set_aside(struct hold *h, struct hold_volume *hv, const char *why, bool lives, bool local);
+
+/*
+ * keeper_room.c. Before a restore of what the cache hasn't got: others are evicted where the disk has no room for it;
+ * after a failure that may be for want of room: true, if there is more room now; and if there is none, r and err say
+ * so.
+ */
+void hold_make_room(struct hold *h, const struct hold_volume *hv, const struct head *head);
+bool hold_make_more_room(struct hold *h, const struct head *head);
+int hold_explain_full(const struct hold *h, int r, const struct head *head, struct error *err);
+/* For the cache's order of use and size. */
+void hold_note_usage(const struct hold_volume *hv, const struct head *head);
+/* Brings the cache down to cache.max_bytes. */
+void hold_evict(struct hold *h);
 
 /* Finishes what earlier holders did not publish. Not urgent; a failure is tried again by hold_finish. */
 void hold_redo(struct hold *h);

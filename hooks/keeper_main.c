@@ -101,6 +101,8 @@ static enum state settle(struct keeper *k)
 	if (!k->request.adopt)
 		hold_note(&k->hold, &k->cgroup);
 	hold_redo(&k->hold);
+	if (k->hold.grown)
+		hold_evict(&k->hold);
 	hold_sync_start(&k->hold);
 	set_timer(k);
 	malloc_trim(0);

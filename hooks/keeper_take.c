@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "hooks/engine/evict.h"
 #include "hooks/engine/keeper_name.h"
 #include "hooks/engine/restore.h"
 #include "hooks/keeper_hold.h"
@@ -283,6 +284,7 @@ int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
 	hv->v.max_bytes = limits->bytes_per_volume;
 	hv->v.max_files = limits->files_per_volume;
 	hv->v.max_file_bytes = limits->bytes_per_file;
+	hv->v.max_volumes = limits->volumes_per_workspace;
 	return q->ro ? 0 : probe(h, hv, err);
 }
 
@@ -355,7 +357,13 @@ static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 	if (r == 0) {
 		hv->applied_seq = head.applied_seq;
 		hv->begin_seq = head.commit.seq;
+		hold_make_room(h, hv, &head);
+		hold_note_usage(hv, &head);
 		r = restore_run(&hv->v, &head, may_go_on, hv, &report, err);
+		if (r < 0 && may_go_on(hv) && hold_make_more_room(h, &head))
+			r = restore_run(&hv->v, &head, may_go_on, hv, &report, err);
+		r = hold_explain_full(h, r, &head, err);
+		h->grown |= !report.warm;
 	}
 	if (r == 0 && report.settled_seq > 0)
 		lease_settled(hv->lease, report.settled_seq);
@@ -384,10 +392,19 @@ static int take_ro_tree(struct hold *h, struct hold_volume *hv, struct error *er
 	r = lease_peek(&hv->v, &hv->v.arena, &head, NULL, err);
 	if (r == -ENOENT || (r == 0 && head.removed))
 		return error_set(err, ENOENT, "not there yet: ro needs an existing volume");
-	if (r == 0)
+	if (r < 0)
+		return r;
+	hold_make_room(h, hv, &head);
+	hold_note_usage(hv, &head);
+	r = restore_read_only(&hv->v, &head, &hv->v.arena, &name, &report, err);
+	if (r < 0 && hold_make_more_room(h, &head))
 		r = restore_read_only(&hv->v, &head, &hv->v.arena, &name, &report, err);
+	r = hold_explain_full(h, r, &head, err);
+	h->grown |= !report.warm;
 	if (r == 0)
 		r = open_tree_dir(hv, name, err);
+	if (r == 0)
+		cache_remove_old_readers(&hv->v.cache, name);
 	if (r == 0 && flock(hv->tree_fd, LOCK_SH) < 0)
 		r = error_set(err, errno, "cache: can't lock the tree %s (error %d)", name, errno);
 	return r;

@@ -28,6 +28,8 @@ int volume_cmd_ls(const struct volume_cmd *c, struct arena *a, struct error *err
 int volume_cmd_check(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_inspect(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_status(const struct volume_cmd *c, struct arena *a, struct error *err);
+int volume_cmd_pin(const struct volume_cmd *c, struct arena *a, struct error *err);
+int volume_cmd_unpin(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_sync(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_create(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_rm(const struct volume_cmd *c, struct arena *a, struct error *err);
@@ -67,6 +69,7 @@ struct volume_local {
 	/* The last commit during the run, what it took, and why a later one failed (NULL: none did). */
 	uint64_t sync_commit, sync_frozen_us, sync_copied_bytes, sync_reflinked_bytes;
 	const char *sync_error;
+	bool pinned;
 	const char *last_error;
 	const char **kept; /* trees that were set aside: "conflict-3" */
 	size_t n_kept;

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "hooks/engine/cache.h"
 #include "hooks/engine/conflict.h"
+#include "hooks/engine/evict.h"
 #include "hooks/volume_cmd.h"
 
 #define NOTE_MAX 4096
@@ -34,6 +35,7 @@ static const struct json_field local_fields[] = {
     JSON_FIELD(struct volume_local, sync_reflinked_bytes, "sync_reflinked_bytes", JSON_U64),
     JSON_FIELD(struct volume_local, sync_error, "sync_error", JSON_STR),
     JSON_FIELD(struct volume_local, last_error, "last_error", JSON_STR),
+    JSON_FIELD(struct volume_local, pinned, "pinned", JSON_BOOL),
     JSON_LIST(struct volume_local, kept, "kept", JSON_ARR_STR),
     {NULL},
 };
@@ -108,6 +110,7 @@ int volume_local_read(const struct config *config, const char *store, const char
 	*ret = (struct volume_local){
 	    .store = arena_strdup(a, store), .workspace = arena_strdup(a, workspace), .name = arena_strdup(a, name)};
 	ret->state = is_locked(fd) ? "in use" : cache_read_dirty(&c, &mark) == 0 ? "dirty" : "clean";
+	ret->pinned = cache_is_pinned(&c);
 	read_notes(fd, a, ret);
 	read_kept(fd, a, ret);
 	return 0;
@@ -214,6 +217,8 @@ static void print_table(const struct status *s)
 		       v->container ? v->container : "-");
 		for (j = 0; j < v->n_kept; j++)
 			printf(" kept:%s", v->kept[j]);
+		if (v->pinned)
+			fputs(" pinned", stdout);
 		if (v->sync_commit)
 			printf(" synced:%" PRIu64 " frozen:%" PRIu64 ".%03" PRIu64 "ms", v->sync_commit,
 			       v->sync_frozen_us / 1000, v->sync_frozen_us % 1000);

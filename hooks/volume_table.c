@@ -24,6 +24,8 @@ const struct volume_command volume_commands[] = {
     {"recover", "[NAME]", 0, 1, true, "wait", "commits or sets aside what keepers that died left on this node", volume_cmd_recover},
     {"conflicts", "ls [NAME] | show NAME ID | restore NAME ID [DIRECTORY] | drop NAME ID", 1, 4, false, "wait", "what was set aside", volume_cmd_conflicts},
     {"sync", "NAME|CONTAINER", 1, 1, false, "", "commits now what a running container has in a volume, or in all of its volumes", volume_cmd_sync},
+    {"pin", "NAME", 1, 1, true, "", "keeps a volume in this node's cache, whatever else it has to hold", volume_cmd_pin},
+    {"unpin", "NAME", 1, 1, true, "", "lets it go when it is its turn", volume_cmd_unpin},
     {"drain", "", 0, 0, false, "wait", "waits until no keeper of this node has a volume", volume_cmd_drain},
     {"status", "", 0, 0, false, "", "the volumes in this node's cache, and the keepers at work", volume_cmd_status},
     {NULL},

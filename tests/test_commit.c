@@ -150,10 +150,10 @@ static void a_limit_refuses_the_commit_and_leaves_the_last_one(void **state)
 	assert_non_null(strstr(a->err.msg, "\"g\" has 10 bytes, the limit is 9"));
 	a->v.max_file_bytes = 0;
 	a->v.max_files = 1;
-	assert_int_equal(node_end(a), -ENOSPC);
+	assert_int_equal(node_end(a), -EFBIG);
 	a->v.max_files = 0;
 	a->v.max_bytes = 13;
-	assert_int_equal(node_end(a), -ENOSPC);
+	assert_int_equal(node_end(a), -EFBIG);
 	node_kill(a);
 	node_begin(b);
 	assert_same_tree(tree, b);

@@ -2,7 +2,9 @@
 #include "hooks/engine/access.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -138,6 +140,72 @@ static int write_meta(struct volume *v, struct arena *a, const struct access_met
 	}
 }
 
+struct names {
+	struct arena *a;
+	size_t prefix_len, n, room;
+	const char **list;
+};
+
+static int add_meta(void *ctx, const struct store_list_item *item, struct error *err)
+{
+	struct names *l = ctx;
+	const char *name = item->key + l->prefix_len, *slash = strchr(name, '/');
+
+	if (!slash || strcmp(slash, "/meta") != 0)
+		return 0;
+	if (l->n == l->room) {
+		size_t room = l->room ? l->room * 2 : 64;
+		const char **list = reallocarray(l->list, room, sizeof(*list));
+
+		if (!list)
+			return error_set(err, ENOMEM, "out of memory");
+		l->list = list;
+		l->room = room;
+	}
+	l->list[l->n] = arena_strdup(l->a, item->key);
+	return l->list[l->n++] ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+/* What was removed left its mark there. What can't be read counts. */
+static bool is_removed(struct volume *v, const char *key)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct error ignored = ERROR_INIT;
+	struct access_meta m;
+	struct store_op op;
+	bool removed;
+
+	store_op_init(&op, STORE_GET, key);
+	op.max_body = ACCESS_META_MAX;
+	removed = store_do(v->store, &op) == STORE_OK &&
+		  json_parse(strbuf_str(&op.body), op.body.len, "meta", &access_meta_table, &a, &m, &ignored) == 0 &&
+		  m.removed;
+	strbuf_free(&op.body);
+	return removed;
+}
+
+/* Two that make their first volumes at the same moment may both pass: a bound, not a price. */
+static int check_count(struct volume *v, struct arena *a, struct error *err)
+{
+	char *prefix = arena_printf(a, "volumes/%s/.volrun/", v->workspace);
+	struct names l = {.a = a, .prefix_len = prefix ? strlen(prefix) : 0};
+	uint64_t live = 0;
+	int r;
+
+	if (!prefix)
+		return error_set(err, ENOMEM, "out of memory");
+	r = store_list(v->store, prefix, add_meta, &l, err);
+	for (size_t i = 0; r == 0 && l.n >= v->max_volumes && i < l.n && live < v->max_volumes; i++)
+		live += !is_removed(v, l.list[i]);
+	free(l.list);
+	if (r == 0 && live >= v->max_volumes)
+		r = error_set(err, EDQUOT,
+			      "the workspace %s has %" PRIu64
+			      " volumes, which is the limit (limits.volumes_per_workspace); no other is made",
+			      v->workspace, v->max_volumes);
+	return r;
+}
+
 /*
  * First use, also of a volume that was removed (tag: of what says so). 0 also when another one was faster or the answer
  * got lost: what counts is what is read next.
@@ -147,8 +215,10 @@ static int create_meta(struct volume *v, struct arena *a, const struct access_id
 {
 	char created[CLOCK_RFC3339_MAX];
 	struct access_meta m = {.created = clock_rfc3339(NULL, created)};
-	int r;
+	int r = v->max_volumes > 0 ? check_count(v, a, err) : 0;
 
+	if (r < 0)
+		return r;
 	if (id->user)
 		m.owner = arena_printf(a, "u/%s", id->user);
 	if (id->user && !m.owner)

@@ -16,6 +16,7 @@
  *         conflict-<epoch>/  what was set aside; beside it conflict-<epoch>.json (engine/conflict.h) and
  *                    conflict-<epoch>.index: the index that it was made from
  *         keeper     JSON: the keeper and its container, while it holds the lease (keeper_note.h)
+ *         usage, pin   evict.h
  *         last-error one line: why the last run was not committed; for people
  *     <cache>/<store>/.probe           what store_probe found, and of which endpoint
  */

@@ -90,8 +90,10 @@ static int commit_tree(struct volume *v, struct lease *l, struct recover_result 
 		r = commit_run(v, l, &ret->report, applied, err);
 	if (r == 0 && lease_head(l, &a, &head) == 0)
 		ret->seq = head.commit.seq;
-	if (r == 0)
+	if (r == 0) {
 		ret->outcome = RECOVER_COMMITTED;
+		lease_finished(l);
+	}
 	return r;
 }
 
@@ -113,7 +115,7 @@ static int under_lease(struct volume *v, const struct recover_policy *p, const s
 		r = commit_tree(v, l, ret, &applied, err);
 	if (r < 0 && lease_lost(l))
 		r = set_aside(v, p, mark, why_taken, false, a, ret, err);
-	else if (r == -EFBIG || r == -ENOSPC)
+	else if (r == -EFBIG)
 		r = set_aside(v, p, mark, arena_strdup(a, err->msg), true, a, ret, err);
 	/* If that fails: the next one on this node takes it at once, others wait for its end. */
 	lease_release(l, applied, &ignored);

@@ -308,12 +308,12 @@ static int check_limits(const struct scan *s)
 	if (!s->limits)
 		return 0;
 	if (v->max_files && m->files > v->max_files)
-		return error_set(s->err, ENOSPC,
+		return error_set(s->err, EFBIG,
 				 "it has %" PRIu64 " files, the limit is %" PRIu64
 				 " (limits.files_per_volume); nothing was committed",
 				 m->files, v->max_files);
 	if (v->max_bytes && m->bytes > v->max_bytes)
-		return error_set(s->err, ENOSPC,
+		return error_set(s->err, EFBIG,
 				 "it has %" PRIu64 " bytes, the limit is %" PRIu64
 				 " (limits.bytes_per_volume); nothing was committed",
 				 m->bytes, v->max_bytes);

@@ -23,7 +23,7 @@
  *
  * Left out, with a warning in the report: sockets, fifos, devices, ACLs, what lies
  * on another mount. Left out silently: mount points of the volume that are
- * empty and not in base. -EFBIG, -ENOSPC: a limit of the volume (limits: false
+ * empty and not in base. -EFBIG: a limit of the volume (limits: false
  * asks for none); -ENAMETOOLONG: a path over 4,095 bytes.
  */
 int scan_tree(const struct volume *v, int root_fd, const struct manifest *base, bool limits, struct manifest *ret,

@@ -21,6 +21,9 @@ int transfer_op_error(const struct store_op *op, struct error *err)
 	case STORE_CORRUPT:
 		return error_set(err, EBADMSG, "%s", op->err.msg);
 	default:
+		/* Of what is read, the cache is where there is none. */
+		if (op->out_fd >= 0 && op->err.code == ENOSPC)
+			return error_set(err, ENOSPC, "cache: no space left on its disk for %s", op->key);
 		return error_set(err, EIO, "%s", op->err.msg);
 	}
 }

@@ -33,6 +33,7 @@ struct volume {
 	const char **mountpoints;
 	size_t n_mountpoints;
 	uint64_t max_bytes, max_files, max_file_bytes; /* limits; 0: none */
+	uint64_t max_volumes;			       /* of the workspace */
 };
 
 /*

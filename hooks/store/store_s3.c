@@ -17,6 +17,9 @@ void s3_op_end(struct s3_store *s3, struct store_op *op, const struct s3_verdict
 	/* The caller's own limit, not the store's failure. */
 	if (v->result == STORE_FAILED && strstr(v->reason, "has more than"))
 		op->err.code = EFBIG;
+	/* Nor is the caller's disk. */
+	if (v->result == STORE_FAILED && strstr(v->reason, "(no space left)"))
+		op->err.code = ENOSPC;
 	s3->done(s3->done_ctx, op);
 }
 
