@@ -29,6 +29,7 @@
 #include "hooks/keeper_cgroup.h"
 #include "hooks/keeper_freeze.h"
 #include "hooks/keeper_hold.h"
+#include "hooks/keeper_memory.h"
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_socket.h"
 #include "hooks/keeper_sync.h"
@@ -105,7 +106,7 @@ static enum state settle(struct keeper *k)
 		hold_evict(&k->hold);
 	hold_sync_start(&k->hold);
 	set_timer(k);
-	malloc_trim(0);
+	keeper_memory_trim();
 	return RUNNING;
 }
 

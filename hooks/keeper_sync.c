@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <malloc.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "hooks/engine/commit.h"
 #include "hooks/keeper_freeze.h"
+#include "hooks/keeper_memory.h"
 #include "hooks/keeper_users.h"
 
 #define DEFAULT_MAX_FROZEN_NS (5 * NSEC_PER_SEC)
@@ -199,6 +200,6 @@ int hold_sync(struct hold *h, const struct container_cgroup *freezer, bool all, 
 		if (r == -EBUSY && list[i].hv->sync_due_ns > now + BUSY_NS && list[i].hv->request->sync_ns > 0)
 			list[i].hv->sync_due_ns = now + BUSY_NS;
 	}
-	malloc_trim(0);
+	keeper_memory_trim();
 	return r;
 }

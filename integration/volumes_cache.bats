@@ -221,3 +221,19 @@ limited() {
 	ok
 	until_true 20 eval '[[ -z $(keepers) ]]'
 }
+
+@test "an idle keeper has at most 2 MiB of memory of its own, also after a commit during the run" {
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "a sanitizer's memory is no measure"
+	local i pid pss
+	for i in 1 2; do vstart A "c$i" "v$i /data" 'i=0; while [ $i -lt 2000 ]; do echo $i >/data/$i; i=$((i + 1)); done; touch /data/ready; exec sleep 1000'; done
+	until_true 20 test -e "$T/cache-A/main/default/v1/rw/ready" -a -e "$T/cache-A/main/default/v2/rw/ready"
+	on A volrun volume sync v1
+	until_true 10 eval '(($(keepers | wc -l) == 2))'
+	for pid in $(keepers); do
+		pss=$(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup")
+		((pss > 100 && pss <= 2048)) || fail "keeper $pid has $pss KiB"
+	done
+	for i in 1 2; do on A volrun kill "c$i" KILL; done
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	for i in 1 2; do on A volrun delete "c$i"; done
+}
