@@ -375,6 +375,30 @@ static void a_table_is_a_delta_where_that_is_shorter(void **state)
 	node_close(c);
 }
 
+static void the_table_of_an_empty_tree_is_whole(void **state)
+{
+	struct node *a = node_open(*state, "a");
+	_cleanup_free_ char *text = NULL;
+	char name[64];
+
+	node_begin(a);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		put_file(a, name, "x", 0644, 1);
+	}
+	assert_int_equal(node_end(a), 0);
+	node_begin(a);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		drop(a, name);
+	}
+	assert_int_equal(node_end(a), 0);
+	text = fake_store_text(((struct box *)*state)->fake, "volumes/ws/.volrun/vol/2.applied");
+	assert_non_null(strstr(text, "\"kind\":\"applied\""));
+	assert_non_null(strstr(text, "}\n{\"end\":0}"));
+	node_close(a);
+}
+
 static void a_chain_of_tables_that_is_cut_is_no_table(void **state)
 {
 	struct box *b = *state;
@@ -422,6 +446,7 @@ int main(void)
 					    box_teardown),
 	    cmocka_unit_test_setup_teardown(a_copy_within_the_store_names_its_size, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_table_is_a_delta_where_that_is_shorter, box_setup, box_teardown),
+	    cmocka_unit_test_setup_teardown(the_table_of_an_empty_tree_is_whole, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_chain_of_tables_that_is_cut_is_no_table, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_broken_copy_of_the_applied_table_is_fetched_again, box_setup,
 					    box_teardown),

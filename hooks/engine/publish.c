@@ -319,7 +319,8 @@ static int write_text(struct publish *p, struct applied_head *head, uint64_t *re
 	_cleanup_close_ int fd = -1;
 	struct applied_head old;
 
-	if (plan_old_head(&p->plan, &old) == 0 && old.n_chain < APPLIED_CHAIN_MAX) {
+	/* Of an empty tree the whole table is the shortest, and needs no earlier one. */
+	if (p->m->files > 0 && plan_old_head(&p->plan, &old) == 0 && old.n_chain < APPLIED_CHAIN_MAX) {
 		memcpy(head->chain, old.chain, sizeof(head->chain));
 		head->n_chain = old.n_chain;
 		fd = write_table(p, TABLE_DELTA, head, ret_length, ret_sha256);
