@@ -435,8 +435,9 @@ static void distrust(struct commit *c, const struct commit_mapped *mapped)
 	for (size_t i = 0; i < c->m.n; i++) {
 		struct entry *e = &c->m.entries[i];
 
-		if (e->type == ENTRY_FILE && (mapped->all || bsearch(&(ino_t){e->ino}, mapped->inodes, mapped->n,
-								     sizeof(*mapped->inodes), by_number)))
+		if (e->type == ENTRY_FILE &&
+		    (mapped->all || (mapped->n > 0 && bsearch(&(ino_t){e->ino}, mapped->inodes, mapped->n,
+							      sizeof(*mapped->inodes), by_number))))
 			e->ino = 0;
 	}
 	c->m.time_ns -= UNDER_WAY_NS;
