@@ -426,9 +426,15 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 	vrun A c1 "$V" 'dd if=/dev/zero of=/data/big bs=64k count=100 2>/dev/null; true'
 	ok
 	is "$(grep -c . <<<"$stderr")" 1 "lines"
-	like "$stderr" '^volrun: warning: volume state: no room in the cache to stage "big"'
+	like "$stderr" '^volrun: warning: volume state: not committed: no room in the cache to stage "big"'
 	unlike "$stderr" 'warning:.*warning:'
 	is "$(jq -r .state "$T/store/volumes/default/.volrun/state/head")" free
-	[ -n "$(find "$T/small/cache" -path '*/conflict-*/big')" ]
+	local size
+	size=$(find "$T/small/cache" -path '*/rw/big' -printf %s)
+	((size > 1000000))
+	# With room again, the next start commits it.
+	mount -o remount,size=64m "$T/small"
+	vrun A c2 "$V" 'wc -c </data/big'
+	is "$output" "$size"
 	umount "$T/small"
 }
