@@ -8,12 +8,6 @@ load lib/volume
 setup() { common_setup; node A '.lease.ttl = "3s"'; }
 teardown() { common_teardown; }
 
-# pids_of PROGRAM...: of the programs under test that run now.
-pids_of() {
-	local name
-	for name; do find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$BIN/$name" 2>/dev/null; done | cut -d / -f 3
-}
-
 # How many commits there are: each run makes one, and, where the keeper of the run before was killed, that one's is
 # made first. Each run adds one to the volume's counter, if it came so far.
 commits() { jq '.commit.seq' "$T/store/volumes/default/.volrun/state/head" 2>/dev/null || echo 0; }

@@ -63,6 +63,12 @@ vstart() {
 
 keepers() { find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$BIN/volrun-keeper" 2>/dev/null | cut -d / -f 3; }
 
+# pids_of PROGRAM...: of the programs under test that run now.
+pids_of() {
+	local name
+	for name; do find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$BIN/$name" 2>/dev/null; done | cut -d / -f 3
+}
+
 # A tree, as the container sees it; the directory is $D.
 # shellcheck disable=SC2016,SC2034 # for the container's shell; used by the tests
 FINGERPRINT='cd "$D"; find . | sort | while IFS= read -r f; do
