@@ -16,6 +16,7 @@
 #include "base/sys.h"
 #include "hooks/engine/evict.h"
 #include "hooks/engine/keeper_name.h"
+#include "hooks/engine/listing.h"
 #include "hooks/engine/restore.h"
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_users.h"
@@ -246,10 +247,28 @@ static int begin_anew(struct hold *h, struct hold_volume *hv, struct error *err)
 	return r < 0 ? r : lease_revive(hv->lease, err);
 }
 
+static int64_t deadline_of(const struct hold_volume *hv, int64_t start_ns)
+{
+	int64_t wait = hv->request->wait_ns;
+
+	return wait > INT64_MAX - start_ns ? INT64_MAX : start_ns + wait;
+}
+
+static int leased(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
+{
+	int r = hold_fence(hv, err);
+
+	if (r < 0)
+		return r;
+	hv->report.asked_ns = start_ns;
+	hv->report.leased_ns = clock_boottime_ns();
+	return begin_anew(h, hv, err);
+}
+
 static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
 {
 	static const struct container_cgroup not_known = {.fd = -1};
-	int64_t wait = hv->request->wait_ns, deadline = wait > INT64_MAX - start_ns ? INT64_MAX : start_ns + wait;
+	int64_t deadline = deadline_of(hv, start_ns);
 	int r;
 
 	r = lock(h, hv, start_ns, deadline, err);
@@ -257,13 +276,7 @@ static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, str
 		return r < 0 ? r : 0;
 	hold_note(h, &not_known);
 	r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, h->cancel_fd, &hv->lease, err);
-	if (r == 0)
-		r = hold_fence(hv, err);
-	if (r < 0)
-		return r;
-	hv->report.asked_ns = start_ns;
-	hv->report.leased_ns = clock_boottime_ns();
-	return begin_anew(h, hv, err);
+	return r < 0 ? r : leased(h, hv, start_ns, err);
 }
 
 int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
@@ -288,12 +301,69 @@ int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
 	return q->ro ? 0 : probe(h, hv, err);
 }
 
+/* The lease; and beside its write, the listing that the restore will ask for. */
+static int take_at_once(struct hold *h, struct hold_volume *hv, int64_t deadline, struct lease *l, struct error *err)
+{
+	static const struct container_cgroup not_known = {.fd = -1};
+	struct listing *listing = NULL;
+	bool first = false;
+	int r = access_check(&hv->v, &h->access, err);
+
+	if (r < 0)
+		return r;
+	hold_note(h, &not_known);
+	if (lease_looked(l, &h->lease_id) && !hv->store->foreign_ignore)
+		listing = listing_begin(&hv->v);
+	r = lease_take(l, &h->lease_id, deadline, h->cancel_fd, &first, err);
+	listing = listing_wait(listing);
+	/* Made before somebody else wrote the register: that one may have published since. */
+	if (r == 0 && first)
+		hv->v.listing = listing;
+	else
+		listing_free(listing);
+	return r;
+}
+
+/*
+ * The usual way, when nobody on this node has the volume and nothing is to be recovered: two round trips, for what does
+ * not depend on each other is asked at once. 1: it is not that way.
+ */
+static int take_quickly(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
+{
+	int64_t deadline = deadline_of(hv, start_ns);
+	struct error ignored = ERROR_INIT;
+	struct lease *l = NULL;
+	struct cache_mark mark;
+	int r;
+
+	if (h->request->pod || hv->request->ro || cache_lock(&hv->v.cache, 0, h->cancel_fd, &ignored) < 0)
+		return 1;
+	if (cache_read_dirty(&hv->v.cache, &mark) == 0) {
+		cache_unlock(&hv->v.cache);
+		return 1;
+	}
+	r = hold_recover(h, hv, deadline, err);
+	if (r == 0)
+		r = lease_look(&hv->v, &h->lease_config, &l, err);
+	if (r == 0)
+		r = take_at_once(h, hv, deadline, l, err);
+	if (r < 0) {
+		lease_free(l);
+		return r;
+	}
+	hv->lease = l;
+	return leased(h, hv, start_ns, err);
+}
+
 static int take_lease(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
 {
 	int r = hold_open_volume(h, hv, err);
 
 	if (r == 0)
-		r = access_check(&hv->v, &h->access, err);
+		r = take_quickly(h, hv, start_ns, err);
+	if (r <= 0)
+		return r;
+	r = access_check(&hv->v, &h->access, err);
 	if (r == 0 && !hv->request->ro)
 		r = acquire(h, hv, start_ns, err);
 	return r;

@@ -405,3 +405,22 @@ long_ago() {
 	is "$output" $'5\n2000000'
 	sound
 }
+
+# Here because of the proxy: answers take half a second.
+@test "the start of a clean volume waits for two answers of the store, its end for one" {
+	vrun A c1 "$V" 'echo one >/data/f'
+	ok
+	vbundle c2 "$V" true
+	proxy stall 0.5 GET '.*' 1000
+	proxy stall 0.5 PUT '.*' 1000
+	local start=${EPOCHREALTIME/./} all first
+	on A volrun create --bundle "$T/c2" c2 </dev/null >"$T/log" 2>&1 || fail "$(<"$T/log")"
+	first=$(((${EPOCHREALTIME/./} - start) / 1000))
+	on A volrun start c2
+	until_true 10 no_keeper A
+	all=$(((${EPOCHREALTIME/./} - start) / 1000))
+	proxy clear
+	on A volrun delete c2
+	echo "# create: $first ms, all: $all ms, with answers after 500 ms" >&3
+	((first >= 1000 && first < 1500 && all < 2200)) || fail "$first ms, $all ms" "$(proxy log)"
+}

@@ -259,6 +259,62 @@ static void release_carries_what_is_published_and_the_next_holder_sees_the_commi
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lease_box_setup, lease_box_teardown)
 
+/* The register is read beside something else, and taken from what was seen. */
+static void what_was_looked_at_is_taken_without_reading_again(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct lease *l = NULL;
+	bool first = false;
+	unsigned gets;
+
+	l = must_acquire(&x->b, &quiet, &node_b);
+	assert_int_equal(lease_release(l, 0, &err), 0);
+	lease_free(l);
+	assert_int_equal(lease_look(&x->a, &quiet, &l, &err), 0);
+	assert_true(lease_looked(l, &node_a));
+	gets = fake_store_count(x->f, STORE_GET);
+	assert_int_equal(lease_take(l, &node_a, INT64_MAX, -1, &first, &err), 0);
+	assert_true(first);
+	assert_int_equal(fake_store_count(x->f, STORE_GET), gets);
+	assert_true(lease_valid(l));
+	lease_free(l);
+}
+
+static void a_look_that_is_old_is_found_out(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct lease *l = NULL, *other;
+	bool first = true;
+
+	assert_int_equal(lease_look(&x->a, &quiet, &l, &err), 0);
+	assert_true(lease_looked(l, &node_a));
+	other = must_acquire(&x->b, &quiet, &node_b);
+	assert_int_equal(lease_release(other, 0, &err), 0);
+	lease_free(other);
+	assert_int_equal(lease_take(l, &node_a, clock_boottime_ns() + 5 * NSEC_PER_SEC, -1, &first, &err), 0);
+	assert_false(first);
+	assert_int_equal(lease_epoch(l), 2);
+	lease_free(l);
+}
+
+static void a_look_that_is_given_up_writes_nothing(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct lease *l = NULL, *holder = must_acquire(&x->b, &quiet, &node_b);
+	unsigned puts = fake_store_count(x->f, STORE_PUT);
+
+	assert_int_equal(lease_look(&x->a, &quiet, &l, &err), 0);
+	lease_free(l);
+	assert_int_equal(lease_look(&x->a, &quiet, &l, &err), 0);
+	assert_false(lease_looked(l, &node_a));
+	lease_free(l);
+	assert_int_equal(fake_store_count(x->f, STORE_PUT), puts);
+	lease_free(holder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +331,9 @@ int main(void)
 	    TEST(another_boot_of_this_node_waits_for_expiry_when_that_is_earlier),
 	    TEST(another_boot_of_this_node_waits_for_25_seconds),
 	    TEST(a_commit_needs_the_one_before_it_published),
+	    TEST(what_was_looked_at_is_taken_without_reading_again),
+	    TEST(a_look_that_is_old_is_found_out),
+	    TEST(a_look_that_is_given_up_writes_nothing),
 	    TEST(release_carries_what_is_published_and_the_next_holder_sees_the_commit),
 	};
 

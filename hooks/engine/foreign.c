@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "hooks/engine/listing.h"
 #include "hooks/engine/scan.h"
 
 /* Something to ask about: an object listed with a tag that nothing explains, or one of ours that was not listed. */
@@ -271,6 +272,21 @@ static int by_path(const void *a, const void *b)
 	return cmp ? cmp : (int)x->kind - (int)y->kind;
 }
 
+/* What was listed while the lease was taken counts once. */
+static int list(struct look *l)
+{
+	struct volume *v = l->x->v;
+	struct listing *made = v->listing;
+	int r;
+
+	if (!made)
+		return store_list(v->store, l->p->prefix, on_key, l, l->x->err);
+	v->listing = NULL;
+	r = listing_tell(made, on_key, l, l->x->err);
+	listing_free(made);
+	return r;
+}
+
 static int look(struct look *l)
 {
 	struct transfer *x = l->x;
@@ -283,7 +299,7 @@ static int look(struct look *l)
 		l->shown[i] = NOT_LISTED;
 	if (!transfer_go_on(x))
 		return x->failed;
-	r = store_list(x->v->store, l->p->prefix, on_key, l, x->err);
+	r = list(l);
 	if (r < 0) {
 		x->failed = x->failed < 0 ? x->failed : r;
 		return x->failed;

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hooks/engine/lease.h"
+#include "hooks/engine/lease_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,41 +10,19 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
-#include "hooks/engine/keeper_name.h"
-#include "hooks/engine/register.h"
 
-/* A holder of this node but another boot is dead, unless the node's id was copied: its tag must stand this long. */
-#define OTHER_BOOT_NS (25 * NSEC_PER_SEC)
 /* How often a change is made anew after an earlier write of ours landed late. */
 #define UPDATE_ATTEMPTS 3
 #define THREAD_STACK (256 * 1024)
 #define RETRY_MIN_NS (50 * NSEC_PER_MSEC)
 #define RETRY_MAX_NS NSEC_PER_SEC
 
-struct lease {
-	struct arena arena; /* of the key */
-	struct lease_config config;
-	uint64_t epoch;
-	pthread_mutex_t mutex; /* guards reg, and with it the store, stop and what is for the next write */
-	struct volume_register reg;
-	pthread_cond_t wake;
-	pthread_t thread;
-	bool threaded, stop;
-	uint64_t settled_seq, collected; /* for the next write; 0: nothing */
-	bool finished;			 /* lease_finished; of the thread that releases */
-	/* What lease_valid reads: never behind a request. */
-	_Atomic int64_t valid_until;
-	atomic_bool lost;
-	int lost_fd;
-};
-
 static int64_t margin_ns(const struct lease *l)
 {
 	return l->config.ttl_ns / 6;
 }
 
-/* Brings validity and loss in line with what the register shows. */
-static void note_shown(struct lease *l)
+void lease_note_shown(struct lease *l)
 {
 	int64_t sent = register_shown_sent_ns(&l->reg);
 
@@ -113,7 +88,7 @@ static int update_locked(struct lease *l, change_fn change, const void *arg, str
 			next.collected = l->collected;
 		r = register_write(&l->reg, &next, err);
 		if (r == 0 || r == -ESTALE || r == -EAGAIN)
-			note_shown(l);
+			lease_note_shown(l);
 		if (r == -ESTALE)
 			return error_lost(err);
 		if (r != -EAGAIN || attempt == UPDATE_ATTEMPTS)
@@ -172,7 +147,7 @@ static void *renew_loop(void *arg)
 	return NULL;
 }
 
-static int thread_start(struct lease *l, struct error *err)
+int lease_start_thread(struct lease *l, struct error *err)
 {
 	pthread_attr_t attr;
 	int r;
@@ -199,125 +174,9 @@ static void thread_stop(struct lease *l)
 	l->threaded = false;
 }
 
-/* --- acquire ------------------------------------------------------------------ */
+/* --- making and freeing --------------------------------------------------------- */
 
-struct waiting {
-	char tag[STORE_TAG_MAX]; /* the one that stands, */
-	int64_t since_ns;	 /* seen first then (after the answer came) */
-	int64_t deadline_ns;
-	int64_t start_ns;
-	int cancel_fd;
-};
-
-int lease_error_held(const struct head_holder *holder, int64_t waited_ns, struct error *err)
-{
-	const char *node = holder->node_name && *holder->node_name ? holder->node_name : holder->node;
-	char waited[32];
-
-	if (waited_ns >= NSEC_PER_SEC / 2)
-		snprintf(waited, sizeof(waited), "%" PRId64 "s", (waited_ns + NSEC_PER_SEC / 2) / NSEC_PER_SEC);
-	else
-		snprintf(waited, sizeof(waited), "%" PRId64 "ms", waited_ns / NSEC_PER_MSEC);
-	return error_set(err, ETIMEDOUT, "lease held by %s (container %s, since %s), waited %s", node ? node : "?",
-			 holder->container ? holder->container : "?", holder->since ? holder->since : "?", waited);
-}
-
-/* How long the tag must have stood before the lease may be taken; 0: at once. */
-static int64_t patience_ns(const struct head *h, const struct lease_identity *id)
-{
-	int64_t expiry = (int64_t)h->ttl_ms * NSEC_PER_MSEC / 4 * 5;
-
-	if (h->state == HEAD_FREE)
-		return 0;
-	if (strcmp(h->holder.node, id->node) != 0)
-		return expiry;
-	/* The caller has the node's lock of this volume: the holder is dead, or reached the store by another name. */
-	if (strcmp(h->holder.boot_id, id->boot_id) == 0)
-		return keeper_alive(h->holder.keeper) ? expiry : 0;
-	return expiry < OTHER_BOOT_NS ? expiry : OTHER_BOOT_NS;
-}
-
-/* After a read: how long is still to wait before the lease may be taken. */
-static int64_t turn_in(struct lease *l, const struct lease_identity *id, struct waiting *w)
-{
-	int64_t now = clock_boottime_ns(), left;
-
-	if (!l->reg.exists)
-		return 0;
-	if (strcmp(w->tag, l->reg.tag) != 0) {
-		memcpy(w->tag, l->reg.tag, sizeof(w->tag));
-		w->since_ns = now;
-	}
-	left = w->since_ns + patience_ns(&l->reg.shown, id) - now;
-	return left > 0 ? left : 0;
-}
-
-static int wait_turn(struct lease *l, int64_t turn_ns, const struct waiting *w, struct error *err)
-{
-	struct pollfd p = {.fd = w->cancel_fd, .events = POLLIN};
-	int64_t now = clock_boottime_ns(), ns = l->config.poll_ns / 2;
-	uint32_t jitter;
-
-	if (now >= w->deadline_ns)
-		return lease_error_held(&l->reg.shown.holder, now - w->start_ns, err);
-	random_bytes(&jitter, sizeof(jitter));
-	ns += (int64_t)((double)jitter / UINT32_MAX * (double)(l->config.poll_ns - ns));
-	ns = clamp(ns, 0, turn_ns);
-	ns = clamp(ns, 0, w->deadline_ns - now);
-	if (poll(&p, 1, (int)((ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC)) > 0)
-		return error_set(err, ECANCELED, "cancelled");
-	return 0;
-}
-
-/* One write that makes the lease ours: absent -> epoch 1, else epoch + 1; the commit stays. */
-static int take(struct lease *l, const struct lease_identity *id, struct error *err)
-{
-	struct head next = l->reg.exists ? l->reg.shown : (struct head){.format = HEAD_FORMAT};
-	char since[CLOCK_RFC3339_MAX];
-	int r;
-
-	/* For people: whole seconds. */
-	strcpy(strchr(clock_rfc3339(NULL, since), '.'), "Z");
-	next.epoch++;
-	next.state = HEAD_HELD;
-	next.ttl_ms = (uint64_t)(l->config.ttl_ns / NSEC_PER_MSEC);
-	next.holder = (struct head_holder){.node = id->node,
-					   .node_name = id->node_name,
-					   .boot_id = id->boot_id,
-					   .keeper = id->keeper,
-					   .container = id->container,
-					   .since = since};
-	r = register_write(&l->reg, &next, err);
-	/* An earlier try to take it landed late: it is ours all the same. */
-	return r == -EAGAIN ? 0 : r;
-}
-
-static int acquire(struct lease *l, const struct lease_identity *id, struct waiting *w, struct error *err)
-{
-	int r;
-
-	for (;;) {
-		int64_t turn_ns;
-
-		r = register_read(&l->reg, err);
-		if (r < 0)
-			return r;
-		if (register_shown_sent_ns(&l->reg) >= 0)
-			return 0;
-		turn_ns = turn_in(l, id, w);
-		if (turn_ns == 0) {
-			r = take(l, id, err);
-			if (r != -ESTALE)
-				return r;
-			turn_ns = INT64_MAX; /* another one was faster */
-		}
-		r = wait_turn(l, turn_ns, w, err);
-		if (r < 0)
-			return r;
-	}
-}
-
-static int lease_new(struct volume *v, const struct lease_config *config, struct lease **ret, struct error *err)
+int lease_new(struct volume *v, const struct lease_config *config, struct lease **ret, struct error *err)
 {
 	struct lease *l = calloc(1, sizeof(*l));
 	pthread_condattr_t attr;
@@ -342,36 +201,11 @@ static int lease_new(struct volume *v, const struct lease_config *config, struct
 	return 0;
 }
 
-static void cleanup_lease(struct lease **l)
-{
-	lease_free(*l);
-}
-
-int lease_acquire(struct volume *v, const struct lease_config *config, const struct lease_identity *id,
-		  int64_t deadline_ns, int cancel_fd, struct lease **ret, struct error *err)
-{
-	_cleanup_(cleanup_lease) struct lease *l = NULL;
-	struct waiting w = {.deadline_ns = deadline_ns, .start_ns = clock_boottime_ns(), .cancel_fd = cancel_fd};
-	int r;
-
-	r = lease_new(v, config, &l, err);
-	if (r == 0)
-		r = acquire(l, id, &w, err);
-	if (r < 0)
-		return r;
-	l->epoch = l->reg.shown.epoch;
-	note_shown(l);
-	r = thread_start(l, err);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(l);
-	return 0;
-}
-
 void lease_free(struct lease *l)
 {
 	if (!l)
 		return;
+	lease_end_look(l);
 	thread_stop(l);
 	register_free(&l->reg);
 	cleanup_close(&l->lost_fd);

@@ -45,6 +45,19 @@ struct lease;
 int lease_acquire(struct volume *v, const struct lease_config *config, const struct lease_identity *id,
 		  int64_t deadline_ns, int cancel_fd, struct lease **ret, struct error *err);
 
+/*
+ * The same in two steps: lease_look begins to read the register, beside what
+ * the caller does meanwhile (lease_store is the lease's from then on);
+ * lease_looked waits for the answer, and says whether the lease may be taken at
+ * once; lease_take goes on from there. *ret_first: it was taken from what
+ * lease_look saw, nobody wrote the register since. On failure the lease is the
+ * caller's to free.
+ */
+int lease_look(struct volume *v, const struct lease_config *config, struct lease **ret, struct error *err);
+bool lease_looked(struct lease *l, const struct lease_identity *id);
+int lease_take(struct lease *l, const struct lease_identity *id, int64_t deadline_ns, int cancel_fd, bool *ret_first,
+	       struct error *err);
+
 uint64_t lease_epoch(const struct lease *l);
 /* The register as last written or read by us: a copy, its strings in the arena. -ENOMEM. */
 int lease_head(struct lease *l, struct arena *a, struct head *ret);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hooks/engine/listing.h"
+
 /*
  * The register's requests are small and a renewal must come to an end long
  * before the lease does, so that they get shorter limits than transfers.
@@ -50,6 +52,8 @@ int volume_open(struct volume *v, const struct store_config *config, int cache_f
 
 void volume_close(struct volume *v)
 {
+	listing_free(v->listing);
+	v->listing = NULL;
 	cache_volume_close(&v->cache);
 	if (v->store)
 		store_close(v->store);

@@ -15,6 +15,8 @@
 #include "hooks/engine/ids.h"
 #include "hooks/store/store.h"
 
+struct listing;
+
 struct volume {
 	struct arena arena; /* of its strings */
 	const char *workspace, *name;
@@ -23,6 +25,7 @@ struct volume {
 	struct store *lease_store; /* the register; the lease's thread */
 	struct cache_volume cache; /* descriptors of its directories */
 	bool ro;
+	struct listing *listing;       /* of the plain copy, made while the lease was taken (listing.h); NULL: none */
 	bool collect;		       /* a commit looks for garbage (collect.h) */
 	uint32_t owner_uid, owner_gid; /* for files that carry no owner */
 	/* Of the container's user namespace; NULL: it has none. Of a tree that is restored (ids.h). */
