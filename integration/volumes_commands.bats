@@ -193,12 +193,13 @@ head_of() { cat "$T/store/volumes/default/.volrun/$1/head"; }
 }
 
 @test "twenty shares at once all count" {
-	local i
+	local i pids=()
 	vol create state
 	for i in $(seq 20); do
 		"$BIN/volrun" volume --config="$T/A.json" share state "u/user$i" ro 3>&- 4>&- &
+		pids+=($!)
 	done
-	wait
+	wait "${pids[@]}"
 	is "$(jq '.permissions | length' "$T/store/volumes/default/.volrun/state/meta")" 20
 }
 

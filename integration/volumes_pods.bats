@@ -49,12 +49,13 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 }
 
 @test "many of a pod that start at once share it; another pod waits" {
-	local i
+	local i pids=()
 	for i in 1 2 3 4 5 6; do
 		vbundle "c$i" "$V" "echo $i >/data/f$i; sleep 100" '.annotations["io.kubernetes.cri.sandbox-id"] = "p1"'
 		on A "$BIN/volrun" --root "$T/state-A" run --detach --bundle "$T/c$i" "c$i" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+		pids+=($!)
 	done
-	wait
+	wait "${pids[@]}"
 	for i in 1 2 3 4 5 6; do until_true 10 test -s "$(cached "rw/f$i")"; done
 	vbundle d1 "state /data wait=500ms" true '.annotations["io.kubernetes.cri.sandbox-id"] = "p2"'
 	try on A volrun run --bundle "$T/d1" d1

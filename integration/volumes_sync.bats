@@ -312,11 +312,12 @@ databases() {
 }
 
 @test "pause and resume in the midst of commits give what was asked for last" {
-	local i
+	local i syncs
 	vstart A c1 "state /data" 'n=0; while :; do n=$((n + 1)); echo $n >/data/n; done'
 	until_true 5 test -s "$T/cache-A/main/default/state/rw/n"
 	on A volrun volume sync state >/dev/null
 	(while [[ ! -e $T/stop ]]; do on A volrun volume sync state >/dev/null 2>&1; done) 3>&- 4>&- &
+	syncs=$!
 	for i in $(seq 15); do
 		on A volrun pause c1
 		is "$(status_of_on c1)" paused
@@ -325,20 +326,21 @@ databases() {
 	done
 	on A volrun pause c1
 	touch "$T/stop"
-	wait
+	wait "$syncs"
 	is "$(status_of_on c1)" paused
 	on A volrun resume c1
 	end c1
 }
 
 @test "while it is frozen for a commit a container is not paused for anybody" {
-	local i
+	local i syncs
 	vstart A c1 "state /data" 'while :; do echo 1 >/data/n; done'
 	until_true 5 test -s "$T/cache-A/main/default/state/rw/n"
 	(while [[ ! -e $T/stop ]]; do on A volrun volume sync state >/dev/null 2>&1; done) 3>&- 4>&- &
+	syncs=$!
 	for i in $(seq 60); do is "$(status_of_on c1)" running; done
 	touch "$T/stop"
-	wait
+	wait "$syncs"
 	end c1
 }
 
@@ -360,15 +362,16 @@ mark() { python3 -c 'import os, sys; os.setxattr(sys.argv[1], "trusted.volrun.fr
 }
 
 @test "a keeper that is killed during such a commit leaves no container frozen" {
-	local i
+	local i syncs
 	for i in 1 2 3 4 5 6; do
 		vbundle "c$i" "state$i /data" 'i=0; while [ $i -lt 1500 ]; do echo $i >/data/$i; i=$((i + 1)); done; touch /data/ready; while :; do echo 1 >/data/n; done'
 		on A volrun run --detach --bundle "$T/c$i" "c$i" </dev/null >"$T/log" 2>&1
 		until_true 10 test -e "$T/cache-A/main/default/state$i/rw/ready"
 		(on A volrun volume sync "state$i" >/dev/null 2>&1 || :) 3>&- 4>&- &
+		syncs=$!
 		sleep "0.0$((i * 13))"
 		kill -9 $(keepers) || :
-		wait
+		wait "$syncs"
 		sleep 0.05
 		is "$(status_of_on "c$i")" running
 		is_thawed "c$i"
