@@ -217,18 +217,42 @@ void freeze_mend(const struct container_cgroup *c)
 
 /* --- what is mapped ------------------------------------------------------------------------- */
 
+/* Past so many files of which each process may map any: all. */
+#define MAPPED_MAX 8192
+
 struct mapped_list {
 	struct commit_mapped *m;
+	int64_t deadline_ns;
 	size_t room;
 };
 
+static int by_number(const void *a, const void *b)
+{
+	ino_t x = *(const ino_t *)a, y = *(const ino_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void forget_doubles(struct commit_mapped *m)
+{
+	size_t n = 0;
+
+	qsort(m->inodes, m->n, sizeof(*m->inodes), by_number);
+	for (size_t i = 0; i < m->n; i++)
+		if (n == 0 || m->inodes[n - 1] != m->inodes[i])
+			m->inodes[n++] = m->inodes[i];
+	m->n = n;
+}
+
+/* Everybody is frozen meanwhile, and the container says how many there are. */
 static void add_inode(struct mapped_list *l, ino_t ino)
 {
 	struct commit_mapped *m = l->m;
 
-	for (size_t i = 0; i < m->n; i++)
-		if (m->inodes[i] == ino)
-			return;
+	if (m->n == MAPPED_MAX) {
+		forget_doubles(m);
+		m->all |= m->n > MAPPED_MAX / 2;
+	}
 	if (m->n == l->room) {
 		size_t room = l->room ? l->room * 2 : 64;
 		ino_t *all = reallocarray(m->inodes, room, sizeof(*all));
@@ -260,18 +284,18 @@ static bool look_at_maps(pid_t pid, void *ctx)
 		l->m->all |= errno != ENOENT && errno != ESRCH;
 		return l->m->all;
 	}
-	while (getline(&line, &size, maps) > 0)
+	while (!l->m->all && getline(&line, &size, maps) > 0)
 		if (sscanf(line, "%*s %4s %*s %*s %" SCNu64, perms, &ino) == 2 && perms[3] == 's' && ino > 0)
 			add_inode(l, (ino_t)ino);
-	if (ferror(maps))
+	if (ferror(maps) || clock_boottime_ns() >= l->deadline_ns)
 		l->m->all = true;
 	fclose(maps);
 	return l->m->all;
 }
 
-void freeze_mapped(const struct container_cgroup *c, struct commit_mapped *ret)
+void freeze_mapped(const struct container_cgroup *c, int64_t deadline_ns, struct commit_mapped *ret)
 {
-	struct mapped_list l = {.m = ret};
+	struct mapped_list l = {.m = ret, .deadline_ns = deadline_ns};
 
 	*ret = (struct commit_mapped){0};
 	container_cgroup_each(c, look_at_maps, &l);

@@ -165,7 +165,7 @@ static int sync_them(struct hold *h, const struct container_cgroup *freezer, str
 		limits.deadline_ns = freeze.deadline_ns;
 		for (i = 0; i < n; i++)
 			snapshot(&all[i], &limits);
-		freeze_mapped(freezer, &mapped);
+		freeze_mapped(freezer, freeze.deadline_ns, &mapped);
 		r = freeze_end(&freeze, &frozen_ns, err);
 	}
 	if (r < 0)

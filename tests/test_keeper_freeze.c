@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the processes of a frozen container have mapped: they say how much that is, while all wait. */
+#include "hooks/keeper_freeze.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+
+/* Looks like a cgroup with this process in it. */
+static struct container_cgroup fake_group(char path[64])
+{
+	struct container_cgroup c = {.fd = -1};
+	char pid[16];
+
+	snprintf(path, 64, "/tmp/volrun-freeze-XXXXXX");
+	assert_non_null(mkdtemp(path));
+	c.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(c.fd >= 0);
+	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	assert_int_equal(write_file_atomic_at(c.fd, "cgroup.procs", pid, strlen(pid), 0600, false), 0);
+	return c;
+}
+
+static void forget(struct container_cgroup *c, const char *path)
+{
+	unlinkat(c->fd, "cgroup.procs", 0);
+	container_cgroup_close(c);
+	rmdir(path);
+}
+
+static void *map_new_file(size_t times, ino_t *ret_ino)
+{
+	int fd = memfd_create("mapped", MFD_CLOEXEC);
+	void *at = NULL;
+	struct stat st;
+
+	assert_true(fd >= 0 && ftruncate(fd, 4096) == 0 && fstat(fd, &st) == 0);
+	while (times--) {
+		at = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+		assert_ptr_not_equal(at, MAP_FAILED);
+	}
+	close(fd);
+	*ret_ino = st.st_ino;
+	return at;
+}
+
+static bool has(const struct commit_mapped *m, ino_t ino)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->inodes[i] == ino)
+			return true;
+	return false;
+}
+
+static void what_is_mapped_often_counts_once(void **state)
+{
+	int64_t deadline = clock_boottime_ns() + 60 * NSEC_PER_SEC;
+	struct commit_mapped m;
+	char path[64];
+	struct container_cgroup c = fake_group(path);
+	ino_t often, other;
+
+	(void)state;
+	map_new_file(20000, &often);
+	map_new_file(1, &other);
+	freeze_mapped(&c, deadline, &m);
+	assert_false(m.all);
+	assert_true(has(&m, often) && has(&m, other));
+	free(m.inodes);
+	forget(&c, path);
+}
+
+static void so_many_files_that_looking_takes_long_are_all(void **state)
+{
+	int64_t deadline = clock_boottime_ns() + 60 * NSEC_PER_SEC;
+	struct commit_mapped m;
+	char path[64];
+	struct container_cgroup c = fake_group(path);
+	ino_t ino;
+
+	(void)state;
+	for (int i = 0; i < 10000; i++)
+		map_new_file(1, &ino);
+	freeze_mapped(&c, deadline, &m);
+	assert_true(m.all);
+	assert_true(m.n <= 10000);
+	free(m.inodes);
+	forget(&c, path);
+}
+
+static void after_the_deadline_all_may_be_mapped(void **state)
+{
+	struct commit_mapped m;
+	char path[64];
+	struct container_cgroup c = fake_group(path);
+
+	(void)state;
+	freeze_mapped(&c, clock_boottime_ns() - 1, &m);
+	assert_true(m.all);
+	free(m.inodes);
+	forget(&c, path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_mapped_often_counts_once),
+	    cmocka_unit_test(so_many_files_that_looking_takes_long_are_all),
+	    cmocka_unit_test(after_the_deadline_all_may_be_mapped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
