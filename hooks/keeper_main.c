@@ -110,12 +110,19 @@ static enum state settle(struct keeper *k)
 	return RUNNING;
 }
 
+/* As for find_cgroup: frozen is never what another process of the same pid is in. */
 static int find_freezer(struct keeper *k, struct error *err)
 {
+	struct pollfd p = {.fd = k->pidfd, .events = POLLIN};
+
 	if (k->freezer.fd >= 0)
 		return 0;
 	if (container_freezer_open(k->request.pid, &k->freezer, err) < 0)
 		return error_set(err, EOPNOTSUPP, "the container has no cgroup of its own that can be frozen");
+	if (k->pidfd < 0 || poll(&p, 1, 0) > 0) {
+		container_cgroup_close(&k->freezer);
+		return error_set(err, ESRCH, "the container has ended");
+	}
 	freeze_mend(&k->freezer);
 	return 0;
 }
@@ -227,6 +234,9 @@ static enum state obey(struct keeper *k)
 			r = error_set(&err, EINVAL, "the keeper knows no command \"%s\"", command);
 		else if (k->state == READY)
 			r = error_set(&err, EAGAIN, "the container is still being created");
+		else if (k->state == SHARED)
+			r = error_set(&err, EBUSY,
+				      "the container has ended; its commit comes when the others of its pod have, too");
 		else if (k->state == ENDING)
 			r = error_set(&err, ESRCH, "the container has ended; its last commit is on its way");
 		else
