@@ -38,8 +38,17 @@ static bool is_marked(int fd)
 
 static void remove_mark(int fd)
 {
-	if (fremovexattr(fd, MARK) < 0)
-		(void)fremovexattr(fd, MARK_USER);
+	(void)fremovexattr(fd, MARK);
+	(void)fremovexattr(fd, MARK_USER);
+}
+
+/* A container that may write to its cgroup's directory can set the second one, but not while it stands still. */
+void cgroup_unmark_frozen(const struct cgroup *cg)
+{
+	int fd = freezer_fd(cg);
+
+	if (fd >= 0 && is_marked(fd))
+		remove_mark(fd);
 }
 
 bool cgroup_frozen_by_keeper(const struct cgroup *cg)

@@ -77,4 +77,7 @@ const struct cgroup_hierarchy *cgroup_find_unified(const struct cgroup *cg);
 /* Appends a hierarchy to cg; takes copies of the strings. */
 int cgroup_add_hierarchy(struct cgroup *cg, const char *mount, const char *controllers, bool unified);
 
+/* cgroup_frozen.c: what is frozen is so by a pause from here on, and by no keeper. */
+void cgroup_unmark_frozen(const struct cgroup *cg);
+
 #endif

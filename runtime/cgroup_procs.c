@@ -95,8 +95,11 @@ int cgroup_freeze(const struct cgroup *cg, bool freeze, struct error *err)
 			r = cgroup_version_of(cg)->is_frozen(cg, &frozen);
 		if (r < 0)
 			return error_errno(err, r, "cannot %s cgroup %s", what, cg->path);
-		if (frozen == freeze)
+		if (frozen == freeze) {
+			if (freeze)
+				cgroup_unmark_frozen(cg);
 			return 0;
+		}
 	} while (cgroup_wait(&delay, deadline));
 	if (freeze)
 		(void)cgroup_version_of(cg)->freeze(cg, false);
