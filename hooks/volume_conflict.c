@@ -45,31 +45,8 @@ static int get(struct volume *v, const char *key, int fd, uint64_t *ret_size, st
 	}
 }
 
-static int read_lines(struct stream_in *in, struct arena *a, struct conflict_note *ret, volume_conflict_fn fn,
-		      void *ctx, struct error *err)
-{
-	const char *line;
-	size_t len;
-	int r = stream_line(in, &line, &len);
-
-	if (r <= 0)
-		return error_set(err, EINVAL, "its list of changes is damaged");
-	r = json_parse(line, len, "changes.json", &conflict_note_table, a, ret, err);
-	while (r == 0 && (r = stream_line(in, &line, &len)) > 0) {
-		_cleanup_arena_ struct arena one = ARENA_INIT;
-		struct conflict_change c;
-
-		r = json_parse(line, len, "changes.json", &conflict_change_table, &one, &c, err);
-		if (r == 0 && !c.path == !c.rawpath)
-			r = error_set(err, EINVAL, "changes.json: a change without a path");
-		if (r == 0 && fn)
-			r = fn(ctx, &c, err);
-	}
-	return r < 0 && err->code == 0 ? error_set(err, EINVAL, "its list of changes is damaged") : r;
-}
-
-int volume_conflict_read(struct volume *v, const char *id, struct arena *a, struct conflict_note *ret,
-			 volume_conflict_fn fn, void *ctx, struct error *err)
+int volume_conflict_read(struct volume *v, const char *id, struct arena *a, struct conflict_note *ret, changes_fn fn,
+			 void *ctx, struct error *err)
 {
 	_cleanup_close_ int fd = tree_tmpfile(v);
 	struct stream_in in;
@@ -86,7 +63,7 @@ int volume_conflict_read(struct volume *v, const char *id, struct arena *a, stru
 	r = stream_in_open(&in, fd, 0, size, false);
 	if (r < 0)
 		return error_set(err, ENOMEM, "out of memory");
-	r = read_lines(&in, a, ret, fn, ctx, err);
+	r = changes_read(&in, a, ret, fn, ctx, err);
 	stream_in_close(&in);
 	return r;
 }
@@ -98,21 +75,6 @@ struct fetch {
 	const char *id;
 	int root_fd;
 };
-
-/* A path within: no "..", not absolute, no empty segment. */
-static char *path_of(const struct conflict_change *c, struct arena *a)
-{
-	size_t len = c->path ? strlen(c->path) : strlen(c->rawpath) / 2;
-	char *path = arena_alloc(a, len + 1);
-
-	if (!path || len == 0 || len > MANIFEST_PATH_MAX)
-		return NULL;
-	if (c->path)
-		memcpy(path, c->path, len);
-	else if (hex_decode(c->rawpath, path, len) < 0)
-		return NULL;
-	return path[0] == '/' || strlen(path) != len || path_has_dotdot(path) ? NULL : path;
-}
 
 /* The directory of the path, made as needed; no link is followed. */
 static int open_parent(int root_fd, char *path, const char **ret_name)
@@ -146,12 +108,10 @@ static int fetch_file(struct fetch *f, const struct conflict_change *c, int dir,
 	uint64_t size;
 	int r;
 
-	if (!c->key || path_has_dotdot(c->key))
-		return error_set(err, EINVAL, "changes.json: a file without a place");
 	if (fd < 0)
 		return tree_error(err, errno, "\"%s\" can't be made", name);
 	r = get(f->v, key_of(f->v, &a, f->id, c->key), fd, &size, err);
-	if (r == 0 && (sha256_fd(fd, 0, size, sha256, NULL) < 0 || !c->sha256 || strcmp(sha256, c->sha256) != 0))
+	if (r == 0 && (sha256_fd(fd, 0, size, sha256, NULL) < 0 || strcmp(sha256, c->sha256) != 0))
 		r = error_set(err, EBADMSG, "\"%s\": the store has other bytes than its list of changes says", name);
 	if (r < 0)
 		return r;
@@ -166,7 +126,7 @@ static int fetch_one(void *ctx, const struct conflict_change *c, struct error *e
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct fetch *f = ctx;
-	char *path = path_of(c, &a);
+	char *path = arena_strdup(&a, c->name);
 	_cleanup_close_ int dir = -1;
 	const char *name = "";
 	int r = 0;
@@ -174,16 +134,16 @@ static int fetch_one(void *ctx, const struct conflict_change *c, struct error *e
 	if (strcmp(c->change, "deleted") == 0)
 		return 0;
 	if (!path)
-		return error_set(err, EINVAL, "changes.json: a path that can't be one");
+		return error_set(err, ENOMEM, "out of memory");
 	dir = open_parent(f->root_fd, path, &name);
 	if (dir < 0)
-		return tree_error(err, dir, "\"%s\" can't be made", path);
+		return tree_error(err, dir, "\"%s\" can't be made", c->name);
 	if (strcmp(c->type, "file") == 0)
 		return fetch_file(f, c, dir, name, err);
 	if (strcmp(c->type, "dir") == 0)
 		r = mkdirat(dir, name, 0755) < 0 && errno != EEXIST ? -errno : 0;
-	else if (strcmp(c->type, "symlink") == 0 && c->target)
-		r = symlinkat(c->target, dir, name) < 0 ? -errno : 0;
+	else if (strcmp(c->type, "symlink") == 0)
+		r = symlinkat(c->link, dir, name) < 0 ? -errno : 0;
 	return r < 0 ? tree_error(err, r, "\"%s\" can't be made", name) : 0;
 }
 

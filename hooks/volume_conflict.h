@@ -5,11 +5,9 @@
 
 #include "hooks/engine/conflict.h"
 
-typedef int (*volume_conflict_fn)(void *ctx, const struct conflict_change *change, struct error *err);
-
 /* Reads changes.json: the note (arena), and fn for each change. -ENOENT: it is not in the store. */
-int volume_conflict_read(struct volume *v, const char *id, struct arena *a, struct conflict_note *ret,
-			 volume_conflict_fn fn, void *ctx, struct error *err);
+int volume_conflict_read(struct volume *v, const char *id, struct arena *a, struct conflict_note *ret, changes_fn fn,
+			 void *ctx, struct error *err);
 
 /* The added and changed files, links and directories into the (empty) directory. */
 int volume_conflict_fetch(struct volume *v, const char *id, const char *dir, struct error *err);

@@ -18,25 +18,6 @@
 #define NOTE_MAX_SIZE 16384
 #define ID_MAX 48
 
-static const struct json_field note_fields[] = {
-    JSON_FIELD(struct conflict_note, id, "id", JSON_STR, .required = true),
-    JSON_FIELD(struct conflict_note, epoch, "epoch", JSON_U64, .write_empty = true),
-    JSON_FIELD(struct conflict_note, seq, "seq", JSON_U64, .write_empty = true),
-    JSON_FIELD(struct conflict_note, why, "why", JSON_STR),
-    JSON_FIELD(struct conflict_note, node, "node", JSON_STR),
-    JSON_FIELD(struct conflict_note, container, "container", JSON_STR),
-    JSON_FIELD(struct conflict_note, since, "since", JSON_STR),
-    JSON_FIELD(struct conflict_note, keeper, "keeper", JSON_STR),
-    JSON_FIELD(struct conflict_note, unsure, "unsure", JSON_BOOL),
-    JSON_FIELD(struct conflict_note, local, "local", JSON_BOOL),
-    JSON_FIELD(struct conflict_note, uploaded, "uploaded", JSON_BOOL, .write_empty = true),
-    JSON_FIELD(struct conflict_note, files, "files", JSON_U64, .write_empty = true),
-    JSON_FIELD(struct conflict_note, bytes, "bytes", JSON_U64, .write_empty = true),
-    JSON_FIELD(struct conflict_note, skipped, "skipped", JSON_U64),
-    {NULL},
-};
-const struct json_table conflict_note_table = {"conflict", sizeof(struct conflict_note), note_fields, 0};
-
 bool conflict_id_valid(const char *id)
 {
 	size_t n = strspn(id, "0123456789"), m;

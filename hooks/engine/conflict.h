@@ -18,6 +18,7 @@
 #ifndef VOLRUN_HOOKS_CONFLICT_H
 #define VOLRUN_HOOKS_CONFLICT_H
 
+#include "hooks/engine/changes.h"
 #include "hooks/engine/lease.h"
 #include "hooks/engine/restore.h"
 #include "hooks/engine/volume.h"
@@ -25,32 +26,6 @@
 /* Past this much nothing more is sent; the node's copy has all. */
 #define CONFLICT_MAX_BYTES (UINT64_C(1) << 30)
 #define CONFLICT_MAX_CHANGES 200000
-
-struct conflict_note {
-	const char *id;	     /* "3" */
-	uint64_t epoch, seq; /* of the run: its lease, the commit it began with */
-	const char *why;
-	const char *node, *container, *since; /* since: RFC 3339, when it was set aside */
-	const char *keeper;		      /* whose container may still write to it; see keeper_name.h */
-	bool unsure;			      /* after a power cut: each file is to be read, whatever its times say */
-	bool local;			      /* not for the store: it is past a limit, or there is no room to work */
-	bool uploaded;			      /* the changes are in the store */
-	uint64_t files, bytes, skipped;	      /* that were sent; skipped: past the bounds */
-};
-extern const struct json_table conflict_note_table;
-
-struct conflict_change {
-	const char *path, *rawpath;	/* rawpath: hex, where the path is no UTF-8 */
-	const char *change;		/* "added", "changed", "deleted" */
-	const char *type;		/* "file", "dir", "symlink" */
-	const char *target, *rawtarget; /* of a link */
-	const char *key;		/* of its bytes, below conflicts/<epoch>/ */
-	const char *sha256;
-	uint32_t mode, uid, gid;
-	int64_t mtime;
-	uint64_t size;
-};
-extern const struct json_table conflict_change_table;
 
 /*
  * Sets rw/ aside and writes its note, whose id, since and node it sets. *ret_id: the arena's; NULL: there was no tree.

@@ -19,24 +19,6 @@
 #include "hooks/engine/transfer.h"
 #include "hooks/engine/tree.h"
 
-static const struct json_field change_fields[] = {
-    JSON_FIELD(struct conflict_change, path, "path", JSON_STR),
-    JSON_FIELD(struct conflict_change, rawpath, "rawpath", JSON_STR),
-    JSON_FIELD(struct conflict_change, change, "change", JSON_STR, .required = true),
-    JSON_FIELD(struct conflict_change, type, "type", JSON_STR, .required = true),
-    JSON_FIELD(struct conflict_change, target, "target", JSON_STR),
-    JSON_FIELD(struct conflict_change, rawtarget, "rawtarget", JSON_STR),
-    JSON_FIELD(struct conflict_change, key, "key", JSON_STR),
-    JSON_FIELD(struct conflict_change, sha256, "sha256", JSON_STR),
-    JSON_FIELD(struct conflict_change, mode, "mode", JSON_U32),
-    JSON_FIELD(struct conflict_change, uid, "uid", JSON_U32),
-    JSON_FIELD(struct conflict_change, gid, "gid", JSON_U32),
-    JSON_FIELD(struct conflict_change, mtime, "mtime", JSON_I64),
-    JSON_FIELD(struct conflict_change, size, "size", JSON_U64),
-    {NULL},
-};
-const struct json_table conflict_change_table = {"change", sizeof(struct conflict_change), change_fields, 0};
-
 struct upload {
 	struct transfer x;
 	struct conflict_note note;
