@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "hooks/engine/conflict.h"
+#include "hooks/engine/evict.h"
 #include "hooks/engine/restore.h"
 #include "hooks/volume_hold.h"
 
@@ -68,11 +69,26 @@ static const struct json_field pruned_fields[] = {
 };
 static const struct json_table pruned_table = {"pruned", sizeof(struct pruned), pruned_fields, 0};
 
+struct result {
+	struct pruned *volumes;
+	size_t n_volumes;
+	uint64_t bytes, kept;
+};
+static const struct json_field result_fields[] = {
+    JSON_LIST(struct result, volumes, "volumes", JSON_ARR_OBJ, .table = &pruned_table, .write_empty = true),
+    JSON_FIELD(struct result, bytes, "bytes", JSON_U64, .write_empty = true),
+    JSON_FIELD(struct result, kept, "kept", JSON_U64, .write_empty = true),
+    {NULL},
+};
+static const struct json_table result_table = {"result", sizeof(struct result), result_fields, 0};
+
+#define PRUNE_MAX 10000
+
 struct prune {
 	const struct volume_cmd *c;
+	struct arena *a;
 	int cache_fd;
-	uint64_t bytes;
-	unsigned volumes, kept;
+	struct result result;
 };
 
 /* What the directory takes on the disk. */
@@ -132,28 +148,37 @@ static uint64_t remove_trees(const struct cache_volume *v)
 	return bytes;
 }
 
+/* A pinned one only by its name. */
+static bool may_go(struct prune *p, struct cache_volume *v, int *ret_lock_ro)
+{
+	struct error ignored = ERROR_INIT;
+	struct cache_mark mark;
+
+	return (p->c->name || !cache_is_pinned(v)) && cache_lock(v, 0, -1, &ignored) == 0 &&
+	       cache_lock_ro(v, 0, -1, ret_lock_ro, &ignored) == 0 && cache_read_dirty(v, &mark) < 0;
+}
+
 static int prune_one(void *ctx, const char *store, const char *workspace, const char *name)
 {
 	struct prune *p = ctx;
+	struct result *r = &p->result;
 	struct error ignored = ERROR_INIT;
 	_cleanup_close_ int lock_ro = -1;
-	struct pruned result = {store, workspace, name, 0};
 	struct cache_volume v;
-	struct cache_mark mark;
+	struct pruned *one;
 
-	if (p->c->name && strcmp(p->c->name, name) != 0)
+	if (p->c->name &&
+	    (strcmp(p->c->name, name) || strcmp(p->c->workspace, workspace) || strcmp(p->c->store->name, store)))
 		return 0;
-	if (cache_volume_open(p->cache_fd, store, workspace, name, &v, &ignored) < 0)
+	if (r->n_volumes == PRUNE_MAX || cache_volume_open(p->cache_fd, store, workspace, name, &v, &ignored) < 0)
 		return 0;
-	if (cache_lock(&v, 0, -1, &ignored) < 0 || cache_lock_ro(&v, 0, -1, &lock_ro, &ignored) < 0 ||
-	    cache_read_dirty(&v, &mark) == 0) {
-		p->kept++;
+	if (may_go(p, &v, &lock_ro)) {
+		one = &r->volumes[r->n_volumes++];
+		*one = (struct pruned){arena_strdup(p->a, store), arena_strdup(p->a, workspace),
+				       arena_strdup(p->a, name), remove_trees(&v)};
+		r->bytes += one->bytes;
 	} else {
-		result.bytes = remove_trees(&v);
-		p->bytes += result.bytes;
-		p->volumes++;
-		if (p->c->json)
-			volume_print_json(&pruned_table, &result, &ignored);
+		r->kept++;
 	}
 	cache_volume_close(&v);
 	return 0;
@@ -161,17 +186,22 @@ static int prune_one(void *ctx, const char *store, const char *workspace, const 
 
 int volume_cmd_prune(const struct volume_cmd *c, struct arena *a, struct error *err)
 {
-	struct prune p = {.c = c, .cache_fd = -1};
+	struct prune p = {.c = c, .a = a, .cache_fd = -1};
 	int r = cache_open(c->config->cache.path, &p.cache_fd, err);
 
 	if (r < 0)
 		return r;
-	volume_local_each(c->config, a, prune_one, &p);
+	p.result.volumes = arena_calloc(a, PRUNE_MAX, sizeof(*p.result.volumes));
+	if (!p.result.volumes || volume_local_each(c->config, a, prune_one, &p) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
 	close(p.cache_fd);
-	if (!c->json)
-		printf("%u volumes removed from the cache, %" PRIu64 " bytes freed; %u in use or not committed\n",
-		       p.volumes, p.bytes, p.kept);
-	return 0;
+	if (r == 0 && c->json)
+		return volume_print_json(&result_table, &p.result, err);
+	if (r == 0)
+		printf("%zu volumes removed from the cache, %" PRIu64 " bytes freed; %" PRIu64
+		       " in use, pinned or not committed\n",
+		       p.result.n_volumes, p.result.bytes, p.result.kept);
+	return r;
 }
 
 /* --- drain ------------------------------------------------------------------------------- */

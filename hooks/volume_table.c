@@ -20,7 +20,7 @@ const struct volume_command volume_commands[] = {
     {"lease", "NAME", 1, 1, true, "", "who holds it", volume_cmd_lease},
     {"break-lease", "NAME", 1, 1, true, "", "takes the lease from its holder, whose changes become a conflict", volume_cmd_break_lease},
     {"prefetch", "NAME", 1, 1, true, "", "brings this node's cache to the last commit", volume_cmd_prefetch},
-    {"prune", "[NAME]", 0, 1, true, "", "removes volumes that nobody uses from this node's cache", volume_cmd_prune},
+    {"prune", "[NAME]", 0, 1, true, "", "removes volumes that nobody uses from this node's cache; without a name, all but pinned ones", volume_cmd_prune},
     {"recover", "[NAME]", 0, 1, true, "wait", "commits or sets aside what keepers that died left on this node", volume_cmd_recover},
     {"conflicts", "ls [NAME] | show NAME ID | restore NAME ID [DIRECTORY] | drop NAME ID", 1, 4, false, "wait", "what was set aside", volume_cmd_conflicts},
     {"sync", "NAME|CONTAINER", 1, 1, false, "", "commits now what a running container has in a volume, or in all of its volumes", volume_cmd_sync},

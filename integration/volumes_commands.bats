@@ -225,9 +225,15 @@ head_of() { cat "$T/store/volumes/default/.volrun/$1/head"; }
 	try on B volrun volume prefetch state
 	ok
 	is "$(cat "$T/cache-B/main/default/state/rw/x")" x
+	try on B volrun volume pin state
 	try on B volrun volume prune
+	like "$output" '^0 volumes removed.* 1 in use, pinned'
+	try on B volrun volume --workspace=other prune state
+	like "$output" '^0 volumes removed.* 0 in use'
+	try on B volrun volume unpin state
+	try on B volrun volume --json prune
 	ok
-	like "$output" '^1 volumes removed'
+	is "$(jq -c '[.volumes[].name, .kept]' <<<"$output")" '["state",0]'
 	[[ ! -e $T/cache-B/main/default/state/rw ]]
 	vrun B c2 "$V" 'cat /data/x'
 	is "$output" x
