@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "hooks/engine/stream.h"
 
 #define MAGIC "volrun applied1"
@@ -94,6 +95,8 @@ int kept_next(struct kept_in *k, struct applied_entry *ret, struct error *err)
 		return broken(err);
 	k->path[d.path_len] = '\0';
 	k->tag[d.tag_len] = '\0';
+	if (!path_is_safe_relative(k->path, d.path_len) || strlen(k->tag) != d.tag_len)
+		return broken(err);
 	*ret = (struct applied_entry){.path = k->path, .tag = k->tag, .seq = d.seq};
 	memcpy(ret->sha256, d.sha256, SHA256_LEN);
 	return 1;

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "hooks/engine/record.h"
 #include "hooks/engine/tree.h"
@@ -142,12 +143,26 @@ int index_write(const struct volume *v, const struct manifest *m, struct error *
 static int read_string(struct stream_in *in, struct manifest *m, size_t len, const char **ret)
 {
 	char *s;
+	int r;
 
 	if (len == 0)
 		return 0;
 	s = arena_alloc(&m->arena, len + 1);
 	*ret = s;
-	return s ? stream_read(in, s, len) : -ENOMEM;
+	if (!s)
+		return -ENOMEM;
+	r = stream_read(in, s, len);
+	s[r < 0 ? 0 : len] = '\0';
+	return r == 0 && strlen(s) != len ? -EINVAL : r;
+}
+
+/* The hash at the end tells of chance, not of who wrote it: what the rest of the engine relies on is looked at. */
+static bool is_entry(const struct entry *e, bool root)
+{
+	if (e->type >= ENTRY_REMOVED || (e->mode & ~01777) || (e->type == ENTRY_SYMLINK && !e->target) ||
+	    (e->xattrs && !xattrs_valid(e->xattrs)))
+		return false;
+	return root ? e->type == ENTRY_DIR && !*e->path : path_is_safe_relative(e->path, strlen(e->path));
 }
 
 static int read_entry(struct stream_in *in, struct manifest *m, struct entry *e)
@@ -228,10 +243,14 @@ static int read_all_of(struct stream_in *in, struct manifest *m)
 	r = read_chain(in, m, h.n_chain);
 	if (r == 0)
 		r = read_entry(in, m, &m->root);
+	if (r == 0 && !is_entry(&m->root, true))
+		r = -EINVAL;
 	for (uint64_t i = 0; i < h.n && r == 0; i++) {
 		struct entry *e = manifest_add(m);
 
 		r = e ? read_entry(in, m, e) : -ENOMEM;
+		if (r == 0 && !is_entry(e, false))
+			r = -EINVAL;
 	}
 	if (r < 0)
 		return r;
