@@ -11,12 +11,11 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "hooks/engine/applied_store.h"
+#include "hooks/engine/garbage.h"
 #include "hooks/engine/pack.h"
 #include "hooks/engine/stream.h"
 #include "hooks/engine/tree.h"
-#include "oci/json.h"
 
-#define FORMAT 1
 #define GARBAGE "garbage"
 #define GARBAGE_MAX_SIZE (256u << 20)
 #define OBJECTS_MAX 4000000
@@ -248,55 +247,13 @@ size_t collect_repack(struct collect *c, struct manifest *m)
 
 /* --- the list of garbage ------------------------------------------------------------------ */
 
-struct header {
-	uint32_t format;
-	const char *kind;
-	uint64_t entries;
-};
-
-static const struct json_field header_fields[] = {
-    JSON_FIELD(struct header, format, "format", JSON_U32, .required = true),
-    JSON_FIELD(struct header, kind, "kind", JSON_STR, .required = true),
-    JSON_FIELD(struct header, entries, "entries", JSON_U64, .required = true),
-    {NULL},
-};
-static const struct json_table header_table = {"header", sizeof(struct header), header_fields, JSON_STRICT};
-
-struct line {
-	const char *name;
-};
-
-static const struct json_field line_fields[] = {
-    JSON_FIELD(struct line, name, "name", JSON_STR, .required = true),
-    {NULL},
-};
-static const struct json_table line_table = {"entry", sizeof(struct line), line_fields, JSON_STRICT};
-
-/* Marks what the list names. Whatever it says, only what a listing has shown and nothing needs is ever deleted. */
-static int parse_list(struct collect *c, struct stream_in *in, struct error *err)
+/* Whatever the list says, only what a listing has shown and nothing needs is ever deleted. */
+static void mark_listed(void *ctx, const char *name)
 {
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	struct header h;
-	const char *text;
-	size_t len;
-	int r = stream_line(in, &text, &len);
+	struct collect_object *o = find(ctx, name);
 
-	if (r <= 0)
-		return error_set(err, EINVAL, "list of garbage: no header");
-	r = json_parse(text, len, "list of garbage", &header_table, &a, &h, err);
-	if (r == 0 && (h.format != FORMAT || strcmp(h.kind, "garbage") != 0))
-		r = error_set(err, EINVAL, "list of garbage: format %" PRIu32 " is not known here", h.format);
-	while (r == 0 && (r = stream_line(in, &text, &len)) > 0) {
-		struct collect_object *o;
-		struct line l;
-
-		arena_free(&a);
-		r = json_parse(text, len, "list of garbage", &line_table, &a, &l, err);
-		o = r == 0 ? find(c, l.name) : NULL;
-		if (o)
-			o->listed = true;
-	}
-	return r < 0 && !err->code ? error_set(err, r, "list of garbage: it can't be read (error %d)", -r) : r;
+	if (o)
+		o->listed = true;
 }
 
 static int64_t mtime_of(struct transfer *x, const char *name)
@@ -351,7 +308,7 @@ static int read_list(struct collect *c, struct transfer *x)
 		return x->failed;
 	r = stream_in_open(&in, fd, 0, op.got_size, false);
 	if (r == 0)
-		r = parse_list(c, &in, x->err);
+		r = garbage_read(&in, mark_listed, c, x->err);
 	if (r == -ENOMEM)
 		error_set(x->err, ENOMEM, "out of memory");
 	return x->failed = r;
@@ -414,22 +371,12 @@ static void done(void *ctx, struct store_op *op)
 	free(j);
 }
 
-static void add_line(struct stream_out *out, struct strbuf *text, const struct json_table *table, const void *line)
-{
-	strbuf_reset(text);
-	json_write(text, table, line, 0);
-	strbuf_addc(text, '\n');
-	if (text->failed && out->failed == 0)
-		out->failed = -ENOMEM;
-	stream_add(out, text->data, text->failed ? 0 : text->len);
-}
-
 static int write_list(struct collect *c, struct transfer *x)
 {
 	_cleanup_(stream_out_close) struct stream_out out = {.fd = -1};
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 	_cleanup_close_ int fd = tree_tmpfile(x->v);
-	struct header h = {.format = FORMAT, .kind = "garbage"};
+	uint64_t n = 0;
 	char sha256[SHA256_HEX_MAX];
 	struct store_op op;
 
@@ -438,11 +385,11 @@ static int write_list(struct collect *c, struct transfer *x)
 		return x->failed;
 	}
 	for (size_t i = 0; i < c->n; i++)
-		h.entries += !c->objects[i].needed;
-	add_line(&out, &text, &header_table, &h);
+		n += !c->objects[i].needed;
+	garbage_write_head(&out, &text, n);
 	for (size_t i = 0; i < c->n; i++)
 		if (!c->objects[i].needed)
-			add_line(&out, &text, &line_table, &(struct line){c->objects[i].name});
+			garbage_write(&out, &text, c->objects[i].name);
 	if (stream_finish(&out, sha256) < 0)
 		transfer_fail(x, EIO, "cache: the list of garbage can't be written (error %d)", -out.failed);
 	store_op_init(&op, STORE_PUT, volume_key_meta(&c->arena, x->v, GARBAGE));
