@@ -70,6 +70,7 @@ struct volume_local {
 	uint64_t sync_commit, sync_frozen_us, sync_copied_bytes, sync_reflinked_bytes;
 	const char *sync_error;
 	bool pinned;
+	bool has_tree; /* else only its place is there */
 	const char *last_error;
 	const char **kept; /* trees that were set aside: "conflict-3" */
 	size_t n_kept;

@@ -82,7 +82,7 @@ static void read_notes(int dir_fd, struct arena *a, struct volume_local *l)
 	l->sync_error = k.sync_error ? volume_text(a, k.sync_error) : NULL;
 }
 
-static void read_kept(int dir_fd, struct arena *a, struct volume_local *l)
+static void look_at_trees(int dir_fd, struct arena *a, struct volume_local *l)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *d;
@@ -91,6 +91,7 @@ static void read_kept(int dir_fd, struct arena *a, struct volume_local *l)
 	l->kept = arena_calloc(a, KEPT_MAX + 1, sizeof(*l->kept));
 	dir = fd >= 0 ? fdopendir(fd) : NULL;
 	while (dir && l->kept && l->n_kept < KEPT_MAX && (d = readdir(dir))) {
+		l->has_tree |= !strcmp(d->d_name, "rw") || !strncmp(d->d_name, "ro-", 3);
 		if (strncmp(d->d_name, "conflict-", strlen("conflict-")) == 0 &&
 		    conflict_id_valid(d->d_name + strlen("conflict-")))
 			l->kept[l->n_kept++] = volume_text(a, d->d_name);
@@ -112,7 +113,7 @@ int volume_local_read(const struct config *config, const char *store, const char
 	ret->state = is_locked(fd) ? "in use" : cache_read_dirty(&c, &mark) == 0 ? "dirty" : "clean";
 	ret->pinned = cache_is_pinned(&c);
 	read_notes(fd, a, ret);
-	read_kept(fd, a, ret);
+	look_at_trees(fd, a, ret);
 	return 0;
 }
 
@@ -194,9 +195,12 @@ static int add_volume(void *ctx, const char *store, const char *workspace, const
 {
 	struct adding *x = ctx;
 	struct status *s = x->status;
+	struct volume_local *l = &s->volumes[s->n_volumes];
 
-	if (s->n_volumes < STATUS_MAX &&
-	    volume_local_read(x->config, store, workspace, name, x->a, &s->volumes[s->n_volumes]) == 0)
+	if (s->n_volumes == STATUS_MAX || volume_local_read(x->config, store, workspace, name, x->a, l) < 0)
+		return 0;
+	/* Somebody has looked at it from here, or it was evicted. */
+	if (l->has_tree || l->n_kept > 0 || l->pinned || l->last_error || strcmp(l->state, "clean") != 0)
 		s->n_volumes++;
 	return 0;
 }

@@ -30,6 +30,8 @@ static void print_help(FILE *f)
 	    f);
 }
 
+#define NAME_RULE "2 to 255 of A-Za-z0-9._-, a letter or digit at both ends, no \"..\""
+
 static int fill(struct volume_cmd *c, const struct config *config, const char *store, struct error *err)
 {
 	c->config = config;
@@ -39,9 +41,9 @@ static int fill(struct volume_cmd *c, const struct config *config, const char *s
 	if (!c->workspace)
 		c->workspace = config->identity.workspace;
 	if (!volume_name_valid(c->workspace))
-		return error_set(err, EINVAL, "workspace \"%s\" is not a valid name", c->workspace);
+		return error_set(err, EINVAL, "workspace \"%.300s\" is not a valid name (" NAME_RULE ")", c->workspace);
 	if (c->name && !volume_name_valid(c->name))
-		return error_set(err, EINVAL, "volume \"%s\" is not a valid name", c->name);
+		return error_set(err, EINVAL, "volume \"%.300s\" is not a valid name (" NAME_RULE ")", c->name);
 	return 0;
 }
 
@@ -67,6 +69,16 @@ static int run(const struct volume_command *command, struct volume_cmd *c, const
 static int bad_usage(void)
 {
 	print_help(stderr);
+	return 2;
+}
+
+/* With the help's place, not all of it: the one line that matters would scroll away. */
+static int bad_value(const char *what, const char *value)
+{
+	struct error err = ERROR_INIT; /* replaces control characters */
+
+	error_set(&err, EINVAL, "%s \"%.100s\"; see volrun volume --help", what, value);
+	fprintf(stderr, "volrun volume: %s\n", err.msg);
 	return 2;
 }
 
@@ -102,7 +114,7 @@ static bool take_option(struct volume_cmd *c, int o)
 		c->owner = optarg;
 		return true;
 	case 't':
-		return c->has_wait = duration_parse(optarg, &c->wait_ns) == 0 && c->wait_ns >= 0;
+		return c->has_wait = true;
 	default:
 		return false;
 	}
@@ -120,7 +132,7 @@ static int find_and_run(struct volume_cmd *c, const char *name, const char *stor
 		c->name = v->named && c->n_args > 0 ? c->args[0] : NULL;
 		return run(v, c, store);
 	}
-	return bad_usage();
+	return bad_value("there is no command", name);
 }
 
 int main(int argc, char **argv)
@@ -139,8 +151,10 @@ int main(int argc, char **argv)
 			store = optarg;
 		else if (o == 'C')
 			shell = optarg;
+		else if (o == 't' && (duration_parse(optarg, &c.wait_ns) < 0 || c.wait_ns < 0))
+			return bad_value("--wait: no duration (90s, 5m, 0):", optarg);
 		else if (!take_option(&c, o))
-			return bad_usage();
+			return 2; /* getopt has said which */
 	}
 	if (shell && volume_completion(shell, &err) < 0)
 		fprintf(stderr, "volrun volume: %s\n", err.msg);

@@ -19,7 +19,7 @@ static const char *reason(int code)
 {
 	switch (code) {
 	case ENOENT:
-		return "it is gone";
+		return "it is not there";
 	case EACCES:
 	case EPERM:
 		return "the kernel refused it";
