@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -47,11 +48,16 @@ int keeper_socket_open(struct keeper_socket *s, const char *run_dir, const char 
 		       struct error *err)
 {
 	int r = mkdir_p_at(AT_FDCWD, run_dir, 0700);
+	struct stat st;
 
 	if (r == 0) {
 		s->dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		r = s->dir_fd < 0 ? -errno : 0;
+		r = s->dir_fd < 0 || fstat(s->dir_fd, &st) < 0 ? -errno : 0;
 	}
+	/* Who may write to it could take a socket's place. */
+	if (r == 0 && (st.st_uid != geteuid() || (st.st_mode & 022)))
+		return error_set(err, EINVAL, "run_dir %s: must belong to uid %u and be writable by nobody else",
+				 run_dir, (unsigned)geteuid());
 	keeper_key(id, bundle, s->key);
 	if (r == 0)
 		r = listen_at(s);

@@ -20,7 +20,7 @@ struct keeper_socket {
 
 #define KEEPER_SOCKET_INIT ((struct keeper_socket){.dir_fd = -1, .listen_fd = -1})
 
-/* Makes run_dir (0700) and listens; replaces what an earlier keeper left. */
+/* Makes run_dir (0700) and listens; replaces what an earlier keeper left. -EINVAL: others may write there. */
 int keeper_socket_open(struct keeper_socket *s, const char *run_dir, const char *id, const char *bundle,
 		       struct error *err);
 /* Writes the lines to the log; none: removes it. */
