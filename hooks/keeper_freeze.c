@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -17,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/group_lock.h"
 #include "base/io.h"
 
 #define FILE_MAX 4096
@@ -72,16 +72,6 @@ static void thaw(const struct container_cgroup *c)
 		fremovexattr(c->fd, FREEZE_MARK_USER);
 }
 
-/* A descriptor whose lock is its own and its heirs'; -EWOULDBLOCK. */
-static int lock_group(const struct container_cgroup *c)
-{
-	_cleanup_close_ int fd = openat(c->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
-
 static void nap(void)
 {
 	nanosleep(&(struct timespec){.tv_nsec = LOOK_AGAIN_NS}, NULL);
@@ -100,7 +90,7 @@ static _Noreturn void watch_over(const struct freeze *f, int pipe_fd)
 		if (n < 0)
 			continue;
 		thaw(f->cgroup);
-		flock(f->lock, LOCK_UN);
+		group_unlock(f->lock);
 		_exit(n > 0 ? 0 : EXIT_TIME_UP);
 	}
 }
@@ -155,7 +145,7 @@ static int wait_frozen(const struct freeze *f, struct error *err)
 
 int freeze_begin(const struct container_cgroup *c, int64_t max_ns, struct freeze *ret, struct error *err)
 {
-	struct freeze f = {.cgroup = c, .lock = lock_group(c), .since_ns = clock_boottime_ns()};
+	struct freeze f = {.cgroup = c, .lock = group_lock(c->fd), .since_ns = clock_boottime_ns()};
 	struct error ignored = ERROR_INIT;
 	int64_t ns;
 	int r;
@@ -209,7 +199,7 @@ int freeze_end(struct freeze *f, int64_t *ret_ns, struct error *err)
 
 void freeze_mend(const struct container_cgroup *c)
 {
-	_cleanup_close_ int lock = has_mark(c) ? lock_group(c) : -1;
+	_cleanup_close_ int lock = has_mark(c) ? group_lock(c->fd) : -1;
 
 	if (lock >= 0 && has_mark(c))
 		thaw(c);

@@ -4,7 +4,7 @@
  * freezer, and lets it go again whatever happens to the keeper.
  *
  * The freezer is the one that `volrun pause` uses. Who freezes or thaws holds a
- * lock (flock(2)) on the cgroup's directory meanwhile, and what the keeper froze
+ * lock on the cgroup (base/group_lock.h) meanwhile, and what the keeper froze
  * carries an extended attribute (FREEZE_MARK), so that the runtime never takes
  * it for paused, and neither of them thaws what the other one froze:
  *

@@ -2,16 +2,15 @@
 /*
  * cgroup_frozen.c - frozen by whom? The keeper of a container's volumes freezes
  * it for a moment while it looks at them (hooks/keeper_freeze.h has the
- * protocol): the cgroup's directory is locked meanwhile and carries a mark.
+ * protocol): the cgroup is locked meanwhile, and its directory carries a mark.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/group_lock.h"
 #include "runtime/cgroup_internal.h"
 
 #define MARK "trusted.volrun.frozen"
@@ -24,11 +23,6 @@ static int freezer_fd(const struct cgroup *cg)
 	if (!h)
 		h = cgroup_find_unified(cg);
 	return h ? h->fd : cg->dir_fd;
-}
-
-static int open_for_lock(int fd)
-{
-	return fd < 0 ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static bool is_marked(int fd)
@@ -53,12 +47,14 @@ void cgroup_unmark_frozen(const struct cgroup *cg)
 
 bool cgroup_frozen_by_keeper(const struct cgroup *cg)
 {
-	_cleanup_close_ int fd = open_for_lock(freezer_fd(cg));
+	_cleanup_close_ int lock = -1;
+	int fd = freezer_fd(cg);
 
 	if (fd < 0 || !is_marked(fd))
 		return false;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK;
+	lock = group_lock(fd);
+	if (lock < 0)
+		return lock == -EWOULDBLOCK;
 	/* The keeper and its watchdog died just then; nobody else would ever thaw it. */
 	if (is_marked(fd)) {
 		(void)cgroup_version_of(cg)->freeze(cg, false);
@@ -69,15 +65,17 @@ bool cgroup_frozen_by_keeper(const struct cgroup *cg)
 
 int cgroup_freezer_lock(const struct cgroup *cg)
 {
-	_cleanup_close_ int fd = open_for_lock(freezer_fd(cg));
 	int64_t deadline = clock_boottime_ns() + CGROUP_WAIT_NS, delay = 0;
+	int fd = freezer_fd(cg), lock;
 
-	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (fd < 0)
+		return -1;
+	while ((lock = group_lock(fd)) < 0) {
 		/* Past every keeper's patience: it hangs. What it froze has been thawed by then. */
-		if (errno != EWOULDBLOCK || !cgroup_wait(&delay, deadline))
+		if (lock != -EWOULDBLOCK || !cgroup_wait(&delay, deadline))
 			return -1;
 	}
-	if (fd >= 0 && is_marked(fd))
+	if (is_marked(fd))
 		remove_mark(fd);
-	return TAKE_FD(fd);
+	return lock;
 }

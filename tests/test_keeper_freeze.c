@@ -2,6 +2,7 @@
 /* What the processes of a frozen container have mapped: they say how much that is, while all wait. */
 #include "hooks/keeper_freeze.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/group_lock.h"
 #include "base/io.h"
 
 /* Looks like a cgroup with this process in it. */
@@ -114,11 +117,40 @@ static void after_the_deadline_all_may_be_mapped(void **state)
 	forget(&c, path);
 }
 
+/* A container may lock the directory of its cgroup: then no pause and no commit during the run would come through. */
+static void the_lock_is_out_of_the_containers_reach(void **state)
+{
+	char path[64];
+	struct container_cgroup c = fake_group(path);
+	int theirs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ours, copy;
+
+	(void)state;
+	if (geteuid() != 0) {
+		fprintf(stderr, "only root has a place for it: skipped\n");
+		skip();
+	}
+	assert_int_equal(flock(theirs, LOCK_EX | LOCK_NB), 0);
+	ours = group_lock(c.fd);
+	assert_true(ours >= 0);
+	assert_int_equal(group_lock(c.fd), -EWOULDBLOCK);
+	copy = dup(ours);
+	close(ours);
+	assert_int_equal(group_lock(c.fd), -EWOULDBLOCK);
+	group_unlock(copy);
+	ours = group_lock(c.fd);
+	assert_true(ours >= 0);
+	close(ours);
+	close(copy);
+	close(theirs);
+	forget(&c, path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_mapped_often_counts_once),
 	    cmocka_unit_test(so_many_files_that_looking_takes_long_are_all),
+	    cmocka_unit_test(the_lock_is_out_of_the_containers_reach),
 	    cmocka_unit_test(after_the_deadline_all_may_be_mapped),
 	};
 
