@@ -83,8 +83,8 @@ static void what_can_t_be_is_refused_before_anybody_sees_it(void **state)
 	    "{\"path\":\"a/./b\",\"change\":\"added\",\"type\":\"dir\"}\n",
 	    "{\"rawpath\":\"2e2e\",\"change\":\"added\",\"type\":\"dir\"}\n",
 	    "{\"path\":\"l\",\"change\":\"added\",\"type\":\"symlink\"}\n",
-	    "{\"path\":\"f\",\"change\":\"added\",\"type\":\"file\",\"sha256\":\"" SHA "\"}\n",
-	    "{\"path\":\"f\",\"change\":\"added\",\"type\":\"file\",\"key\":\"../../head\",\"sha256\":\"" SHA "\"}\n",
+	    "{\"path\":\"f\",\"change\":\"added\",\"type\":\"file\",\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}\n",
+	    "{\"path\":\"f\",\"change\":\"added\",\"type\":\"file\",\"key\":\"../../head\",\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}\n",
 	    "{\"path\":\"f\",\"change\":\"added\",\"type\":\"file\",\"key\":\"tree/f\",\"sha256\":\"x\"}\n",
 	    "{\"path\":\"f\",\"change\":\"added\",\"type\":\"dir\"}",
 	};
