@@ -1,23 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One line, whatever a hostile name carried in. Bytes above 0x7f stay (UTF-8). */
-static void sanitize(char *s)
+/* U+0080 to U+009F, of which a terminal takes some for the beginning of a command, as it does ESC. */
+static bool is_c1(const char *s)
+{
+	return (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] <= 0x9f;
+}
+
+void error_make_plain(char *s)
 {
 	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+		if (is_c1(s)) {
+			*s++ = '?';
 			*s = '?';
+		} else if ((unsigned char)*s < 0x20 || *s == 0x7f) {
+			*s = '?';
+		}
 }
 
 static void set(struct error *err, int code, const char *fmt, va_list ap)
 {
 	err->code = code < 0 ? -code : code;
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	sanitize(err->msg);
+	error_make_plain(err->msg);
 }
 
 int error_set(struct error *err, int code, const char *fmt, ...)
@@ -58,6 +68,6 @@ int error_wrap(struct error *err, const char *fmt, ...)
 	err->msg[room] = '\0'; /* what no longer fits is cut at its end */
 	memmove(err->msg + len, err->msg, strlen(err->msg) + 1);
 	memcpy(err->msg, text, len);
-	sanitize(err->msg);
+	error_make_plain(err->msg);
 	return -err->code;
 }

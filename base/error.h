@@ -42,4 +42,8 @@ int error_errno(struct error *err, int code, const char *fmt, ...) __attribute__
 /* Puts "<text>: " in front of the message. Returns -err->code. */
 int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* One line that a terminal only shows, whatever a hostile name carried in: control characters (ASCII's, and those of
+ * UTF-8 above them) become '?'. Other bytes above 0x7f stay. */
+void error_make_plain(char *s);
+
 #endif

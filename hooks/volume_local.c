@@ -10,6 +10,7 @@
 #include <sys/file.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/io.h"
 #include "hooks/engine/cache.h"
 #include "hooks/engine/conflict.h"
@@ -43,11 +44,10 @@ const struct json_table volume_local_table = {"volume", sizeof(struct volume_loc
 
 const char *volume_text(struct arena *a, const char *s)
 {
-	char *copy = s && *s ? arena_strdup(a, s) : NULL, *p;
+	char *copy = s && *s ? arena_strdup(a, s) : NULL;
 
-	for (p = copy; p && *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	if (copy)
+		error_make_plain(copy);
 	return copy ? copy : "-";
 }
 

@@ -51,6 +51,18 @@ static void an_error_is_one_line_with_the_outer_layers_in_front(void **state)
 	assert_string_equal(err.msg, "open x: No such file or directory");
 }
 
+/* U+009B begins a command as ESC [ does; in the middle of other characters these bytes are harmless. */
+static void what_a_terminal_would_obey_is_not_in_an_error(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	error_set(&err, EINVAL, "%s",
+		  "a\xc2\x9b"
+		  "2Jb\xc2\xb5 \xe2\x82\xac \xc3\x9b\x7f");
+	assert_string_equal(err.msg, "a??2Jb\xc2\xb5 \xe2\x82\xac \xc3\x9b?");
+}
+
 static void wrapping_a_long_error_keeps_it_in_bounds(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -414,6 +426,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(lists_of_numbers_become_bits),
 	    cmocka_unit_test(an_error_is_one_line_with_the_outer_layers_in_front),
+	    cmocka_unit_test(what_a_terminal_would_obey_is_not_in_an_error),
 	    cmocka_unit_test(wrapping_a_long_error_keeps_it_in_bounds),
 	    cmocka_unit_test(an_arena_gives_zeroed_memory_up_to_its_limit),
 	    cmocka_unit_test(a_strbuf_grows_and_is_always_terminated),

@@ -170,7 +170,7 @@ static void compare_table(struct check *c)
 		if (!strcmp(a->path, PLAIN_SYMLINKS))
 			continue;
 		if (!e || e->type != ENTRY_FILE)
-			problem(c, "\"%.300s\" is published, but the commit has no such file", a->path);
+			problem(c, "\"%.300s\" is published, but in the commit there is no file of that name", a->path);
 		else if (memcmp(e->sha256, a->sha256, SHA256_LEN) != 0)
 			problem(c, "\"%.300s\" is published with other bytes than the commit's", a->path);
 	}
