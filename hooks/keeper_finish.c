@@ -19,6 +19,8 @@
 #define PAUSE_MIN_NS (200 * NSEC_PER_MSEC)
 #define PAUSE_MAX_NS (10 * NSEC_PER_SEC)
 #define RELEASE_ATTEMPTS 4
+/* Well under keeper_socket.c's LOG_MAX_SIZE: failures of ten volumes still have room. */
+#define WARNINGS_MAX 16384
 #define UPLOAD_ATTEMPTS 4
 
 static void add_line(struct hold *h, struct hold_volume *hv, bool failed, const char *fmt, va_list ap)
@@ -26,7 +28,9 @@ static void add_line(struct hold *h, struct hold_volume *hv, bool failed, const 
 	char text[ERROR_MSG_MAX];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	strbuf_addf(&h->warnings, "volume %s: %s\n", hv->request->name, text);
+	/* A run may be long, and what is told at its end is read in one piece. */
+	if (h->warnings.len < WARNINGS_MAX || failed)
+		strbuf_addf(&h->warnings, "volume %s: %s\n", hv->request->name, text);
 	if (failed && hv->open)
 		cache_note_error(&hv->v.cache, text);
 	if (failed)

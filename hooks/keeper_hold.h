@@ -35,6 +35,7 @@ struct hold_volume {
 	struct keeper_result synced;
 	int64_t sync_due_ns;
 	bool sync_failed; /* and it was noted */
+	char sync_error[ERROR_MSG_MAX];
 };
 
 struct hold {

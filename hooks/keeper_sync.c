@@ -98,11 +98,8 @@ static void note_result(struct hold *h, struct syncing *s)
 {
 	struct hold_volume *hv = s->hv;
 
-	/* A few short texts over a run; the same one again costs nothing. */
-	if (!s->error[0])
-		hv->synced.error = NULL;
-	else if (!hv->synced.error || strcmp(hv->synced.error, s->error) != 0)
-		hv->synced.error = arena_strdup(&h->arena, s->error);
+	snprintf(hv->sync_error, sizeof(hv->sync_error), "%s", s->error);
+	hv->synced.error = s->error[0] ? hv->sync_error : NULL;
 	if (s->error[0] && !hv->sync_failed)
 		hold_warn(h, hv, "not committed during the run: %s; the next commit has it all", s->error);
 	if (!s->error[0] && s->report.n_warnings && !hv->sync_failed)
