@@ -7,6 +7,9 @@
 #include "base/cleanup.h"
 #include "hooks/engine/check.h"
 #include "hooks/engine/collect.h"
+#include "hooks/engine/index.h"
+#include "hooks/engine/pack.h"
+#include "hooks/engine/scan.h"
 
 #define DAY_AND_MORE (25 * 3600)
 #define GARBAGE(lines) "{\"format\":1,\"kind\":\"garbage\",\"entries\":1}\n" lines
@@ -279,6 +282,37 @@ static void many_small_packs_become_few(void **state)
 	node_close(c);
 }
 
+static void a_file_of_a_pack_that_was_emptied_since_the_scan_makes_a_record_that_can_be_read(void **state)
+{
+	_cleanup_(manifest_free) struct manifest base = {0}, m = {0}, got = {0};
+	struct box *b = *state;
+	struct node *a = open_node(b, "a");
+	_cleanup_close_ int root = -1;
+	struct transfer x = {.v = &a->v, .report = &a->report, .err = &a->err};
+	struct head_commit commit;
+	struct stage *s;
+
+	node_begin(a);
+	put_file(a, "f", "text", 0644, 1);
+	assert_int_equal(node_end(a), 0);
+	node_begin(a);
+	assert_int_equal(index_load(&a->v, &base), 0);
+	root = node_root(a);
+	assert_int_equal(scan_tree(&a->v, root, &base, true, &m, &a->report, &a->err), 0);
+	manifest_find(&m, "f")->flags |= ENTRY_REPACK;
+	put_file(a, "f", "", 0644, 2);
+	m.epoch = 2;
+	m.seq = 2;
+	s = stage_new(&x, root, m.epoch, m.seq);
+	assert_non_null(s);
+	assert_int_equal(stage_files(s, &base, &m), 0);
+	assert_int_equal(stage_record(s, false, &commit), 0);
+	if (restore_manifest(&a->v, &commit, &got, &a->err) < 0)
+		fail_msg("%s", a->err.msg);
+	stage_free(s);
+	node_kill(a);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
@@ -290,6 +324,7 @@ int main(void)
 	    TEST(without_its_lease_it_deletes_nothing),
 	    TEST(packs_that_are_mostly_dead_are_put_together_anew),
 	    TEST(many_small_packs_become_few),
+	    TEST(a_file_of_a_pack_that_was_emptied_since_the_scan_makes_a_record_that_can_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

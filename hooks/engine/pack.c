@@ -287,13 +287,14 @@ static bool take_old(struct stage *s, struct entry *e)
 	const struct entry *old;
 
 	e->flags &= (uint8_t)~ENTRY_CHANGED;
-	if (e->flags & ENTRY_REPACK)
-		return false;
+	/* First: no record may name an object for it, and one of a pack may have been emptied since the scan. */
 	if (e->size == 0) {
 		e->object = NULL;
 		e->offset = 0;
 		return true;
 	}
+	if (e->flags & ENTRY_REPACK)
+		return false;
 	old = find_old(s, e);
 	if (!old)
 		return false;
