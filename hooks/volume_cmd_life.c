@@ -79,21 +79,20 @@ static int refuse_conflicts(const struct volume_cmd *c, struct volume *v, struct
 /* A commit of nothing: whatever of an earlier holder lands late is of a commit before this one. */
 static int commit_nothing(struct volume_hold *w, uint64_t *applied, struct error *err)
 {
-	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct transfer_report report = {0};
 	struct volume *v = &w->hv->v;
 	_cleanup_close_ int root = -1;
-	struct head head;
 	int r;
 
-	if (lease_head(w->hv->lease, &a, &head) < 0)
-		return error_set(err, ENOMEM, "out of memory");
 	r = publish_redo(v, w->hv->lease, applied, err);
-	if (r == 0)
-		r = cache_mark_dirty(&v->cache, head.epoch, head.commit.seq, err);
 	if (r < 0)
 		return r;
-	w->hv->dirty = true;
+	/*
+	 * The tree may be an old commit's, and half of it is nobody's work: it is of no commit from here on, but not
+	 * dirty. Where this ends in the middle, the next start makes it what the last commit says.
+	 */
+	if (unlinkat(v->cache.dir_fd, "clean", 0) < 0 && errno != ENOENT)
+		return error_set(err, errno, "cache: the mark \"clean\" can't be removed (error %d)", errno);
 	r = remove_tree_at(v->cache.dir_fd, "rw");
 	if (r == 0 && mkdirat(v->cache.dir_fd, "rw", 0755) < 0)
 		r = -errno;
@@ -187,7 +186,6 @@ static int remove_volume(const struct volume_cmd *c, struct volume_hold *w, stru
 		r = lease_remove(w->hv->lease, applied, err);
 	if (r < 0)
 		return error_wrap(err, "volume %s", c->name);
-	w->hv->dirty = false;
 	lease_free(w->hv->lease);
 	w->hv->lease = NULL;
 	conflict_each_local(&w->hv->v.cache, drop_local, &w->hv->v.cache);
@@ -211,6 +209,9 @@ int volume_cmd_rm(const struct volume_cmd *c, struct arena *a, struct error *err
 	volume_hold_shut(&w);
 	if (r == 0)
 		r = hold_take_leases(&w.hold, err);
+	/* Once more: what a dead keeper left may have been set aside just now. */
+	if (r == 0)
+		r = refuse_conflicts(c, &w.hv->v, err);
 	if (r == 0)
 		r = remove_volume(c, &w, err);
 	volume_hold_close(&w);

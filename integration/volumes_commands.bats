@@ -133,6 +133,23 @@ head_of() { cat "$T/store/volumes/default/.volrun/$1/head"; }
 	not_ok 'ro needs an existing volume'
 }
 
+@test "rm that can't be done to its end leaves the last commit, and nothing commits what it had removed" {
+	local commits=$T/store/volumes/default/.volrun/state/commits
+	vrun A c1 "$V" 'echo 1 >/data/one'
+	vrun B c2 "$V" 'echo 2 >/data/two'
+	# What it would commit can't be written.
+	mv "$commits" "$commits.away"
+	: >"$commits"
+	try vol rm state
+	not_ok 'volume state: '
+	rm "$commits"
+	mv "$commits.away" "$commits"
+	try vol recover
+	ok
+	vrun A c3 "$V" 'cat /data/one /data/two'
+	is "$output" $'1\n2'
+}
+
 @test "after rm a volume begins anew: empty, somebody else's, with a higher epoch; a late write of the old one does no harm" {
 	local epoch seq
 	vrun A c1 "$V" 'echo old >/data/old' '.annotations["dev.volrun.user"] = "ann"'
