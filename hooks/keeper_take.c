@@ -435,7 +435,8 @@ static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 		r = hold_explain_full(h, r, &head, err);
 		h->grown |= !report.warm;
 	}
-	if (r == 0 && report.settled_seq > 0)
+	/* A tree that was fetched to its end though nobody waits for it has no lease any more. */
+	if (r == 0 && hv->lease && report.settled_seq > 0)
 		lease_settled(hv->lease, report.settled_seq);
 	if (r == 0 && report.n_warnings)
 		hold_warn(h, hv, "%s", report.warning);
