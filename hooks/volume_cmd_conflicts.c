@@ -262,12 +262,14 @@ static int make_current(const struct volume_cmd *c, const char *id, struct error
 		r = hold_take_leases(&w.hold, err);
 	if (r == 0) {
 		cache = &w.hv->v.cache;
-		r = cache_mark_dirty(cache, lease_epoch(w.hv->lease), w.hv->begin_seq, err);
-		/* The tree that it replaces is in the store: a start after a kill here finds no tree, and fetches it.
-		 */
-		if (r == 0 && remove_tree_at(cache->dir_fd, "rw") < 0)
+		/* The tree that it replaces is in the store. Half of it is nobody's work: not dirty yet. */
+		unlinkat(cache->dir_fd, "clean", 0);
+		if (remove_tree_at(cache->dir_fd, "rw") < 0)
 			r = error_set(err, EIO, "cache: the tree can't be removed");
 		unlinkat(cache->dir_fd, "index", 0);
+		/* Before there is a tree: from its first moment on it is recovered after a kill. */
+		if (r == 0)
+			r = cache_mark_dirty(cache, lease_epoch(w.hv->lease), w.hv->begin_seq, err);
 		if (r == 0 && renameat(cache->dir_fd, name, cache->dir_fd, "rw") < 0)
 			r = error_set(err, errno, "volume %s: conflict %s is not on this node; give a directory",
 				      c->args[1], id);
