@@ -123,6 +123,16 @@ static bool tree_in_use(int dir_fd, const char *name)
 	return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0;
 }
 
+static int remove_tree(const struct cache_volume *v, const char *name, bool reader)
+{
+	if (!reader)
+		return remove_tree_at(v->dir_fd, name);
+	remove_tree_at(v->dir_fd, CACHE_LEAVING);
+	if (renameat(v->dir_fd, name, v->dir_fd, CACHE_LEAVING) < 0)
+		return -errno;
+	return remove_tree_at(v->dir_fd, CACHE_LEAVING);
+}
+
 static uint64_t remove_trees(const struct cache_volume *v)
 {
 	static const char *const files[] = {"clean", "index", "applied", NULL};
@@ -142,7 +152,7 @@ static uint64_t remove_trees(const struct cache_volume *v)
 		if (reader && tree_in_use(v->dir_fd, d->d_name))
 			continue;
 		size = disk_usage(v->dir_fd, d->d_name, 0);
-		if (remove_tree_at(v->dir_fd, d->d_name) == 0)
+		if (remove_tree(v, d->d_name, reader) == 0)
 			bytes += size;
 	}
 	return bytes;

@@ -23,8 +23,6 @@
 #define USAGE_MAX_SIZE 1024
 /* What a file takes beside its bytes: the rest of its last block, inode, name; on the large side. */
 #define FILE_OVERHEAD 4096
-/* As restore.c calls a reader's tree that is not complete: the next reader removes what is left of it. */
-#define LEAVING "new-ro-leaving"
 
 struct usage {
 	uint64_t files, bytes, used;
@@ -221,9 +219,9 @@ static void remove_reader(void *ctx, int dir_fd, const char *name)
 		return;
 	}
 	/* At once, so that a tree of its name is always complete. */
-	remove_tree_at(dir_fd, LEAVING);
-	if (renameat(dir_fd, name, dir_fd, LEAVING) == 0)
-		remove_tree_at(dir_fd, LEAVING);
+	remove_tree_at(dir_fd, CACHE_LEAVING);
+	if (renameat(dir_fd, name, dir_fd, CACHE_LEAVING) == 0)
+		remove_tree_at(dir_fd, CACHE_LEAVING);
 }
 
 void cache_remove_old_readers(const struct cache_volume *c, const char *keep)

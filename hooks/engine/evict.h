@@ -34,6 +34,12 @@ bool cache_has_room(int cache_fd, uint64_t need);
 /* Until the cache's disk has `need` bytes free. How many volumes went for it. */
 size_t cache_make_room(int cache_fd, uint64_t need);
 
+/*
+ * A tree for readers gets this name before it is removed, so that a tree of its own is always complete.
+ * As restore.c calls one that is not yet: the next reader removes what is left of it.
+ */
+#define CACHE_LEAVING "new-ro-leaving"
+
 /* Trees for readers of other commits than `keep` that nobody has mounted. The caller has lock-ro. */
 void cache_remove_old_readers(const struct cache_volume *c, const char *keep);
 
