@@ -190,8 +190,22 @@ static int open_target(const struct volume_cmd *c, struct place *p, struct error
 	p->opened = true;
 	if (r == 0)
 		r = hold_take(&p->w.hold, err);
+	if (r < 0)
+		return r;
+	/* Half a copy is nobody's work: after a kill the next start makes the tree what the commit says. */
+	unlinkat(p->w.hv->v.cache.dir_fd, "dirty", 0);
+	p->dir_fd = dup(p->w.hv->tree_fd);
+	return 0;
+}
+
+static int finish_target(struct place *p, struct error *err)
+{
+	struct hold_volume *hv = p->w.hv;
+	int r = cache_mark_dirty(&hv->v.cache, lease_epoch(hv->lease), hv->begin_seq, err);
+
 	if (r == 0)
-		p->dir_fd = dup(p->w.hv->tree_fd);
+		return volume_hold_finish(&p->w, err);
+	volume_hold_discard(&p->w);
 	return r;
 }
 
@@ -265,7 +279,7 @@ int volume_cmd_cp(const struct volume_cmd *c, struct arena *a, struct error *err
 		volume_progress_end(bar);
 	}
 	if (r == 0 && to.volume)
-		r = volume_hold_finish(&to.w, err);
+		r = finish_target(&to, err);
 	else if (to.opened)
 		volume_hold_discard(&to.w);
 	if (r == 0 && report.skipped)
