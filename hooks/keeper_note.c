@@ -39,12 +39,13 @@ void keeper_note_write(const struct cache_volume *cache, struct keeper_note *n, 
 	keeper_note_write_at(cache->dir_fd, "keeper", n, c);
 }
 
-void keeper_note_write_at(int dir_fd, const char *name, struct keeper_note *n, const struct container_cgroup *c)
+int keeper_note_write_at(int dir_fd, const char *name, struct keeper_note *n, const struct container_cgroup *c)
 {
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 	char link[FD_PATH_MAX], path[PATH_MAX], boot_id[CACHE_CLEAN_BOOT_ID_MAX];
 	ssize_t len = c->fd >= 0 ? readlink(fd_path(c->fd, link), path, sizeof(path) - 1) : -1;
 	struct stat st;
+	int r = cache_boot_id(boot_id);
 
 	if (len > 0 && fstat(c->fd, &st) == 0) {
 		path[len] = '\0';
@@ -52,14 +53,14 @@ void keeper_note_write_at(int dir_fd, const char *name, struct keeper_note *n, c
 		n->cgroup_id = st.st_ino;
 		n->cgroup_v2 = c->v2;
 	}
-	if (cache_boot_id(boot_id) == 0) {
+	if (r == 0) {
 		n->boot_id = boot_id;
 		json_write(&text, &note_table, n, 0);
 		strbuf_addc(&text, '\n');
-		if (!text.failed)
-			write_file_atomic_at(dir_fd, name, text.data, text.len, 0600, false);
+		r = text.failed ? -ENOMEM : write_file_atomic_at(dir_fd, name, text.data, text.len, 0600, false);
 	}
 	n->cgroup = n->boot_id = NULL; /* they were this function's */
+	return r;
 }
 
 int keeper_note_read(const struct cache_volume *cache, struct arena *a, struct keeper_note *ret)

@@ -27,9 +27,9 @@ struct keeper_note {
 	struct keeper_request request; /* with this volume alone */
 };
 
-/* n->cgroup*: from c, when that is open. Best effort. */
+/* n->cgroup*: from c, when that is open. Best effort; of the other one the caller hears when it failed. */
 void keeper_note_write(const struct cache_volume *cache, struct keeper_note *n, const struct container_cgroup *c);
-void keeper_note_write_at(int dir_fd, const char *name, struct keeper_note *n, const struct container_cgroup *c);
+int keeper_note_write_at(int dir_fd, const char *name, struct keeper_note *n, const struct container_cgroup *c);
 /* -ENOENT: there is none, it can't be read, or it is of another boot. */
 int keeper_note_read(const struct cache_volume *cache, struct arena *a, struct keeper_note *ret);
 int keeper_note_read_at(int dir_fd, const char *name, struct arena *a, struct keeper_note *ret);

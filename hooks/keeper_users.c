@@ -74,7 +74,7 @@ void users_move(const struct cache_volume *c, uint64_t from, uint64_t to)
 
 /* --- who joins ---------------------------------------------------------------------------- */
 
-void hold_note_user(struct hold *h, struct hold_volume *hv, const struct container_cgroup *cgroup)
+int hold_note_user(struct hold *h, struct hold_volume *hv, const struct container_cgroup *cgroup)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_close_ int dir = open_users(&hv->v.cache, hv->joined, false);
@@ -82,8 +82,7 @@ void hold_note_user(struct hold *h, struct hold_volume *hv, const struct contain
 	char key[KEEPER_KEY_MAX];
 
 	keeper_key(h->request->id, h->request->bundle, key);
-	if (dir >= 0)
-		keeper_note_write_at(dir, key, &n, cgroup);
+	return dir < 0 ? dir : keeper_note_write_at(dir, key, &n, cgroup);
 }
 
 /* With the users' lock. */
@@ -94,6 +93,7 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 	_cleanup_close_ int dir = -1;
 	struct keeper_note note;
 	struct cache_mark mark;
+	int r;
 
 	/* The mark comes when the tree is ready; a holder that is about to commit has no pod in its note. */
 	if (cache_read_dirty(&hv->v.cache, &mark) < 0 || keeper_note_read(&hv->v.cache, &a, &note) < 0 ||
@@ -107,8 +107,12 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 	if (hv->tree_fd < 0)
 		return tree_error(err, hv->tree_fd, "cache: the tree can't be opened");
 	hv->joined = mark.epoch;
-	hold_note_user(h, hv, &not_known);
-	return 1;
+	/* The holder must know before anything is written, or it commits and gives the tree away meanwhile. */
+	r = hold_note_user(h, hv, &not_known);
+	if (r == 0)
+		return 1;
+	hv->joined = 0;
+	return error_set(err, r, "cache: can't note who uses the volume (error %d)", -r);
 }
 
 int hold_join(struct hold *h, struct hold_volume *hv, struct error *err)

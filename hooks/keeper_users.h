@@ -18,8 +18,8 @@
 int hold_join(struct hold *h, struct hold_volume *hv, struct error *err);
 /* Leaves what was joined. */
 void hold_leave(struct hold *h, struct hold_volume *hv);
-/* Notes the cgroup of who joined. */
-void hold_note_user(struct hold *h, struct hold_volume *hv, const struct container_cgroup *cgroup);
+/* Notes the cgroup of who joined. While it can't be noted, nobody knows of him. */
+int hold_note_user(struct hold *h, struct hold_volume *hv, const struct container_cgroup *cgroup);
 
 /* The holder's: does anybody else of the pod live? Else nobody joins any more. */
 bool hold_is_shared(struct hold *h);
