@@ -125,7 +125,7 @@ bool hold_is_mounted(const struct hold *h)
 	size_t i;
 
 	for (i = 0; i < h->n; i++)
-		if (h->volumes[i].lease && h->volumes[i].tree_fd >= 0 &&
+		if ((h->volumes[i].lease || h->volumes[i].orphan) && h->volumes[i].tree_fd >= 0 &&
 		    tree_is_mounted_elsewhere(h->volumes[i].tree_fd))
 			return true;
 	return false;

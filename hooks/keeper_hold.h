@@ -19,8 +19,9 @@ struct hold_volume {
 	const struct store_config *store;
 	size_t index; /* in the request */
 	bool open, dirty, aside;
-	bool orphan;	      /* adopted, but no lease could be had: what is in the tree is recovered at its end */
-	const char *conflict; /* the id that it was set aside as (engine/conflict.h) */
+	bool orphan;	       /* adopted, but no lease could be had: what is in the tree is recovered at its end */
+	uint64_t orphan_epoch; /* of its users (keeper_users.h) */
+	const char *conflict;  /* the id that it was set aside as (engine/conflict.h) */
 	struct recover_result recovered; /* by hold_recover; strings in the hold's arena */
 	int64_t abandoned_ns;		 /* the create died while the tree was fetched: without a lease since then */
 	uint64_t joined;    /* the epoch of the pod's holder, whose tree this one shares (keeper_users.h) */

@@ -143,6 +143,7 @@ static int adopt_lease(struct hold *h, struct hold_volume *hv, const struct cach
 	}
 	if (r < 0) {
 		hv->orphan = true;
+		hv->orphan_epoch = mark->epoch;
 		hold_warn(h, hv, "no lease while its container runs on: %s", err->msg);
 		return 0;
 	}

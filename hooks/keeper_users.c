@@ -140,7 +140,7 @@ static bool is_shared(struct hold *h, struct hold_volume *hv)
 	static const struct container_cgroup not_known = {.fd = -1};
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_close_ int lock = lock_users(&hv->v.cache);
-	uint64_t epoch = lease_epoch(hv->lease);
+	uint64_t epoch = hv->orphan ? hv->orphan_epoch : lease_epoch(hv->lease);
 	struct keeper_note n;
 
 	/* Who can't be kept from joining may be about to. */
@@ -161,7 +161,7 @@ bool hold_is_shared(struct hold *h)
 	bool shared = false;
 
 	for (size_t i = 0; i < h->n && h->request->pod; i++)
-		if (h->volumes[i].lease)
+		if (h->volumes[i].lease || h->volumes[i].orphan)
 			shared |= is_shared(h, &h->volumes[i]);
 	return shared;
 }
