@@ -21,8 +21,7 @@ static char *users_name(uint64_t epoch, char buf[USERS_NAME_MAX])
 	return buf;
 }
 
-/* Held for an instant only. A descriptor or -1. */
-static int lock_users(const struct cache_volume *c)
+int users_lock(const struct cache_volume *c)
 {
 	_cleanup_close_ int fd = openat(c->dir_fd, "users.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -117,7 +116,7 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 
 int hold_join(struct hold *h, struct hold_volume *hv, struct error *err)
 {
-	_cleanup_close_ int lock = h->request->pod ? lock_users(&hv->v.cache) : -1;
+	_cleanup_close_ int lock = h->request->pod ? users_lock(&hv->v.cache) : -1;
 
 	return lock < 0 ? 0 : join(h, hv, err);
 }
@@ -139,7 +138,7 @@ static bool is_shared(struct hold *h, struct hold_volume *hv)
 {
 	static const struct container_cgroup not_known = {.fd = -1};
 	_cleanup_arena_ struct arena a = ARENA_INIT;
-	_cleanup_close_ int lock = lock_users(&hv->v.cache);
+	_cleanup_close_ int lock = users_lock(&hv->v.cache);
 	uint64_t epoch = hv->orphan ? hv->orphan_epoch : lease_epoch(hv->lease);
 	struct keeper_note n;
 
