@@ -31,6 +31,7 @@ struct hold_volume {
 	int tree_fd;		  /* the directory to mount; -1: not yet */
 	struct run_report report; /* asked_ns > 0: there is something to report */
 	uint64_t applied_seq;
+	bool joinable; /* others of the pod may join: the hold is complete, and not at its end */
 	struct hold *hold;
 	/* Commits during the run (keeper_sync.h): the last one, and when the next is due (CLOCK_BOOTTIME). */
 	struct keeper_result synced;

@@ -148,7 +148,7 @@ static int adopt_lease(struct hold *h, struct hold_volume *hv, const struct cach
 		return 0;
 	}
 	users_move(&hv->v.cache, mark->epoch, lease_epoch(hv->lease));
-	hv->dirty = true;
+	hv->dirty = hv->joinable = true;
 	hv->begin_seq = mark->seq;
 	hv->report.asked_ns = hv->report.leased_ns = hv->report.ready_ns = clock_boottime_ns();
 	if (lease_head(hv->lease, &a, &head) == 0)

@@ -175,6 +175,7 @@ struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct
 	n.sync_copied_bytes = hv->synced.copied_bytes;
 	n.sync_reflinked_bytes = hv->synced.reflinked_bytes;
 	n.sync_error = hv->synced.error;
+	n.joinable = hv->joinable;
 	n.request.n_volumes = 1;
 	n.request.volumes = (struct keeper_request_volume *)hv->request;
 	return n;
@@ -583,6 +584,8 @@ int hold_take(struct hold *h, struct error *err)
 		r = for_all(h, step_mark, err);
 	if (r == 0)
 		r = for_all(h, step_valid, err);
+	for (size_t i = 0; i < h->n && r == 0; i++)
+		h->volumes[i].joinable = h->volumes[i].lease;
 	if (r < 0)
 		hold_finish(h);
 	return r;

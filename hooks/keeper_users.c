@@ -94,9 +94,9 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 	struct cache_mark mark;
 	int r;
 
-	/* The mark comes when the tree is ready; a holder that is about to commit has no pod in its note. */
+	/* Not yet while the holder's trees are made, not any more when it is about to commit. */
 	if (cache_read_dirty(&hv->v.cache, &mark) < 0 || keeper_note_read(&hv->v.cache, &a, &note) < 0 ||
-	    !note.request.pod || strcmp(note.request.pod, h->request->pod) != 0 ||
+	    !note.joinable || !note.request.pod || strcmp(note.request.pod, h->request->pod) != 0 ||
 	    strcmp(note.request.workspace, h->request->workspace) != 0 || !keeper_alive(note.keeper))
 		return 0;
 	dir = open_users(&hv->v.cache, mark.epoch, true);
@@ -134,33 +134,62 @@ void hold_leave(struct hold *h, struct hold_volume *hv)
 
 /* --- who holds ---------------------------------------------------------------------------- */
 
-static bool is_shared(struct hold *h, struct hold_volume *hv)
+static uint64_t users_epoch(const struct hold_volume *hv)
+{
+	return hv->orphan ? hv->orphan_epoch : lease_epoch(hv->lease);
+}
+
+static void set_joinable(struct hold *h, struct hold_volume *hv, bool joinable)
 {
 	static const struct container_cgroup not_known = {.fd = -1};
 	_cleanup_arena_ struct arena a = ARENA_INIT;
-	_cleanup_close_ int lock = users_lock(&hv->v.cache);
-	uint64_t epoch = hv->orphan ? hv->orphan_epoch : lease_epoch(hv->lease);
 	struct keeper_note n;
 
-	/* Who can't be kept from joining may be about to. */
-	if (lock < 0 || users_live(&hv->v.cache, epoch))
-		return true;
-	users_move(&hv->v.cache, epoch, 0);
+	hv->joinable = joinable;
 	if (hv->v.cache.lock_fd < 0)
-		return false;
-	/* From here on nobody joins. */
+		return;
 	n = hold_make_note(h, hv, &a);
-	n.request.pod = NULL;
-	keeper_note_write(&hv->v.cache, &n, &not_known);
-	return false;
+	/* Without a note nobody joins either. */
+	if (keeper_note_write_at(hv->v.cache.dir_fd, "keeper", &n, h->cgroup ? h->cgroup : &not_known) < 0 && !joinable)
+		cache_note_keeper(&hv->v.cache, NULL);
 }
 
+/* Does nobody else use it? Then nobody joins from here on. */
+static bool close_users(struct hold *h, struct hold_volume *hv)
+{
+	_cleanup_close_ int lock = users_lock(&hv->v.cache);
+
+	/* Who can't be kept from joining may be about to. */
+	if (lock < 0 || users_live(&hv->v.cache, users_epoch(hv)))
+		return false;
+	users_move(&hv->v.cache, users_epoch(hv), 0);
+	set_joinable(h, hv, false);
+	return true;
+}
+
+static bool is_shared(const struct hold_volume *hv)
+{
+	return (hv->lease || hv->orphan) && users_live(&hv->v.cache, users_epoch(hv));
+}
+
+/* All are closed or none: who has joined one volume and waits for the next is not to be waited for. */
 bool hold_is_shared(struct hold *h)
 {
-	bool shared = false;
+	bool was[IO_MAX_FDS] = {false}, shared = false;
+	size_t i;
 
-	for (size_t i = 0; i < h->n && h->request->pod; i++)
-		if (h->volumes[i].lease || h->volumes[i].orphan)
-			shared |= is_shared(h, &h->volumes[i]);
+	for (i = 0; i < h->n && h->request->pod; i++)
+		if (is_shared(&h->volumes[i]))
+			return true;
+	for (i = 0; i < h->n && h->request->pod && !shared; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+
+		was[i] = hv->joinable;
+		if (hv->lease || hv->orphan)
+			shared = !close_users(h, hv);
+	}
+	while (shared && i-- > 0)
+		if (was[i] && !h->volumes[i].joinable)
+			set_joinable(h, &h->volumes[i], true);
 	return shared;
 }
