@@ -349,29 +349,30 @@ static struct store_op *stage_small(struct stage *s, struct entry *e)
 	return s->pack_size >= PACK_SIZE ? send_pack(s) : NULL;
 }
 
-/* Hashed first, so that the store can check what it gets; looked at again when it was sent. */
-static struct store_op *stage_large(struct stage *s, struct entry *e, struct job *again)
+/*
+ * Hashed first, so that the store can check what it gets; looked at again when it was sent. Sent again, it gets
+ * another name: the bytes are others, and the first request may land once more.
+ */
+static struct store_op *stage_large(struct stage *s, struct entry *e, unsigned attempts)
 {
 	char object[OBJECT_MAX];
 	off_t from = s->snapshot ? (off_t)e->offset : 0;
-	struct job *j = again;
+	struct job *j;
 	int fd = -1;
 
 	if (read_steadily(s, e, -1, 0, &fd) < 0 || take_old(s, e)) {
-		free(again);
 		if (fd >= 0)
 			close(fd);
 		return NULL;
 	}
 	snprintf(object, sizeof(object), "%s/large-%u-%s", s->base_name, s->n_large++, s->attempt);
-	if (!j)
-		j = new_job(s, object);
+	j = new_job(s, object);
 	if (!j) {
 		close(fd);
 		return NULL;
 	}
-	if (!again)
-		place(s, e, object, 0);
+	place(s, e, object, 0);
+	j->attempts = attempts;
 	hex_encode(e->sha256, SHA256_LEN, j->sha256);
 	j->op.in_fd = fd;
 	j->op.in_offset = from;
@@ -396,14 +397,15 @@ static struct store_op *next(void *ctx)
 		struct job *j = s->redo;
 
 		s->redo = j->next;
-		op = stage_large(s, j->large, j);
+		op = stage_large(s, j->large, j->attempts);
+		free(j);
 	}
 	while (!op && s->next < s->m->n && transfer_go_on(s->x)) {
 		struct entry *e = &s->m->entries[s->next++];
 
 		if (!stage_reads(e))
 			continue;
-		op = e->size > PACK_FILE_MAX ? stage_large(s, e, NULL) : stage_small(s, e);
+		op = e->size > PACK_FILE_MAX ? stage_large(s, e, 0) : stage_small(s, e);
 	}
 	return op;
 }
