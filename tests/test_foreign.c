@@ -113,6 +113,45 @@ static void what_a_run_made_of_a_foreign_file_replaces_it(void **state)
 	node_close(c);
 }
 
+static void ours_is_kept_where_another_tool_changed_the_same_file_during_the_run(void **state)
+{
+	static const char prefix[] = "volumes/ws/.volrun/vol/conflicts/0-2/";
+	struct box *b = *state;
+	struct node *a = begun(b), *c = node_open(b, "c");
+	_cleanup_free_ char *ours = NULL, *links = NULL, *changes = NULL, *empty = NULL;
+	char key[128];
+
+	node_begin(a);
+	put_file(a, "f", "ours now", 0640, 3);
+	put_file(a, "new", "", 0644, 3);
+	put_link(a, "link2", "f");
+	plain_put(b, "f", "theirs");
+	plain_put(b, "new", "theirs too");
+	plain_put(b, "_symlinks.json", "{\"theirs\":\"f\"}");
+	/* Whoever publishes it. */
+	fake_store_fault(b->fake, (struct fake_fault){STORE_PUT, "conflicts/", STORE_UNREACHABLE, FAKE_NOTHING, 0, -1});
+	assert_int_equal(node_end(a), 0);
+	fake_store_fault(b->fake, (struct fake_fault){0});
+	node_begin(c);
+	assert_file(c, "f", "theirs");
+	assert_file(c, "new", "theirs too");
+	assert_int_equal(publish_redo(&c->v, c->lease, &(uint64_t){0}, &c->err), 0);
+	snprintf(key, sizeof(key), "%stree/f", prefix);
+	ours = fake_store_text(b->fake, key);
+	assert_string_equal(ours, "ours now");
+	snprintf(key, sizeof(key), "%stree/new", prefix);
+	empty = fake_store_text(b->fake, key);
+	assert_string_equal(empty, "");
+	snprintf(key, sizeof(key), "%stree/_symlinks.json", prefix);
+	links = fake_store_text(b->fake, key);
+	assert_non_null(strstr(links, "link2"));
+	snprintf(key, sizeof(key), "%schanges.json", prefix);
+	changes = fake_store_text(b->fake, key);
+	assert_non_null(strstr(changes, "\"key\":\"tree/f\""));
+	node_close(a);
+	node_close(c);
+}
+
 static void a_foreign_file_does_not_come_back_over_a_commit_that_is_not_published(void **state)
 {
 	struct box *b = *state;
@@ -424,6 +463,7 @@ int main(void)
 	    TEST(foreign_files_join_the_tree_and_the_next_commit),
 	    TEST(foreign_files_that_were_seen_need_no_request_again),
 	    TEST(what_a_run_made_of_a_foreign_file_replaces_it),
+	    TEST(ours_is_kept_where_another_tool_changed_the_same_file_during_the_run),
 	    TEST(a_foreign_file_does_not_come_back_over_a_commit_that_is_not_published),
 	    TEST(a_foreign_deletion_counts_for_what_was_seen_a_day_after_it_was_written),
 	    TEST(a_late_delete_never_takes_a_committed_file),

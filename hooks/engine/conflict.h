@@ -14,6 +14,7 @@
  *     changes.json             last; lines of JSON: the note, then a struct conflict_change each
  *
  * <epoch> is that of the run ("3", "3-1" when there are several on one node).
+ * In the store alone: "0-7", of what commit 7 could not publish (publish_conflict.h).
  */
 #ifndef VOLRUN_HOOKS_CONFLICT_H
 #define VOLRUN_HOOKS_CONFLICT_H

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "hooks/engine/publish_conflict.h"
 #include "hooks/engine/publish_plan.h"
 #include "hooks/engine/scan.h"
 #include "hooks/engine/spool.h"
@@ -60,7 +61,9 @@ static void found_foreign(struct publish *p, struct item *i)
 {
 	p->x->report->conflicts++;
 	report_warning(p->x->report,
-		       "\"%.300s\" was changed in the store by another tool meanwhile: theirs was left there", i->path);
+		       "\"%.300s\" was changed in the store by another tool meanwhile: theirs was left there%s",
+		       i->path, item_is_deletion(i) ? "" : ", ours is kept (`volrun volume conflicts ls`)");
+	i->foreign = true;
 	leave(p, i);
 }
 
@@ -383,7 +386,7 @@ int publish_run(struct transfer *x, const struct manifest *m, uint64_t applied_s
 	if (x->failed == 0 && spool_open(&p.spool, x->v) < 0)
 		transfer_fail(x, ENOMEM, "cache: can't make a file");
 	/* Deletions first: where a file was, a directory may come. */
-	if (x->failed == 0 && run(&p, true) == 0 && run(&p, false) == 0)
+	if (x->failed == 0 && run(&p, true) == 0 && run(&p, false) == 0 && publish_keep_ours(x, &p.plan) == 0)
 		put_table(&p);
 	return x->failed;
 }
