@@ -71,12 +71,13 @@ static void fail(struct syncing *s, const struct error *err)
 	s->live = NULL;
 }
 
-static bool fail_if_shared(struct syncing *s)
+/* unsure: others may be about to join. */
+static bool fail_if_shared(struct syncing *s, bool unsure)
 {
 	struct hold_volume *hv = s->hv;
 	struct error err = ERROR_INIT;
 
-	if (!users_live(&hv->v.cache, lease_epoch(hv->lease)))
+	if (!unsure && !users_live(&hv->v.cache, lease_epoch(hv->lease)))
 		return false;
 	error_set(&err, EBUSY, "other containers of the pod use it, and only this one can be frozen");
 	fail(s, &err);
@@ -88,7 +89,7 @@ static void begin(struct syncing *s)
 	struct hold_volume *hv = s->hv;
 	struct error err = ERROR_INIT;
 
-	if (fail_if_shared(s))
+	if (fail_if_shared(s, false))
 		return;
 	if (commit_live_begin(&hv->v, hv->lease, &s->report, &s->live, &err) < 0)
 		fail(s, &err);
@@ -97,10 +98,11 @@ static void begin(struct syncing *s)
 /* What began may have taken long, and others of the pod have come since: none does now. */
 static void snapshot(struct syncing *s, const struct snapshot_limits *limits)
 {
-	_cleanup_close_ int lock = s->live && s->hv->hold->request->pod ? users_lock(&s->hv->v.cache) : -1;
+	bool pod = s->live && s->hv->hold->request->pod;
+	_cleanup_close_ int lock = pod ? users_lock(&s->hv->v.cache) : -1;
 	struct error err = ERROR_INIT;
 
-	if (s->live && s->hv->hold->request->pod && fail_if_shared(s))
+	if (pod && fail_if_shared(s, lock < 0))
 		return;
 	if (s->live && commit_live_snapshot(s->live, limits, &err) < 0)
 		fail(s, &err);
