@@ -152,6 +152,32 @@ static void ours_is_kept_where_another_tool_changed_the_same_file_during_the_run
 	node_close(c);
 }
 
+static void a_later_commit_of_the_run_keeps_ours_again_only_where_it_changed(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b);
+	_cleanup_free_ char *first = NULL, *again = NULL, *changed = NULL;
+	uint64_t applied = 0;
+
+	node_begin(a);
+	put_file(a, "f", "ours now", 0640, 3);
+	put_file(a, "new", "new", 0640, 3);
+	plain_put(b, "f", "theirs");
+	plain_put(b, "new", "theirs");
+	assert_int_equal(commit_run(&a->v, a->lease, &a->report, &applied, &a->err), 0);
+	put_file(a, "dir/g", "changed", 0640, 4);
+	put_file(a, "new", "newer", 0640, 5);
+	assert_int_equal(commit_run(&a->v, a->lease, &a->report, &applied, &a->err), 0);
+	assert_int_equal(applied, 3);
+	first = fake_store_text(b->fake, "volumes/ws/.volrun/vol/conflicts/0-2/tree/f");
+	assert_string_equal(first, "ours now");
+	again = fake_store_text(b->fake, "volumes/ws/.volrun/vol/conflicts/0-3/tree/f");
+	assert_null(again);
+	changed = fake_store_text(b->fake, "volumes/ws/.volrun/vol/conflicts/0-3/tree/new");
+	assert_string_equal(changed, "newer");
+	node_close(a);
+}
+
 static void a_foreign_file_does_not_come_back_over_a_commit_that_is_not_published(void **state)
 {
 	struct box *b = *state;
@@ -464,6 +490,7 @@ int main(void)
 	    TEST(foreign_files_that_were_seen_need_no_request_again),
 	    TEST(what_a_run_made_of_a_foreign_file_replaces_it),
 	    TEST(ours_is_kept_where_another_tool_changed_the_same_file_during_the_run),
+	    TEST(a_later_commit_of_the_run_keeps_ours_again_only_where_it_changed),
 	    TEST(a_foreign_file_does_not_come_back_over_a_commit_that_is_not_published),
 	    TEST(a_foreign_deletion_counts_for_what_was_seen_a_day_after_it_was_written),
 	    TEST(a_late_delete_never_takes_a_committed_file),

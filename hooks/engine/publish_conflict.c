@@ -156,6 +156,15 @@ static void put_changes(struct keeping *k)
 		send_op(k, &op);
 }
 
+/* Else an earlier commit of the same run kept these bytes. */
+static bool is_new(const struct publish_plan *p, const struct item *i)
+{
+	char prefix[48];
+
+	snprintf(prefix, sizeof(prefix), "%" PRIu64 "-%" PRIu64 "/", p->m->epoch, p->m->seq);
+	return i->in_old || i->kind == ITEM_LINKS || !i->e->object || !strncmp(i->e->object, prefix, strlen(prefix));
+}
+
 int publish_keep_ours(struct transfer *x, const struct publish_plan *p)
 {
 	struct keeping k = {.x = x, .p = p, .spool = {.fd = -1, .root_fd = -1}};
@@ -166,7 +175,7 @@ int publish_keep_ours(struct transfer *x, const struct publish_plan *p)
 	k.note.why = "another tool changed the same files in the store during the run";
 	k.note.since = clock_rfc3339(NULL, since);
 	for (size_t i = 0; i < p->n && x->failed == 0; i++) {
-		if (!p->items[i].foreign || item_is_deletion(&p->items[i]))
+		if (!p->items[i].foreign || item_is_deletion(&p->items[i]) || !is_new(p, &p->items[i]))
 			continue;
 		if (k.spool.fd < 0 && spool_open(&k.spool, x->v) < 0)
 			transfer_fail(x, ENOMEM, "cache: can't make a file");

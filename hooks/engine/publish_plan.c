@@ -86,6 +86,7 @@ static void plan_path(struct publish_plan *p, const char *path, const struct ent
 		if (!i)
 			return;
 		memcpy(i->sha256, e->sha256, SHA256_LEN);
+		i->in_old = a != NULL;
 		if (item_is_copy(p, i) && (!(p->x->v->store->caps & STORE_CAP_COPY_IF) || e->size > STORE_COPY_IF_MAX))
 			i->state = STATE_LOOK;
 		return;

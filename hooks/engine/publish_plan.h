@@ -29,6 +29,7 @@ struct item {
 	uint64_t spool; /* offset of the bytes */
 	uint8_t kind, state, writes;
 	bool spooled;
+	bool in_old;  /* the table of the commit before has it */
 	bool foreign; /* left to what another tool put there meanwhile */
 };
 
