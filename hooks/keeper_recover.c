@@ -13,6 +13,7 @@
 #include "hooks/engine/recover.h"
 #include "hooks/engine/tree.h"
 #include "hooks/keeper_hold.h"
+#include "hooks/keeper_mounts.h"
 #include "hooks/keeper_note.h"
 #include "hooks/keeper_socket.h"
 #include "hooks/keeper_spawn.h"
@@ -65,6 +66,11 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 		keeper_socket_forget(h->config->run_dir, note.request.id, note.request.bundle);
 	if (!dirty)
 		return 0;
+	/* On a full disk nobody could note whose it is. A tree that is being written is committed by nobody. */
+	if (!noted && tree >= 0 && tree_is_mounted_elsewhere(tree))
+		return error_set(err, EBUSY,
+				 "a container that still runs has its tree, and no keeper; when it has ended, the next "
+				 "start commits what it leaves");
 	if (lives) {
 		r = keeper_start_adopter(&hv->v, &note, err);
 		return r < 0 ? error_wrap(err, "container %s, which still runs, lost its keeper", note.container) : 1;
