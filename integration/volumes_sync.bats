@@ -37,7 +37,8 @@ freeze() {
 	dir=$(freezer "$1")
 	if [[ -e $dir/freezer.state ]]; then echo FROZEN >"$dir/freezer.state"; else echo 1 >"$dir/cgroup.freeze"; fi
 }
-is_thawed() { like "$(cat "$(freezer "$1")/freezer.state" 2>/dev/null || cat "$(freezer "$1")/cgroup.freeze")" '^(THAWED|0)$'; }
+thawed() { [[ $(cat "$(freezer "$1")/freezer.state" 2>/dev/null || cat "$(freezer "$1")/cgroup.freeze") =~ ^(THAWED|0)$ ]]; }
+is_thawed() { until_true 5 thawed "$1"; }
 
 @test "a container with sync= commits while it runs, and another node sees it" {
 	vstart A c1 "state /data sync=1s" 'n=0; while :; do n=$((n + 1)); echo $n >/data/n; sleep 0.1; done'
