@@ -11,7 +11,7 @@
 #include "hooks/engine/commit.h"
 #include "hooks/engine/conflict.h"
 #include "hooks/keeper_hold.h"
-#include "hooks/keeper_mounts.h"
+#include "hooks/engine/tree_mounts.h"
 #include "hooks/keeper_users.h"
 
 /* A store that is down may come back: so long a commit is tried, with pauses that double. */

@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "hooks/engine/keeper_name.h"
-#include "hooks/keeper_mounts.h"
+#include "hooks/engine/tree_mounts.h"
 
 #define NOTE_MAX_SIZE (KEEPER_MESSAGE_MAX + 8192)
 

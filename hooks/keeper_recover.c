@@ -13,7 +13,7 @@
 #include "hooks/engine/recover.h"
 #include "hooks/engine/tree.h"
 #include "hooks/keeper_hold.h"
-#include "hooks/keeper_mounts.h"
+#include "hooks/engine/tree_mounts.h"
 #include "hooks/keeper_note.h"
 #include "hooks/keeper_socket.h"
 #include "hooks/keeper_spawn.h"

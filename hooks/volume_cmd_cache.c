@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -115,13 +114,6 @@ static uint64_t disk_usage(int dir_fd, const char *name, unsigned depth)
 	return bytes;
 }
 
-/* Readers have a lock on theirs. */
-static bool tree_in_use(int dir_fd, const char *name)
-{
-	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0;
-}
 
 static int remove_tree(const struct cache_volume *v, const char *name, bool reader)
 {
@@ -149,7 +141,7 @@ static uint64_t remove_trees(const struct cache_volume *v)
 
 		if (!reader && strcmp(d->d_name, "rw") != 0 && strcmp(d->d_name, "tmp") != 0)
 			continue;
-		if (reader && tree_in_use(v->dir_fd, d->d_name))
+		if (reader && cache_is_read(v->dir_fd, d->d_name))
 			continue;
 		size = disk_usage(v->dir_fd, d->d_name, 0);
 		if (remove_tree(v, d->d_name, reader) == 0)

@@ -111,6 +111,24 @@ small_disk() {
 	is "$(ls "$T/cache-B/main/default/state" | grep -c '^ro-')" 1
 }
 
+@test "a reader whose keeper was killed keeps its tree" {
+	fill A state 1000000
+	vbundle r1 "state /data ro" 'sha256sum </data/f; exec sleep 1000'
+	on B volrun run --detach --bundle "$T/r1" r1 </dev/null >"$T/r1.log" 2>&1
+	until_true 10 grep -q . "$T/r1.log"
+	kill -9 $(keepers)
+	wrun A c2 "state /data" 'echo more >/data/g'
+	wrun B r2 "state /data ro" 'cat /data/g'
+	is "$output" more
+	on B volrun volume prune >/dev/null
+	is "$(on B volrun exec r1 cat /data/f | sha256sum | cut -c 1-64)" "$(cut -c 1-64 "$T/r1.log")"
+	is "$(ls "$T/cache-B/main/default/state" | grep -c '^ro-')" 1
+	on B volrun delete --force r1
+	wrun A c3 "state /data" 'echo more >/data/h'
+	wrun B r3 "state /data ro" 'cat /data/h'
+	is "$(ls "$T/cache-B/main/default/state" | grep -c '^ro-')" 1
+}
+
 @test "an interrupted restore goes on from what is there" {
 	local pid before after
 	vrun A c1 "state /data" 'i=0; while [ $i -lt 3000 ]; do head -c 20000 /dev/urandom >/data/$i; i=$((i + 1)); done'

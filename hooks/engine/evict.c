@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "hooks/engine/tree_mounts.h"
 #include "oci/json.h"
 
 #define USAGE "usage"
@@ -195,12 +196,12 @@ static void survey_free(struct survey *s)
 
 /* --- removing ------------------------------------------------------------------------------ */
 
-/* A tree that somebody has mounted is locked (keeper_take.c). */
-static bool is_read(int dir_fd, const char *name)
+bool cache_is_read(int dir_fd, const char *name)
 {
 	_cleanup_close_ int fd = open_dir(dir_fd, name);
 
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+	/* Its keeper locks it (keeper_take.c), and may have died before the container. */
+	return fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) < 0 || tree_is_mounted_elsewhere(fd));
 }
 
 struct readers {
@@ -214,7 +215,7 @@ static void remove_reader(void *ctx, int dir_fd, const char *name)
 
 	if (!has_prefix(name, "ro-") || (r->keep && strcmp(name, r->keep) == 0))
 		return;
-	if (is_read(dir_fd, name)) {
+	if (cache_is_read(dir_fd, name)) {
 		r->in_use = true;
 		return;
 	}

@@ -40,6 +40,8 @@ size_t cache_make_room(int cache_fd, uint64_t need);
  */
 #define CACHE_LEAVING "new-ro-leaving"
 
+/* Has somebody a tree for readers mounted? */
+bool cache_is_read(int dir_fd, const char *name);
 /* Trees for readers of other commits than `keep` that nobody has mounted. The caller has lock-ro. */
 void cache_remove_old_readers(const struct cache_volume *c, const char *keep);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keeper_mounts.h - does another mount namespace still hold a volume's tree?
+ * tree_mounts.h - does another mount namespace still hold a volume's tree?
  * Says when a container has ended that has no cgroup of its own (volumes.md
  * §5). The only part that sees libmount.
  */
-#ifndef VOLRUN_HOOKS_KEEPER_MOUNTS_H
-#define VOLRUN_HOOKS_KEEPER_MOUNTS_H
+#ifndef VOLRUN_HOOKS_TREE_MOUNTS_H
+#define VOLRUN_HOOKS_TREE_MOUNTS_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a volume's tree is still mounted in another mount namespace. */
-#include "hooks/keeper_mounts.h"
+#include "hooks/engine/tree_mounts.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hooks/keeper_mounts.h"
+#include "hooks/engine/tree_mounts.h"
 
 #include <dirent.h>
 #include <fcntl.h>
