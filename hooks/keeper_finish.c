@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "hooks/engine/commit.h"
 #include "hooks/engine/conflict.h"
-#include "hooks/keeper_hold.h"
 #include "hooks/engine/tree_mounts.h"
+#include "hooks/keeper_hold.h"
 #include "hooks/keeper_users.h"
 
 /* A store that is down may come back: so long a commit is tried, with pauses that double. */

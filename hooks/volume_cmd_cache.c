@@ -114,7 +114,6 @@ static uint64_t disk_usage(int dir_fd, const char *name, unsigned depth)
 	return bytes;
 }
 
-
 static int remove_tree(const struct cache_volume *v, const char *name, bool reader)
 {
 	if (!reader)
