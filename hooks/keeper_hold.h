@@ -45,6 +45,7 @@ struct hold {
 	const struct config *config;
 	const struct keeper_request *request;
 	int cache_fd;
+	bool no_foreign; /* of its volumes (volume.h) */
 	struct ids
 	    *ids; /* of the container's user namespace; NULL: it has none of its own, or nobody may map (rootless) */
 	const struct container_cgroup *cgroup; /* of hold_note */

@@ -293,6 +293,7 @@ int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
 	hv->v.owner_uid = q->owner_uid;
 	hv->v.owner_gid = q->owner_gid;
 	hv->v.ids = h->ids;
+	hv->v.no_foreign = h->no_foreign;
 	hv->v.mountpoints = q->mountpoints;
 	hv->v.n_mountpoints = q->n_mountpoints;
 	hv->v.max_bytes = limits->bytes_per_volume;
@@ -313,7 +314,7 @@ static int take_at_once(struct hold *h, struct hold_volume *hv, int64_t deadline
 	if (r < 0)
 		return r;
 	hold_note(h, &not_known);
-	if (lease_looked(l, &h->lease_id) && !hv->store->foreign_ignore)
+	if (lease_looked(l, &h->lease_id) && !hv->v.no_foreign && !hv->store->foreign_ignore)
 		listing = listing_begin(&hv->v);
 	r = lease_take(l, &h->lease_id, deadline, h->cancel_fd, &first, err);
 	listing = listing_wait(listing);

@@ -30,6 +30,7 @@ int volume_cmd_prefetch(const struct volume_cmd *c, struct arena *a, struct erro
 	r = volume_cmd_open(c, c->name, true, &v, err);
 	if (r < 0)
 		return r;
+	v.no_foreign = true;
 	r = volume_cmd_peek(c, &v, a, &head, err);
 	if (r == 0)
 		r = cache_lock(&v.cache, 0, -1, err);

@@ -29,6 +29,7 @@ int volume_hold_open(struct volume_hold *w, const struct volume_cmd *c, const ch
 	if (r < 0)
 		return r;
 	w->hold.access.administrator = true;
+	w->hold.no_foreign = true;
 	w->hv = &w->hold.volumes[0];
 	return 0;
 }

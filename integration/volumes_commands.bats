@@ -209,6 +209,20 @@ head_of() { cat "$T/store/volumes/default/.volrun/$1/head"; }
 	not_ok 'volume nowhere: not there'
 }
 
+@test "what another tool put into the store belongs to the first container that takes it in, not to a command" {
+	vol create state
+	mkdir -p "$T/store/volumes/default/state" "$T/new"
+	echo theirs >"$T/store/volumes/default/state/theirs"
+	echo ours >"$T/new/ours"
+	try vol prefetch state
+	ok
+	try vol cp "$T/new/" state:
+	ok
+	vrun A c1 "state /data" 'stat -c "%n %u:%g" /data/theirs; cat /data/*' '.process.user = {uid: 1000, gid: 1001}'
+	ok
+	is "$output" $'/data/theirs 1000:1001\nours\ntheirs'
+}
+
 @test "twenty shares at once all count" {
 	local i pids=()
 	vol create state

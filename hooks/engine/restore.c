@@ -131,7 +131,7 @@ static int restore_cold(struct restore *r)
 static int restore_steps(struct restore *r)
 {
 	struct volume *v = r->x.v;
-	bool look = !v->config || !v->config->foreign_ignore, marked;
+	bool look = !v->no_foreign && (!v->config || !v->config->foreign_ignore), marked;
 	struct cache_mark clean;
 	int rc;
 

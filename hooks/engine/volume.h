@@ -25,6 +25,7 @@ struct volume {
 	struct store *lease_store; /* the register; the lease's thread */
 	struct cache_volume cache; /* descriptors of its directories */
 	bool ro;
+	bool no_foreign; /* what other tools put into the plain copy is left to a start that knows whose it is to be */
 	struct listing *listing;       /* of the plain copy, made while the lease was taken (listing.h); NULL: none */
 	bool collect;		       /* a commit looks for garbage (collect.h) */
 	uint32_t owner_uid, owner_gid; /* for files that carry no owner */
