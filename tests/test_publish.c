@@ -399,6 +399,57 @@ static void the_table_of_an_empty_tree_is_whole(void **state)
 	node_close(a);
 }
 
+static void an_object_that_the_store_refuses_is_noted_and_no_obstacle(void **state)
+{
+	struct box *b = *state;
+	struct node *a = node_open(b, "a"), *c = node_open(b, "c");
+	_cleanup_free_ char *tree = NULL;
+	struct head head;
+
+	node_begin(a);
+	put_file(a, "locked", "one", 0644, 1);
+	put_file(a, "free", "one", 0644, 1);
+	assert_int_equal(node_end(a), 0);
+	fake_store_fault(b->fake, (struct fake_fault){STORE_PUT, "vol/locked", STORE_REFUSED, FAKE_NOTHING, 0, -1});
+	for (int i = 0; i < 2; i++) {
+		node_begin(a);
+		put_file(a, "locked", i ? "three" : "two", 0644, 2 + i);
+		put_file(a, "free", i ? "three" : "two", 0644, 2 + i);
+		assert_int_equal(node_end(a), 0);
+		assert_non_null(strstr(a->report.warning, "\"locked\" can't be published, the commit has it"));
+		assert_plain(b, "free", i ? "three" : "two");
+		assert_plain(b, "locked", "one");
+	}
+	assert_int_equal(lease_peek(&a->v, &a->arena, &head, NULL, &a->err), 0);
+	assert_int_equal(head.applied_seq, 3);
+	tree = dump_tree(a, "rw");
+	node_begin(c);
+	assert_same_tree(tree, c);
+	/* When it may be written again, it is. */
+	fake_store_fault(b->fake, (struct fake_fault){0});
+	put_file(c, "other", "x", 0644, 1);
+	assert_int_equal(node_end(c), 0);
+	assert_plain(b, "locked", "three");
+	node_close(a);
+	node_close(c);
+}
+
+static void refused_credentials_leave_a_commit_unpublished(void **state)
+{
+	struct box *b = *state;
+	struct node *a = node_open(b, "a");
+	struct head head;
+
+	node_begin(a);
+	put_file(a, "f", "one", 0644, 1);
+	fake_store_fault(b->fake, (struct fake_fault){STORE_PUT, ".applied", STORE_REFUSED, FAKE_NOTHING, 0, -1});
+	assert_int_equal(node_end(a), 0);
+	assert_int_equal(lease_peek(&a->v, &a->arena, &head, NULL, &a->err), 0);
+	assert_int_equal(head.commit.seq, 1);
+	assert_int_equal(head.applied_seq, 0);
+	node_close(a);
+}
+
 static void a_chain_of_tables_that_is_cut_is_no_table(void **state)
 {
 	struct box *b = *state;
@@ -447,6 +498,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_copy_within_the_store_names_its_size, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_table_is_a_delta_where_that_is_shorter, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(the_table_of_an_empty_tree_is_whole, box_setup, box_teardown),
+	    cmocka_unit_test_setup_teardown(an_object_that_the_store_refuses_is_noted_and_no_obstacle, box_setup,
+					    box_teardown),
+	    cmocka_unit_test_setup_teardown(refused_credentials_leave_a_commit_unpublished, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_chain_of_tables_that_is_cut_is_no_table, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(a_broken_copy_of_the_applied_table_is_fetched_again, box_setup,
 					    box_teardown),

@@ -97,6 +97,16 @@ static void judge(struct publish *p, struct item *i, const struct store_op *op)
 	}
 }
 
+/*
+ * This one object may not be changed (an object lock, a policy). If it is the credentials, the table is refused, too,
+ * and the commit stays unpublished. The next commit tries again.
+ */
+static void refused(struct publish *p, struct item *i, const struct store_op *op)
+{
+	report_warning(p->x->report, "\"%.300s\" can't be published, the commit has it: %.200s", i->path, op->err.msg);
+	leave(p, i);
+}
+
 /* The answer to a PUT, COPY or DELETE. */
 static void written(struct publish *p, struct item *i, const struct store_op *op)
 {
@@ -119,6 +129,9 @@ static void written(struct publish *p, struct item *i, const struct store_op *op
 		report_warning(p->x->report, "\"%.300s\" can't be published under its name; the commit has it",
 			       i->path);
 		leave(p, i);
+		break;
+	case STORE_REFUSED:
+		refused(p, i, op);
 		break;
 	default:
 		transfer_fail_op(p->x, op);
@@ -144,7 +157,9 @@ static void done(void *ctx, struct store_op *op)
 	struct job *j = op->user;
 
 	p->x->report->data_requests++;
-	if (op->kind == STORE_HEAD && op->result != STORE_OK && op->result != STORE_ABSENT)
+	if (op->kind == STORE_HEAD && op->result == STORE_REFUSED)
+		refused(p, j->item, op);
+	else if (op->kind == STORE_HEAD && op->result != STORE_OK && op->result != STORE_ABSENT)
 		transfer_fail_op(p->x, op);
 	else if (op->kind == STORE_HEAD)
 		judge(p, j->item, op);
