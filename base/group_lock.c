@@ -22,14 +22,46 @@ static int open_place(void)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 ? TAKE_FD(fd) : -1;
 }
 
+enum byte { LOCK, WANT };
+
+static struct flock byte_of(ino_t inode, enum byte b, short type)
+{
+	return (struct flock){
+	    .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)(inode % (INT64_MAX / 2)) * 2 + b, .l_len = 1};
+}
+
 static int lock_byte(int fd, ino_t inode)
 {
-	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	struct flock l = byte_of(inode, LOCK, F_WRLCK);
 
-	l.l_start = (off_t)(inode % INT64_MAX);
 	if (fcntl(fd, F_OFD_SETLK, &l) == 0)
 		return 0;
 	return errno == EACCES || errno == EAGAIN ? -EWOULDBLOCK : -errno;
+}
+
+int group_lock_want(int group_fd)
+{
+	_cleanup_close_ int fd = open_place();
+	struct flock l;
+	struct stat st;
+
+	if (fd < 0 || fstat(group_fd, &st) < 0)
+		return -1;
+	/* Of any number. */
+	l = byte_of(st.st_ino, WANT, F_RDLCK);
+	return fcntl(fd, F_OFD_SETLK, &l) == 0 ? TAKE_FD(fd) : -1;
+}
+
+bool group_lock_wanted(int group_fd)
+{
+	_cleanup_close_ int fd = open_place();
+	struct flock l;
+	struct stat st;
+
+	if (fd < 0 || fstat(group_fd, &st) < 0)
+		return false;
+	l = byte_of(st.st_ino, WANT, F_WRLCK);
+	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 }
 
 int group_lock(int group_fd)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -21,8 +22,8 @@
 
 #define FILE_MAX 4096
 #define LOOK_AGAIN_NS (200 * 1000)
-/* Of a watchdog that ended it because the time was up. */
-#define EXIT_TIME_UP 3
+/* What a watchdog says when it has thawed the container: it was told to, or the time was up. */
+enum said { SAID_DONE, SAID_TIME_UP };
 
 static void write_state(const struct container_cgroup *c, bool freeze)
 {
@@ -80,18 +81,21 @@ static void nap(void)
 /* --- the watchdog --------------------------------------------------------------------- */
 
 /* In the child of a process with threads: nothing that takes a lock of the C library. */
-static _Noreturn void watch_over(const struct freeze *f, int pipe_fd)
+static _Noreturn void watch_over(const struct freeze *f, int socket)
 {
 	for (;;) {
 		int64_t left = f->deadline_ns - clock_boottime_ns();
-		struct pollfd p = {.fd = pipe_fd, .events = POLLIN};
+		struct pollfd p = {.fd = socket, .events = POLLIN};
+		unsigned char said;
 		int n = left > 0 ? poll(&p, 1, (int)(left / NSEC_PER_MSEC) + 1) : 0;
 
 		if (n < 0)
 			continue;
 		thaw(f->cgroup);
 		group_unlock(f->lock);
-		_exit(n > 0 ? 0 : EXIT_TIME_UP);
+		said = n > 0 ? SAID_DONE : SAID_TIME_UP;
+		(void)send(socket, &said, 1, MSG_NOSIGNAL);
+		_exit(0);
 	}
 }
 
@@ -99,31 +103,38 @@ static int start_watchdog(struct freeze *f, struct error *err)
 {
 	int ends[2];
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_set(err, errno, "can't make a pipe (error %d)", errno);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_set(err, errno, "can't make a socket (error %d)", errno);
 	f->watchdog = fork();
 	if (f->watchdog == 0) {
 		close(ends[1]);
 		watch_over(f, ends[0]);
 	}
 	close(ends[0]);
-	f->pipe = ends[1];
+	f->socket = ends[1];
 	if (f->watchdog > 0)
 		return 0;
-	close(f->pipe);
+	close(f->socket);
 	return error_set(err, errno, "can't start a process (error %d)", errno);
 }
 
-/* Closing the pipe is what it waits for. Its exit status, or -1: it was killed, and thawed nothing. */
+/*
+ * The end of what it reads is what it waits for. What it says, or -1: it was killed, and thawed nothing. Its exit
+ * status would not do: where SIGCHLD is ignored, nobody gets that.
+ */
 static int end_watchdog(struct freeze *f)
 {
-	int status = 0;
+	unsigned char said;
+	ssize_t n;
 
-	close(f->pipe);
-	while (waitpid(f->watchdog, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	shutdown(f->socket, SHUT_WR);
+	do
+		n = read(f->socket, &said, 1);
+	while (n < 0 && errno == EINTR);
+	close(f->socket);
+	while (waitpid(f->watchdog, NULL, 0) < 0 && errno == EINTR)
+		;
+	return n == 1 ? said : -1;
 }
 
 /* --- freezing ---------------------------------------------------------------------------- */
@@ -145,11 +156,12 @@ static int wait_frozen(const struct freeze *f, struct error *err)
 
 int freeze_begin(const struct container_cgroup *c, int64_t max_ns, struct freeze *ret, struct error *err)
 {
-	struct freeze f = {.cgroup = c, .lock = group_lock(c->fd), .since_ns = clock_boottime_ns()};
+	struct freeze f = {.cgroup = c, .since_ns = clock_boottime_ns()};
 	struct error ignored = ERROR_INIT;
 	int64_t ns;
 	int r;
 
+	f.lock = group_lock_wanted(c->fd) ? -1 : group_lock(c->fd);
 	if (f.lock < 0)
 		return error_set(err, EBUSY, "the container is being paused or checkpointed");
 	f.deadline_ns = f.since_ns + max_ns;
@@ -183,8 +195,8 @@ int freeze_begin(const struct container_cgroup *c, int64_t max_ns, struct freeze
 
 int freeze_end(struct freeze *f, int64_t *ret_ns, struct error *err)
 {
-	int status = f->watchdog < 0 ? 0 : end_watchdog(f);
-	bool torn = f->watchdog < 0 ? !is_frozen(f->cgroup) : status == EXIT_TIME_UP;
+	int status = f->watchdog < 0 ? SAID_DONE : end_watchdog(f);
+	bool torn = f->watchdog < 0 ? !is_frozen(f->cgroup) : status == SAID_TIME_UP;
 
 	/* Not a second time: the lock is open again, and the engine may have paused the container. */
 	if (status == -1)

@@ -31,7 +31,7 @@
 
 struct freeze {
 	const struct container_cgroup *cgroup;
-	int lock, pipe;
+	int lock, socket; /* socket: to the watchdog */
 	pid_t watchdog;
 	int64_t since_ns, deadline_ns; /* CLOCK_BOOTTIME */
 };

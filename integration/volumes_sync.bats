@@ -317,7 +317,7 @@ databases() {
 	vstart A c1 "state /data" 'n=0; while :; do n=$((n + 1)); echo $n >/data/n; done'
 	until_true 5 test -s "$T/cache-A/main/default/state/rw/n"
 	on A volrun volume sync state >/dev/null
-	(while [[ ! -e $T/stop ]]; do on A volrun volume sync state >/dev/null 2>&1; done) 3>&- 4>&- &
+	(while [[ ! -e $T/stop ]]; do on A volrun volume sync state >/dev/null 2>&1 || :; done) 3>&- 4>&- &
 	syncs=$!
 	for i in $(seq 15); do
 		on A volrun pause c1
@@ -337,7 +337,7 @@ databases() {
 	local i syncs
 	vstart A c1 "state /data" 'while :; do echo 1 >/data/n; done'
 	until_true 5 test -s "$T/cache-A/main/default/state/rw/n"
-	(while [[ ! -e $T/stop ]]; do on A volrun volume sync state >/dev/null 2>&1; done) 3>&- 4>&- &
+	(while [[ ! -e $T/stop ]]; do on A volrun volume sync state >/dev/null 2>&1 || :; done) 3>&- 4>&- &
 	syncs=$!
 	for i in $(seq 60); do is "$(status_of_on c1)" running; done
 	touch "$T/stop"

@@ -66,10 +66,13 @@ bool cgroup_frozen_by_keeper(const struct cgroup *cg)
 int cgroup_freezer_lock(const struct cgroup *cg)
 {
 	int64_t deadline = clock_boottime_ns() + CGROUP_WAIT_NS, delay = 0;
+	_cleanup_close_ int want = -1;
 	int fd = freezer_fd(cg), lock;
 
 	if (fd < 0)
 		return -1;
+	/* A keeper that commits all the time leaves no moment to find by chance. */
+	want = group_lock_want(fd);
 	while ((lock = group_lock(fd)) < 0) {
 		/* Past every keeper's patience: it hangs. What it froze has been thawed by then. */
 		if (lock != -EWOULDBLOCK || !cgroup_wait(&delay, deadline))

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the processes of a frozen container have mapped: they say how much that is, while all wait. */
+/* Freezing for a commit during the run: the lock, the watchdog, and what the frozen processes have mapped. */
 #include "hooks/keeper_freeze.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -145,11 +147,73 @@ static void the_lock_is_out_of_the_containers_reach(void **state)
 	forget(&c, path);
 }
 
+/* As many as there are by now. */
+static int count_events(int inotify)
+{
+	char events[4096] __attribute__((aligned(8)));
+	ssize_t len = read(inotify, events, sizeof(events));
+	int n = 0;
+
+	for (char *e = events; len > 0 && e < events + len; n++)
+		e += sizeof(struct inotify_event) + ((struct inotify_event *)e)->len;
+	return n;
+}
+
+/* A keeper ignores SIGCHLD. A second thaw would be of somebody's pause. */
+static void it_is_thawed_once_by_the_watchdog_or_for_it(void **state)
+{
+	struct error err = ERROR_INIT;
+	char path[64];
+	struct container_cgroup c = fake_group(path);
+	int inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	struct freeze f;
+	int64_t ns;
+
+	(void)state;
+	assert_int_equal(write_file_atomic_at(c.fd, "freezer.state", "THAWED", 6, 0600, false), 0);
+	assert_true(inotify_add_watch(inotify, path, IN_OPEN | IN_CLOSE_WRITE) >= 0);
+	for (int i = 0; i < 4; i++) {
+		signal(SIGCHLD, i % 2 ? SIG_IGN : SIG_DFL);
+		assert_int_equal(freeze_begin(&c, 10 * NSEC_PER_SEC, &f, &err), 0);
+		if (i >= 2)
+			kill(f.watchdog, SIGKILL);
+		assert_int_equal(freeze_end(&f, &ns, &err), 0);
+		assert_int_equal(count_events(inotify), 4); /* it was opened and closed twice */
+	}
+	signal(SIGCHLD, SIG_DFL);
+	close(inotify);
+	unlinkat(c.fd, "freezer.state", 0);
+	forget(&c, path);
+}
+
+static void who_wants_the_lock_comes_before_a_keeper(void **state)
+{
+	struct error err = ERROR_INIT;
+	char path[64];
+	struct container_cgroup c = fake_group(path);
+	struct freeze f;
+	int want;
+
+	(void)state;
+	if (geteuid() != 0) {
+		fprintf(stderr, "only root has a place for it: skipped\n");
+		skip();
+	}
+	want = group_lock_want(c.fd);
+	assert_true(want >= 0 && group_lock_wanted(c.fd));
+	assert_int_equal(freeze_begin(&c, NSEC_PER_SEC, &f, &err), -EBUSY);
+	close(want);
+	assert_false(group_lock_wanted(c.fd));
+	forget(&c, path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_mapped_often_counts_once),
 	    cmocka_unit_test(so_many_files_that_looking_takes_long_are_all),
+	    cmocka_unit_test(it_is_thawed_once_by_the_watchdog_or_for_it),
+	    cmocka_unit_test(who_wants_the_lock_comes_before_a_keeper),
 	    cmocka_unit_test(the_lock_is_out_of_the_containers_reach),
 	    cmocka_unit_test(after_the_deadline_all_may_be_mapped),
 	};
