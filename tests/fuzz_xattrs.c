@@ -11,8 +11,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_close_ int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	_cleanup_free_ char *text = strndup((const char *)data, size);
 	_cleanup_arena_ struct arena a = ARENA_INIT;
+	const char *text = arena_strndup(&a, (const char *)data, size);
 	struct xattrs_lost lost = {0};
 	const char *got = NULL;
 
