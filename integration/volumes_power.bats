@@ -13,6 +13,7 @@ CUTS=${VOLRUN_POWER_CUTS:-6}
 
 setup() {
 	common_setup
+	LOOP=''
 	mkdir "$T/outer" "$T/disk" "$T/cut"
 	truncate -s 3G "$T/outer.img"
 	mkfs.xfs -q -m reflink=1 "$T/outer.img"
@@ -21,15 +22,15 @@ setup() {
 	mkfs.ext4 -q "$T/outer/disk.img"
 	LOOP=$(losetup --find --show --direct-io=on "$T/outer/disk.img")
 	mount "$LOOP" "$T/disk"
-	uuidgen >"$T/boot-id"
+	cat /proc/sys/kernel/random/uuid >"$T/boot-id"
 }
 teardown() {
 	local rc=0
 	umount "$T/cut" 2>/dev/null || :
-	umount "$T/disk" || rc=1
-	losetup --detach "$LOOP" || rc=1
+	! mountpoint -q "$T/disk" || umount "$T/disk" || rc=1
+	[[ -z $LOOP ]] || losetup --detach "$LOOP" || rc=1
 	# A loop device that was let go keeps its file for a moment.
-	until_true 10 umount "$T/outer" || rc=1
+	! mountpoint -q "$T/outer" || until_true 10 umount "$T/outer" || rc=1
 	common_teardown || rc=1
 	return $rc
 }
