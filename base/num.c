@@ -145,6 +145,15 @@ int hex_decode(const char *hex, void *out, size_t len)
 	return 0;
 }
 
+uint64_t hash64(uint64_t h, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	while (len--)
+		h = (h ^ *p++) * UINT64_C(0x100000001b3);
+	return h;
+}
+
 void random_bytes(void *out, size_t len)
 {
 	unsigned char *p = out;

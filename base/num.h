@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* num.h - numbers from text: the whole string or nothing. */
+/* num.h - numbers from text (the whole string or nothing), and bytes as numbers. */
 #ifndef VOLRUN_BASE_NUM_H
 #define VOLRUN_BASE_NUM_H
 
@@ -22,6 +22,10 @@ int num_parse_list(const char *s, size_t n_bits, unsigned long *ret);
 void hex_encode(const void *data, size_t len, char *out);
 /* Exactly 2*len hex digits. -EINVAL. */
 int hex_decode(const char *hex, void *out, size_t len);
+
+/* FNV-1a of 64 bits, on from h: against accidents, not against who wants a collision. */
+#define HASH64_START UINT64_C(0xcbf29ce484222325)
+uint64_t hash64(uint64_t h, const void *data, size_t len);
 
 /* Fills with random bytes from the kernel; never fails (aborts if the kernel refuses). */
 void random_bytes(void *out, size_t len);

@@ -438,3 +438,13 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 	is "$output" "$size"
 	umount "$T/small"
 }
+
+# libcurl brings 37 libraries, 6 ms of each start.
+@test "the keeper of a directory store loads no HTTP" {
+	vstart A c1 "$V" 'sleep 100'
+	is "$(keepers | wc -l)" 1
+	unlike "$(cat "/proc/$(keepers)/maps")" 'libcurl|libssl'
+	on A volrun kill c1 KILL
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	on A volrun delete c1
+}

@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/num.h"
 #include "base/strbuf.h"
 #include "runtime/seccomp.h"
 #include "runtime/seccomp_internal.h"
@@ -99,18 +100,6 @@ static void make_key(struct strbuf *b, const struct spec_seccomp *s, bool strict
 		add_syscall(b, &s->syscalls[i]);
 }
 
-/* FNV-1a */
-static uint64_t hash(uint64_t h, const void *data, size_t len)
-{
-	const unsigned char *p = data;
-
-	while (len--)
-		h = (h ^ *p++) * 0x100000001b3;
-	return h;
-}
-
-#define HASH_START 0xcbf29ce484222325
-
 /* --- files --------------------------------------------------------------------------- */
 
 static bool ours_alone(const struct stat *st)
@@ -146,7 +135,7 @@ bool seccomp_cache_parse(const char *data, size_t size, const struct strbuf *key
 	program_len = h->n_insns * sizeof(struct sock_filter);
 	if (h->key_len != key->len || size != sizeof(*h) + program_len + key->len ||
 	    memcmp(program + program_len, key->data, key->len) != 0 ||
-	    hash(HASH_START, program, size - sizeof(*h)) != h->sum)
+	    hash64(HASH64_START, program, size - sizeof(*h)) != h->sum)
 		return false;
 	ret->prog.len = (unsigned short)h->n_insns;
 	ret->prog.filter = (struct sock_filter *)program;
@@ -214,7 +203,7 @@ static void save(int dir_fd, const char *name, const struct strbuf *key, const s
 
 	if (cache_fd < 0)
 		return;
-	h.sum = hash(hash(HASH_START, p->prog.filter, program_len), key->data, key->len);
+	h.sum = hash64(hash64(HASH64_START, p->prog.filter, program_len), key->data, key->len);
 	strbuf_add(&file, &h, sizeof(h));
 	strbuf_add(&file, p->prog.filter, program_len);
 	strbuf_add(&file, key->data, key->len);
@@ -236,7 +225,7 @@ int seccomp_compile_cached(const struct spec_seccomp *s, bool strict, int dir_fd
 	make_key(&key, s, strict);
 	if (key.failed || key.len > CACHE_KEY_MAX)
 		return seccomp_compile(s, strict, arena, ret, err);
-	snprintf(name, sizeof(name), "%016llx", (unsigned long long)hash(HASH_START, key.data, key.len));
+	snprintf(name, sizeof(name), "%016llx", (unsigned long long)hash64(HASH64_START, key.data, key.len));
 	cache_fd = open_cache(dir_fd, false);
 	if (cache_fd >= 0 && load(cache_fd, name, &key, arena, &p)) {
 		*ret = p;

@@ -421,6 +421,16 @@ static void dates_are_those_of_the_c_library(void **state)
 	}
 }
 
+/* The vectors of FNV's authors. */
+static void a_hash_is_fnv_1a(void **state)
+{
+	(void)state;
+	assert_true(hash64(HASH64_START, "", 0) == UINT64_C(0xcbf29ce484222325));
+	assert_true(hash64(HASH64_START, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+	assert_true(hash64(HASH64_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+	assert_true(hash64(hash64(HASH64_START, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +442,7 @@ int main(void)
 	    cmocka_unit_test(a_strbuf_grows_and_is_always_terminated),
 	    cmocka_unit_test(numbers_are_the_whole_string_or_refused),
 	    cmocka_unit_test(hex_goes_round_and_refuses_a_wrong_length),
+	    cmocka_unit_test(a_hash_is_fnv_1a),
 	    cmocka_unit_test(durations_are_those_of_go),
 	    cmocka_unit_test(paths_are_normalized_without_leaving_the_root),
 	    cmocka_unit_test(a_relative_path_from_outside_has_only_plain_segments),

@@ -103,7 +103,7 @@ static void signing_key(const struct sigv4 *s, const char day[9], unsigned char 
 	strbuf_addf(&secret, "AWS4%s", s->secret_access_key);
 	hmac_sha256(strbuf_str(&secret), secret.len, day, strlen(day), ret);
 	if (secret.data)
-		OPENSSL_cleanse(secret.data, secret.len);
+		explicit_bzero(secret.data, secret.len);
 	hmac_sha256(ret, SHA256_LEN, s->region, strlen(s->region), ret);
 	hmac_sha256(ret, SHA256_LEN, s->service, strlen(s->service), ret);
 	hmac_sha256(ret, SHA256_LEN, "aws4_request", 12, ret);
@@ -123,7 +123,7 @@ void sigv4_authorization(const struct sigv4 *s, struct strbuf *out)
 	strbuf_addf(&text, "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s", date, day, s->region, s->service, hash);
 	signing_key(s, day, key);
 	hmac_sha256(key, sizeof(key), strbuf_str(&text), text.len, raw);
-	OPENSSL_cleanse(key, sizeof(key));
+	explicit_bzero(key, sizeof(key));
 	hex_encode(raw, sizeof(raw), signature);
 	strbuf_addf(out, "AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=", s->access_key_id, day,
 		    s->region, s->service);

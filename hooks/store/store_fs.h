@@ -3,7 +3,7 @@
  * store_fs.h - the filesystem store, for its own parts only.
  *
  *     <root>/<key>                     an object is a file, whole at any moment (temporary, fsync, rename)
- *     <root>/.volrun-store/locks/XX    256 lock files; a key's is the first byte of its sha256
+ *     <root>/.volrun-store/locks/XX    256 lock files; a key's is the last byte of its hash64
  *     <root>/.volrun-store/tmp/        files on their way in
  *     <root>/.volrun-store/meta/       marks and stamps, where the file system has no user.* attributes
  *

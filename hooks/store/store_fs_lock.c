@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
-#include "hooks/store/sign.h"
+#include "base/num.h"
 #include "hooks/store/store_fs.h"
 #include "oci/json.h"
 
@@ -28,12 +28,7 @@ static bool is_fenced(const struct store_fs *fs, const char *key)
 
 static unsigned slot_of(const char *key)
 {
-	char hex[SHA256_HEX_MAX];
-	unsigned slot;
-
-	sha256_hex(key, strlen(key), hex);
-	sscanf(hex, "%2x", &slot);
-	return slot;
+	return hash64(HASH64_START, key, strlen(key)) & 0xff;
 }
 
 /* Not a blocking flock: a holder that was stopped must not stop us for ever. */

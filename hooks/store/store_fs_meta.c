@@ -152,7 +152,8 @@ void fs_meta_drop(struct store_fs *fs, int fd, const char *key)
 
 void fs_tag(const struct stat *st, const struct fs_meta *meta, char ret[STORE_TAG_MAX])
 {
-	char text[256], hex[SHA256_HEX_MAX];
+	uint64_t h[2];
+	char text[256];
 
 	if (S_ISDIR(st->st_mode))
 		snprintf(text, sizeof(text), "directory %ju %s", (uintmax_t)st->st_ino, meta->version);
@@ -160,7 +161,7 @@ void fs_tag(const struct stat *st, const struct fs_meta *meta, char ret[STORE_TA
 		snprintf(text, sizeof(text), "%ju %jd %jd.%09ld %jd.%09ld %s", (uintmax_t)st->st_ino,
 			 (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
 			 (intmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec, meta->version);
-	sha256_hex(text, strlen(text), hex);
-	memcpy(ret, hex, 32);
-	ret[32] = '\0';
+	h[0] = hash64(HASH64_START, text, strlen(text));
+	h[1] = hash64(~HASH64_START, text, strlen(text));
+	snprintf(ret, STORE_TAG_MAX, "%016" PRIx64 "%016" PRIx64, h[0], h[1]);
 }

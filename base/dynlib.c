@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/dynlib.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define EXIT_NO_LIBRARY 127
+
+static void give_up(void)
+{
+	const char *why = dlerror();
+
+	dprintf(STDERR_FILENO, "error while loading shared libraries: %s\n", why ? why : "unknown");
+	_exit(EXIT_NO_LIBRARY);
+}
+
+void *dynlib_symbol(struct dynlib *lib, const char *name)
+{
+	void *symbol;
+
+	pthread_mutex_lock(&lib->lock);
+	if (!lib->handle)
+		lib->handle = dlopen(lib->soname, RTLD_LAZY | RTLD_LOCAL);
+	if (!lib->handle)
+		give_up();
+	pthread_mutex_unlock(&lib->lock);
+	symbol = dlsym(lib->handle, name);
+	if (!symbol)
+		give_up();
+	return symbol;
+}
