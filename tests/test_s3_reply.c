@@ -15,17 +15,17 @@
 #include "hooks/store/s3.h"
 #include "hooks/store/s3_xml.h"
 
-static struct s3_verdict judge(enum store_op_kind kind, enum store_condition condition, int status, const char *code)
+static struct verdict judge(enum store_op_kind kind, enum store_condition condition, int status, const char *code)
 {
 	struct store_op op;
 	struct s3_call call = {.kind = S3_CALL_OP, .op = &op, .caps = STORE_CAP_DELETE_IF};
-	struct s3_reply r;
-	struct s3_verdict v;
+	struct reply r;
+	struct verdict v;
 
 	store_op_init(&op, kind, "k");
 	op.condition = condition;
 	op.if_tag = "t";
-	s3_reply_init(&r);
+	reply_init(&r);
 	r.status = status;
 	snprintf(r.code, sizeof(r.code), "%s", code);
 	s3_judge(&call, &r, &v);
@@ -86,8 +86,7 @@ static void every_answer_has_one_meaning(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++) {
-		struct s3_verdict v =
-		    judge(verdicts[i].kind, verdicts[i].condition, verdicts[i].status, verdicts[i].code);
+		struct verdict v = judge(verdicts[i].kind, verdicts[i].condition, verdicts[i].status, verdicts[i].code);
 
 		if (v.result != verdicts[i].result || v.retry != verdicts[i].retry ||
 		    v.ambiguous != verdicts[i].ambiguous)
@@ -101,11 +100,11 @@ static void every_answer_has_one_meaning(void **state)
 static void a_missing_bucket_makes_a_listing_fail_not_empty(void **state)
 {
 	struct s3_call call = {.kind = S3_CALL_LIST};
-	struct s3_reply r;
-	struct s3_verdict v;
+	struct reply r;
+	struct verdict v;
 
 	(void)state;
-	s3_reply_init(&r);
+	reply_init(&r);
 	r.status = 404;
 	s3_judge(&call, &r, &v);
 	assert_int_equal(v.result, STORE_FAILED);
@@ -121,18 +120,19 @@ static void only_stale_credentials_are_read_again(void **state)
 			    "object store rejected the credentials (403 AccessDenied)");
 }
 
-static void add(struct s3_reply *r, const char *name, const char *value)
+static void add(struct reply *r, const char *name, const char *value)
 {
-	s3_reply_header(r, name, strlen(name), value, strlen(value));
+	s3_reply_header(r, name, value);
+	reply_header(r, name, value);
 }
 
 static void headers_are_read_in_any_case_and_nonsense_is_ignored(void **state)
 {
-	struct s3_reply r;
+	struct reply r;
 	char big[400];
 
 	(void)state;
-	s3_reply_init(&r);
+	reply_init(&r);
 	add(&r, "ETag", "\"abc-2\"");
 	add(&r, "CONTENT-LENGTH", "42");
 	add(&r, "x-amz-meta-Volrun", "1/a/b");
@@ -148,7 +148,7 @@ static void headers_are_read_in_any_case_and_nonsense_is_ignored(void **state)
 
 	memset(big, 'x', sizeof(big));
 	big[sizeof(big) - 1] = '\0';
-	s3_reply_init(&r);
+	reply_init(&r);
 	add(&r, "ETag", big);
 	big[200] = '\0';
 	add(&r, "ETag", big);
@@ -175,19 +175,19 @@ static enum store_result range(uint64_t offset, uint64_t length, int status, con
 			       const char *content_length, int64_t *ret)
 {
 	struct store_op op;
-	struct s3_reply r;
-	struct s3_verdict v;
+	struct reply r;
+	struct verdict v;
 
 	store_op_init(&op, STORE_GET, "k");
 	op.offset = offset;
 	op.length = length;
-	s3_reply_init(&r);
+	reply_init(&r);
 	r.status = status;
 	if (content_range)
 		add(&r, "Content-Range", content_range);
 	if (content_length)
 		add(&r, "Content-Length", content_length);
-	s3_judge_range(&op, &r, ret, &v);
+	reply_judge_range(&op, &r, ret, &v);
 	return v.result;
 }
 
@@ -216,10 +216,10 @@ static void a_reply_must_be_the_range_that_was_asked_for(void **state)
 static void an_error_document_gives_its_code_and_nothing_else_does(void **state)
 {
 	static const char text[] = "<?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code><Message>\n</Message></Error>";
-	struct s3_reply r;
+	struct reply r;
 
 	(void)state;
-	s3_reply_init(&r);
+	reply_init(&r);
 	assert_true(s3_reply_error(&r, text, strlen(text)));
 	assert_string_equal(r.code, "SlowDown");
 	for (size_t cut = 0; cut < strlen(text); cut++)

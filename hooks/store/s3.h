@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "hooks/store/reply.h"
 #include "hooks/store/sign.h"
 #include "hooks/store/store.h"
 
@@ -81,42 +82,15 @@ void s3_complete_body(struct strbuf *out, char (*tags)[STORE_TAG_MAX], unsigned 
 
 /* --- s3_reply.c --------------------------------------------------------------- */
 
-#define S3_ERROR_BODY_MAX 16384
-
-/* An answer's head, as far as it matters, and what an error said. */
-struct s3_reply {
-	int status;
-	char tag[STORE_TAG_MAX];
-	char mark[STORE_MARK_MAX];
-	int64_t content_length; /* -1: not said */
-	bool chunked;
-	bool has_range; /* Content-Range: first-last/total */
-	uint64_t range_first, range_last, range_total;
-	int64_t mtime;
-	int64_t retry_after; /* seconds; -1: not said */
-	char region[40];     /* x-amz-bucket-region */
-	char code[64];	     /* <Code> of an error; "" */
-};
-
-void s3_reply_init(struct s3_reply *r);
-/* One header of the answer; value without blanks around it. Hostile: bounded, and ignored when it makes no sense. */
-void s3_reply_header(struct s3_reply *r, const char *name, size_t name_len, const char *value, size_t value_len);
+/* A header that is S3's own (ETag, x-amz-...). Hostile: ignored when it makes no sense. */
+void s3_reply_header(struct reply *r, const char *name, const char *value);
 /* Reads <Code> of an <Error> document. True: the body is one (some answers with status 200 are). */
-bool s3_reply_error(struct s3_reply *r, const char *body, size_t len);
-
+bool s3_reply_error(struct reply *r, const char *body, size_t len);
 /* What an answer means for a call. */
-struct s3_verdict {
-	enum store_result result;
-	bool retry;	/* worth another attempt, where another attempt is allowed */
-	bool ambiguous; /* a change may have happened, or may still happen */
-	bool refresh;	/* read the credentials again */
-	char reason[200];
-};
-void s3_judge(const struct s3_call *call, const struct s3_reply *r, struct s3_verdict *ret);
+void s3_judge(const struct s3_call *call, const struct reply *r, struct verdict *ret);
 
-/* Does the head of a GET's answer promise the range that was asked for? *ret_length: its bytes, -1 not known. */
-void s3_judge_range(const struct store_op *op, const struct s3_reply *r, int64_t *ret_length, struct s3_verdict *ret);
-
+/* Does the call change the store? */
+bool s3_call_changes(const struct s3_call *call);
 /* The op's condition, where this call carries it; else STORE_ANY. */
 enum store_condition s3_call_condition(const struct s3_call *call);
 

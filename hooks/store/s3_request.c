@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/cleanup.h"
+#include "hooks/store/endpoint.h"
 #include "hooks/store/s3.h"
 #include "hooks/store/sign_sigv4.h"
 
@@ -22,45 +21,6 @@ static bool bucket_valid(const char *b)
 	return len >= 3 && len <= 255 &&
 	       strspn(b, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == len &&
 	       !strstr(b, "..") && b[0] != '.';
-}
-
-static bool host_is_address(const char *host)
-{
-	char name[64];
-	size_t n = strcspn(host, ":");
-	struct in_addr a;
-
-	if (host[0] == '[')
-		return true;
-	if (n >= sizeof(name))
-		return false;
-	memcpy(name, host, n);
-	name[n] = '\0';
-	return inet_pton(AF_INET, name, &a) == 1 || !strcasecmp(name, "localhost");
-}
-
-/* "https://host:port/" into its parts. The default port is left out of the Host header, as clients do. */
-static int split_endpoint(const char *text, bool *ret_tls, char host[256])
-{
-	bool tls = !strncasecmp(text, "https://", 8);
-	size_t n;
-
-	if (!tls && strncasecmp(text, "http://", 7) != 0)
-		return -EINVAL;
-	text += tls ? 8 : 7;
-	n = strcspn(text, "/");
-	if (n == 0 || n >= 256 || strspn(text + n, "/") != strlen(text + n))
-		return -EINVAL;
-	memcpy(host, text, n);
-	host[n] = '\0';
-	if (strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]_") != n)
-		return -EINVAL;
-	if (n > 4 && tls && !strcmp(host + n - 4, ":443"))
-		host[n - 4] = '\0';
-	if (n > 3 && !tls && !strcmp(host + n - 3, ":80"))
-		host[n - 3] = '\0';
-	*ret_tls = tls;
-	return 0;
 }
 
 static const char *region_of(const struct store_config *config)
@@ -78,25 +38,11 @@ static const char *region_of(const struct store_config *config)
 	return "us-east-1";
 }
 
-/* "/a/b/" becomes "a/b/"; "" stays. */
-static int prefix_of(const char *text, char **ret)
-{
-	size_t n;
-
-	if (!text)
-		text = "";
-	text += strspn(text, "/");
-	n = strlen(text);
-	while (n > 0 && text[n - 1] == '/')
-		n--;
-	return asprintf(ret, "%.*s%s", (int)n, text, n > 0 ? "/" : "") < 0 ? -ENOMEM : 0;
-}
-
 int s3_endpoint_init(const struct store_config *config, struct s3_endpoint *ret, struct error *err)
 {
 	const char *region = region_of(config);
 	struct s3_endpoint e = {0};
-	char host[256];
+	char host[ENDPOINT_HOST_MAX];
 	bool path_style;
 	int r = 0;
 
@@ -106,14 +52,14 @@ int s3_endpoint_init(const struct store_config *config, struct s3_endpoint *ret,
 	    strlen(region) > 64)
 		return error_set(err, EINVAL, "store \"%s\": region is no region's name", config->name);
 	if (config->endpoint) {
-		r = split_endpoint(config->endpoint, &e.tls, host);
+		r = endpoint_split(config->endpoint, &e.tls, host, NULL);
 	} else {
 		e.tls = true;
 		snprintf(host, sizeof(host), "s3.%s.amazonaws.com%s", region, !strncmp(region, "cn-", 3) ? ".cn" : "");
 	}
 	if (r < 0)
 		return error_set(err, EINVAL, "store \"%s\": endpoint must be http(s)://host[:port]", config->name);
-	path_style = config->path_style || host_is_address(host) || (e.tls && strchr(config->bucket, '.'));
+	path_style = config->path_style || endpoint_is_address(host) || (e.tls && strchr(config->bucket, '.'));
 	if (asprintf(&e.host, "%s%s%s", path_style ? "" : config->bucket, path_style ? "" : ".", host) < 0)
 		e.host = NULL;
 	if (asprintf(&e.base, "%s%s", path_style ? "/" : "", path_style ? config->bucket : "") < 0)
@@ -122,7 +68,7 @@ int s3_endpoint_init(const struct store_config *config, struct s3_endpoint *ret,
 		e.url = NULL;
 	e.region = strdup(region);
 	e.bucket = strdup(config->bucket);
-	if (prefix_of(config->prefix, &e.prefix) < 0)
+	if (endpoint_prefix(config->prefix, &e.prefix) < 0)
 		e.prefix = NULL;
 	if (!e.host || !e.base || !e.url || !e.region || !e.bucket || !e.prefix) {
 		s3_endpoint_free(&e);

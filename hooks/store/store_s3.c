@@ -5,119 +5,206 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "hooks/store/s3_exchange.h"
+#include "base/cleanup.h"
+#include "hooks/store/s3_store.h"
+#include "hooks/store/s3_xml.h"
 
-#define PARALLEL 24
-#define PARALLEL_MAX 256
-
-void s3_op_end(struct s3_store *s3, struct store_op *op, const struct s3_verdict *v)
+static struct s3_store *store_of(const struct exchange *x)
 {
-	store_end(&s3->base, op, v->result, "%s", v->reason);
-	/* The caller's own limit, not the store's failure. */
-	if (v->result == STORE_FAILED && strstr(v->reason, "has more than"))
-		op->err.code = EFBIG;
-	/* Nor is the caller's disk. */
-	if (v->result == STORE_FAILED && strstr(v->reason, "(no space left)"))
-		op->err.code = ENOSPC;
-	s3->done(s3->done_ctx, op);
+	return (struct s3_store *)x->store;
 }
 
-static void op_finished(struct s3_exchange *x)
-{
-	struct store_op *op = (struct store_op *)x->user;
-	struct s3_store *s3 = x->s3;
-	struct s3_verdict v = x->verdict;
+/* --- one attempt -------------------------------------------------------------------- */
 
-	op->attempts = x->sendings;
-	op->sent_ns = x->sent_ns;
-	if (v.result == STORE_OK) {
-		strcpy(op->tag, x->reply.tag);
-		strcpy(op->got_mark, x->reply.mark);
-		op->mtime = x->reply.mtime;
-	}
-	if (v.result == STORE_OK && op->kind == STORE_GET) {
-		op->got_size = x->received;
-		if (op->out_fd < 0) {
-			strbuf_free(&op->body);
-			op->body = x->body;
-			x->body = (struct strbuf)STRBUF_INIT;
-		}
-	}
-	if (op->kind == STORE_HEAD && v.result == STORE_OK) {
-		op->got_size = x->reply.content_length > 0 ? (uint64_t)x->reply.content_length : 0;
-		if (x->reply.content_length < 0)
-			v = (struct s3_verdict){.result = STORE_CORRUPT,
-						.reason = "the reply does not say how long it is"};
-	}
-	s3_exchange_free(x);
-	s3_op_end(s3, op, &v);
+struct s3_exchange *s3_exchange_new(struct http_store *s, enum s3_call_kind kind, const struct store_op *op)
+{
+	struct s3_exchange *x = exchange_new(s, sizeof(*x), op);
+
+	if (!x)
+		return NULL;
+	x->call.kind = kind;
+	x->call.op = op;
+	return x;
 }
 
-static void begin(struct s3_store *s3, struct store_op *op)
+/*
+ * The hash of the body, which the server checks. Over TLS a file whose hash nobody
+ * knows goes unsigned (TLS guards it); without TLS it is read once before.
+ */
+static int hash_body(struct s3_exchange *x)
 {
-	static const struct s3_verdict no_memory = {.result = STORE_FAILED, .reason = "out of memory"};
-	struct s3_exchange *x;
+	const struct http_request *http = &x->x.http;
+	const struct store_op *op = x->call.op;
+	uint64_t len;
+	int r;
 
-	if (s3_multipart_wanted(s3, op)) {
-		s3_multipart_begin(s3, op);
+	if (!http->has_body || x->call.payload_hash)
+		return 0;
+	x->call.payload_hash = x->hash;
+	if (http->data || http->size == 0) {
+		sha256_hex(http->data ? http->data : "", (size_t)http->size, x->hash);
+		/* What the caller knows is what must arrive. */
+		if (x->call.kind == S3_CALL_OP && op->sha256 && strcmp(op->sha256, x->hash) != 0)
+			return -EBADMSG;
+	} else if (x->call.kind == S3_CALL_OP && op->sha256) {
+		x->call.payload_hash = op->sha256;
+	} else if (store_of(&x->x)->endpoint.tls) {
+		x->call.payload_hash = S3_UNSIGNED;
+	} else {
+		r = sha256_fd(http->in_fd, http->in_offset, http->size, x->hash, &len);
+		return r < 0 ? r : len == http->size ? 0 : -EBADMSG;
+	}
+	return 0;
+}
+
+static bool prepare(struct exchange *base)
+{
+	struct s3_exchange *x = (struct s3_exchange *)base;
+	struct s3_store *s3 = store_of(base);
+	struct s3_credentials c = {s3->credentials.access_key_id, s3->credentials.secret_access_key,
+				   s3->credentials.session_token};
+	int r;
+
+	x->call.quirks = s3->http.base.quirks;
+	x->call.caps = s3->http.base.caps;
+	base->changes = s3_call_changes(&x->call);
+	base->condition = s3_call_condition(&x->call);
+	r = hash_body(x);
+	if (r < 0)
+		return exchange_bad_data(base, r);
+	s3_request_free(&x->request);
+	r = s3_request_build(&s3->endpoint, &c, &x->call, time(NULL), &x->request);
+	if (r < 0)
+		return exchange_bad_data(base, r);
+	base->http.method = x->request.method;
+	base->http.url = strbuf_str(&x->request.url);
+	base->http.headers = strbuf_str(&x->request.headers);
+	return true;
+}
+
+static void release(struct exchange *base)
+{
+	s3_request_free(&((struct s3_exchange *)base)->request);
+}
+
+/* --- its end ------------------------------------------------------------------------ */
+
+static void header(struct exchange *x, const char *name, const char *value)
+{
+	s3_reply_header(&x->reply, name, value);
+}
+
+/* Answers that say 200 and then tell an error, or nothing that was asked for. */
+static void judge_document(struct exchange *base)
+{
+	const struct s3_call *call = &((struct s3_exchange *)base)->call;
+	bool document = (call->kind == S3_CALL_OP && call->op->kind == STORE_COPY) ||
+			(call->kind == S3_CALL_PART && call->op->kind == STORE_COPY) || call->kind == S3_CALL_COMPLETE;
+	_cleanup_strbuf_ struct strbuf etag = STRBUF_INIT;
+
+	if (!document || base->verdict.result != STORE_OK)
+		return;
+	if (s3_xml_find(strbuf_str(&base->body), base->body.len, NULL, "ETag", &etag) < 0) {
+		verdict_set(&base->verdict, STORE_UNKNOWN, true, "object store answered without a result");
+		base->verdict.ambiguous = true;
 		return;
 	}
-	x = s3_exchange_new(s3, S3_CALL_OP, op);
-	if (!x) {
-		s3_op_end(s3, op, &no_memory);
-		return;
-	}
-	if (op->kind == STORE_PUT) {
-		x->http.has_body = true;
-		x->http.data = op->data;
-		x->http.in_fd = op->in_fd;
-		x->http.in_offset = op->in_offset;
-		x->http.size = op->size;
-	} else if (op->kind == STORE_COPY) {
-		x->http.has_body = true; /* of size 0: some servers want a Content-Length */
-	} else if (op->kind == STORE_GET) {
-		x->max_body = op->max_body;
-		x->http.expected = op->length > 0 ? op->length : UINT64_C(5) << 30;
-	}
-	x->user = op;
-	x->finished = op_finished;
-	s3_exchange_start(x);
+	s3_tag(strbuf_str(&etag), etag.len, base->reply.tag);
 }
 
-static void s3_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *),
-		   void *ctx, unsigned parallel)
+static void judge(struct exchange *x)
+{
+	if (!x->get || x->http.status >= 300)
+		s3_reply_error(&x->reply, strbuf_str(&x->body), x->body.len);
+	x->reply.object_size = x->reply.content_length;
+	s3_judge(&((struct s3_exchange *)x)->call, &x->reply, &x->verdict);
+	judge_document(x);
+}
+
+/* Another key may lie in the configured file by now. */
+static bool refresh(struct http_store *s)
 {
 	struct s3_store *s3 = (struct s3_store *)s;
-	bool more = true;
+	struct error ignored = ERROR_INIT;
+	struct credentials c;
+	bool changed;
 
-	s3->done = done;
-	s3->done_ctx = ctx;
-	do {
-		while (more && s3->under_way < parallel) {
-			struct store_op *op = next(ctx);
-
-			more = op;
-			if (op && store_begin(s, op))
-				begin(s3, op);
-			else if (op)
-				done(ctx, op);
-		}
-	} while (s3_step(s3) || more);
+	if (credentials_load(s->config, &c, &ignored) < 0)
+		return false;
+	changed = !credentials_equal(&c, &s3->credentials);
+	credentials_free(&s3->credentials);
+	s3->credentials = c;
+	return changed;
 }
+
+/* --- ops and listings --------------------------------------------------------------- */
+
+static void begin(struct http_store *s, struct store_op *op)
+{
+	struct s3_store *s3 = (struct s3_store *)s;
+	struct s3_exchange *x;
+
+	if (s3_upload_wanted(s3, op)) {
+		s3_upload_begin(s3, op);
+		return;
+	}
+	x = s3_exchange_new(s, S3_CALL_OP, op);
+	if (!x) {
+		http_store_fail(s, op, STORE_FAILED, "out of memory");
+		return;
+	}
+	if (op->kind == STORE_COPY)
+		x->x.http.has_body = true; /* of size 0: some servers want a Content-Length */
+	exchange_start_op(&x->x, op);
+}
+
+static struct exchange *list_page(struct http_store *s, const char *prefix, const char *token)
+{
+	struct s3_exchange *x = s3_exchange_new(s, S3_CALL_LIST, NULL);
+
+	if (!x)
+		return NULL;
+	x->call.list_prefix = prefix;
+	x->call.list_token = token[0] ? token : NULL;
+	return &x->x;
+}
+
+static int list_read(const char *body, size_t len, const char *prefix, size_t cut, store_list_fn fn, void *ctx,
+		     struct strbuf *token, struct error *err)
+{
+	struct s3_page page = {0};
+	int r = s3_page_read(body, len, prefix, cut, fn, ctx, &page, err);
+
+	if (r == 0 && page.truncated)
+		strbuf_adds(token, strbuf_str(&page.token));
+	strbuf_free(&page.token);
+	return r;
+}
+
+static const struct dialect dialect = {.prepare = prepare,
+				       .header = header,
+				       .judge = judge,
+				       .refresh = refresh,
+				       .release = release,
+				       .begin = begin,
+				       .list_page = list_page,
+				       .list_read = list_read};
+
+/* --- opening ------------------------------------------------------------------------ */
 
 static void s3_close(struct store *s)
 {
 	struct s3_store *s3 = (struct s3_store *)s;
 
-	http_close(s3->http);
+	http_store_close(&s3->http);
 	credentials_free(&s3->credentials);
 	s3_endpoint_free(&s3->endpoint);
-	free(s3->base.place);
 	free(s3);
 }
 
-static const struct store_vtable s3_vtable = {"s3", s3_close, s3_run, s3_list};
+static const struct store_vtable s3_vtable = {"s3", s3_close, http_store_run, http_store_list};
 
 void store_s3_part_size(struct store *s, uint64_t bytes)
 {
@@ -126,24 +213,19 @@ void store_s3_part_size(struct store *s, uint64_t bytes)
 
 static int open_parts(struct s3_store *s3, const struct store_config *config, struct error *err)
 {
-	struct http_options options = {.ca_file = config->ca_file,
-				       .connect_timeout_ms = config->connect_timeout_ms,
-				       .low_speed_seconds = config->low_speed_seconds,
-				       .connections = s3->base.parallel};
+	char *place = NULL;
 	int r = s3_endpoint_init(config, &s3->endpoint, err);
 
 	if (r == 0)
 		r = credentials_load(config, &s3->credentials, err);
-	if (r == 0) {
-		r = http_open(&options, &s3->http, err);
-		if (r < 0)
-			error_wrap(err, "store \"%s\"", config->name);
-	}
-	if (r == 0 && asprintf(&s3->base.place, "bucket %s", config->bucket) < 0) {
-		s3->base.place = NULL;
-		r = error_set(err, ENOMEM, "store \"%s\": out of memory", config->name);
-	}
-	return r;
+	if (r < 0)
+		return r;
+	s3->http.url = s3->endpoint.url;
+	s3->http.prefix = s3->endpoint.prefix;
+	s3->http.base.caps = STORE_CAP_COPY;
+	if (asprintf(&place, "bucket %s", config->bucket) < 0)
+		place = NULL;
+	return http_store_open(&s3->http, config, &s3_vtable, &dialect, place, err);
 }
 
 int store_s3_open(const struct store_config *config, struct store **ret, struct error *err)
@@ -153,18 +235,11 @@ int store_s3_open(const struct store_config *config, struct store **ret, struct 
 
 	if (!s3)
 		return error_set(err, ENOMEM, "store \"%s\": out of memory", config->name);
-	s3->base.ops = &s3_vtable;
-	s3->base.name = config->name;
-	s3->base.caps = STORE_CAP_COPY;
-	s3->base.parallel = config->parallel == 0	      ? PARALLEL
-			    : config->parallel < PARALLEL_MAX ? config->parallel
-							      : PARALLEL_MAX;
-	s3->config = config;
 	r = open_parts(s3, config, err);
 	if (r < 0) {
-		s3_close(&s3->base);
+		s3_close(&s3->http.base);
 		return r;
 	}
-	*ret = &s3->base;
+	*ret = &s3->http.base;
 	return 0;
 }

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* s3_store.h - the S3 store's own parts, between its files: store_s3.c and s3_upload.c. */
+#ifndef VOLRUN_HOOKS_S3_STORE_H
+#define VOLRUN_HOOKS_S3_STORE_H
+
+#include "hooks/store/credentials.h"
+#include "hooks/store/exchange.h"
+#include "hooks/store/s3.h"
+
+struct s3_store {
+	struct http_store http;
+	struct s3_endpoint endpoint;
+	struct credentials credentials;
+	uint64_t part_size; /* 0: the default */
+};
+
+struct s3_exchange {
+	struct exchange x;
+	struct s3_call call;
+	struct s3_request request;
+	char hash[SHA256_HEX_MAX];
+};
+
+/* op NULL for a listing. The caller sets the rest of call and of x.http, then starts it. NULL: out of memory. */
+struct s3_exchange *s3_exchange_new(struct http_store *s, enum s3_call_kind kind, const struct store_op *op);
+
+/* --- s3_upload.c */
+/* Is the op done in parts? */
+bool s3_upload_wanted(const struct s3_store *s3, const struct store_op *op);
+void s3_upload_begin(struct s3_store *s3, struct store_op *op);
+
+#endif
