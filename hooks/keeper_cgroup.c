@@ -17,7 +17,7 @@
 #include "base/sys.h"
 
 #define PROC_FILE_MAX (1u << 20)
-#define DEPTH_MAX 16
+#define DEPTH_MAX 128 /* a descriptor or two each */
 
 struct hierarchy {
 	const char *name, *mount, *needs;
@@ -155,39 +155,64 @@ void container_cgroup_close(struct container_cgroup *c)
 	c->fd = -1;
 }
 
-/* Calls fn for each process of a v1 group and those beneath; true: fn did, and it ended there. */
-static bool each_process(int group_fd, unsigned depth, bool (*fn)(pid_t, void *), void *ctx)
+/* 1: fn said true; 0: it never did; negative: not all could be looked at. However long the list is, it is read. */
+static int each_listed(int group_fd, bool (*fn)(pid_t, void *), void *ctx)
 {
-	_cleanup_free_ char *procs = NULL;
+	_cleanup_fclose_ FILE *procs = NULL;
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int64_t pid;
+	int fd = openat(group_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENODEV ? 0 : -errno; /* the group was removed */
+	procs = fdopen(fd, "r");
+	if (!procs) {
+		close(fd);
+		return -ENOMEM;
+	}
+	errno = 0;
+	while (getline(&line, &size, procs) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (num_parse_i64(line, 1, INT32_MAX, &pid) == 0 && fn((pid_t)pid, ctx))
+			return 1;
+	}
+	return feof(procs) || errno == ENODEV ? 0 : -EIO;
+}
+
+/* The same of a v1 group and those beneath. */
+static int each_process(int group_fd, unsigned depth, bool (*fn)(pid_t, void *), void *ctx)
+{
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *d;
-	char *line, *rest;
-	int fd;
+	int fd, r = each_listed(group_fd, fn, ctx), failed = r;
 
-	if (read_file_at(group_fd, "cgroup.procs", PROC_FILE_MAX, &procs, NULL) == 0)
-		for (line = strtok_r(procs, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-			int64_t pid;
-
-			if (num_parse_i64(line, 1, INT32_MAX, &pid) == 0 && fn((pid_t)pid, ctx))
-				return true;
-		}
+	if (r > 0)
+		return r;
 	fd = openat(group_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd >= 0 ? fdopendir(fd) : NULL;
-	while (dir && depth < DEPTH_MAX && (d = readdir(dir))) {
+	if (!dir)
+		return errno == ENOENT || errno == ENODEV ? failed : -EIO;
+	while ((d = readdir(dir))) {
 		_cleanup_close_ int sub = -1;
 
 		if (d->d_type != DT_DIR || d->d_name[0] == '.')
 			continue;
 		sub = openat(group_fd, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub >= 0 && each_process(sub, depth + 1, fn, ctx))
-			return true;
+		if (sub < 0 && (errno == ENOENT || errno == ENODEV))
+			continue;
+		r = sub < 0 || depth == DEPTH_MAX ? -EIO : each_process(sub, depth + 1, fn, ctx);
+		if (r > 0)
+			return r;
+		if (r < 0)
+			failed = r;
 	}
-	return false;
+	return failed;
 }
 
-bool container_cgroup_each(const struct container_cgroup *c, bool (*fn)(pid_t, void *), void *ctx)
+int container_cgroup_each(const struct container_cgroup *c, bool (*fn)(pid_t, void *), void *ctx)
 {
-	return c->fd >= 0 && each_process(c->fd, 0, fn, ctx);
+	return c->fd >= 0 ? each_process(c->fd, 0, fn, ctx) : 0;
 }
 
 static bool found(pid_t pid, void *ctx)
@@ -207,14 +232,16 @@ static bool kill_one(pid_t pid, void *ctx)
 bool container_cgroup_empty(const struct container_cgroup *c)
 {
 	_cleanup_free_ char *events = NULL;
+	int r;
 
 	if (c->fd < 0)
 		return true;
 	if (!c->v2)
-		return !each_process(c->fd, 0, found, NULL);
-	/* -ENODEV: the group was removed. */
-	return read_file_at(c->fd, "cgroup.events", PROC_FILE_MAX, &events, NULL) < 0 ||
-	       strstr(events, "populated 0") != NULL;
+		return each_process(c->fd, 0, found, NULL) == 0;
+	r = read_file_at(c->fd, "cgroup.events", PROC_FILE_MAX, &events, NULL);
+	if (r < 0)
+		return r == -ENODEV || r == -ENOENT; /* the group was removed */
+	return strstr(events, "populated 0") != NULL;
 }
 
 void container_cgroup_kill(const struct container_cgroup *c)

@@ -27,10 +27,10 @@ int container_cgroup_open(pid_t pid, struct container_cgroup *ret, struct error 
 int container_freezer_open(pid_t pid, struct container_cgroup *ret, struct error *err);
 void container_cgroup_close(struct container_cgroup *c);
 
-/* Nobody in it, or it is gone, or there is none. */
+/* Nobody in it, or it is gone, or there is none. What can't be looked at counts as somebody. */
 bool container_cgroup_empty(const struct container_cgroup *c);
-/* Each process in it and beneath it, until fn says true; did it? */
-bool container_cgroup_each(const struct container_cgroup *c, bool (*fn)(pid_t, void *), void *ctx);
+/* Each process in it and beneath it, until fn says true: 1; 0: it never did; negative: some could not be looked at. */
+int container_cgroup_each(const struct container_cgroup *c, bool (*fn)(pid_t, void *), void *ctx);
 /* SIGKILL to all in it: by cgroup.kill (Linux 5.14), else one by one. */
 void container_cgroup_kill(const struct container_cgroup *c);
 

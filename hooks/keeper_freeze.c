@@ -300,5 +300,6 @@ void freeze_mapped(const struct container_cgroup *c, int64_t deadline_ns, struct
 	struct mapped_list l = {.m = ret, .deadline_ns = deadline_ns};
 
 	*ret = (struct commit_mapped){0};
-	container_cgroup_each(c, look_at_maps, &l);
+	if (container_cgroup_each(c, look_at_maps, &l) < 0)
+		ret->all = true;
 }

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -135,12 +136,42 @@ static void stragglers_keep_it_populated_until_they_are_killed(void **state)
 	container_cgroup_close(&c);
 }
 
+/* A directory stands for a group: so many processes nobody starts. */
+static void a_list_of_any_length_is_read_and_what_cannot_be_read_is_somebody(void **state)
+{
+	struct container_cgroup c = {.fd = -1};
+	char dir[] = "/tmp/volrun-cgroup.XXXXXX";
+	FILE *procs;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	c.fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(c.fd >= 0);
+	assert_true(container_cgroup_empty(&c)); /* no list: it is gone */
+	procs = fdopen(openat(c.fd, "cgroup.procs", O_WRONLY | O_CREAT | O_CLOEXEC, 0600), "w");
+	assert_non_null(procs);
+	for (int i = 0; i < 200000; i++)
+		fprintf(procs, "%d\n", 4000000 + i);
+	fclose(procs);
+	assert_false(container_cgroup_empty(&c));
+	assert_int_equal(unlinkat(c.fd, "cgroup.procs", 0), 0);
+	assert_int_equal(mkdirat(c.fd, "cgroup.procs", 0700), 0);
+	assert_false(container_cgroup_empty(&c));
+	c.v2 = true;
+	assert_true(container_cgroup_empty(&c));
+	assert_int_equal(mkdirat(c.fd, "cgroup.events", 0700), 0);
+	assert_false(container_cgroup_empty(&c));
+	container_cgroup_close(&c);
+	remove_tree_at(AT_FDCWD, dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_path_is_found_by_its_hierarchy),
 	    cmocka_unit_test(ours_and_what_is_above_us_is_not_the_containers_own),
 	    cmocka_unit_test(a_process_beside_us_has_no_cgroup_of_its_own),
+	    cmocka_unit_test(a_list_of_any_length_is_read_and_what_cannot_be_read_is_somebody),
 	    cmocka_unit_test(stragglers_keep_it_populated_until_they_are_killed),
 	};
 
