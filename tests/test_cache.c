@@ -182,6 +182,24 @@ static void what_is_set_aside_is_never_overwritten(void **state)
 	assert_null(name);
 }
 
+/* "0-1" is the name, in the store, of what commit 1 could not publish. */
+static void what_is_of_no_known_epoch_has_a_number_of_its_own(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	const char *name[3];
+
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(mkdirat(x->v.dir_fd, "rw", 0755), 0);
+		assert_int_equal(cache_set_aside(&x->v, 0, &x->a, &name[i], &err), 0);
+		assert_memory_equal(name[i], "conflict-0-", strlen("conflict-0-"));
+		assert_true(strlen(name[i]) >= strlen("conflict-0-") + 19);
+		assert_true(there(x, name[i]));
+	}
+	assert_string_not_equal(name[0], name[1]);
+	assert_string_not_equal(name[1], name[2]);
+}
+
 static void a_probe_counts_for_its_endpoint_only(void **state)
 {
 	struct fixture *x = *state;
@@ -224,6 +242,7 @@ int main(void)
 	    TEST(marks_replace_each_other),
 	    TEST(a_dirty_mark_that_can_not_be_read_still_counts),
 	    TEST(what_is_set_aside_is_never_overwritten),
+	    TEST(what_is_of_no_known_epoch_has_a_number_of_its_own),
 	    TEST(a_probe_counts_for_its_endpoint_only),
 	    TEST(a_workspace_of_any_name_leaves_room_for_the_probe),
 	};

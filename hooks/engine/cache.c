@@ -270,6 +270,22 @@ int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq,
 	return r;
 }
 
+/*
+ * Of an epoch that nobody knows any more (an unreadable mark) other nodes, and what a commit could not publish
+ * ("0-7", engine/conflict.h), have names in the same store: a number that nobody else has.
+ */
+static void set_aside_name(uint64_t epoch, unsigned n, char *ret, size_t size)
+{
+	uint64_t number;
+
+	if (epoch == 0) {
+		random_bytes(&number, sizeof(number));
+		snprintf(ret, size, "conflict-0-%" PRIu64, number | UINT64_C(1) << 63);
+	} else {
+		snprintf(ret, size, n ? "conflict-%" PRIu64 "-%u" : "conflict-%" PRIu64, epoch, n);
+	}
+}
+
 int cache_set_aside(const struct cache_volume *c, uint64_t epoch, struct arena *a, const char **ret_name,
 		    struct error *err)
 {
@@ -279,7 +295,7 @@ int cache_set_aside(const struct cache_volume *c, uint64_t epoch, struct arena *
 	/* Without "clean" a tree is compared with the manifest: safe wherever this is interrupted. */
 	unlinkat(c->dir_fd, "clean", 0);
 	for (n = 0;; n++) {
-		snprintf(name, sizeof(name), n ? "conflict-%" PRIu64 "-%u" : "conflict-%" PRIu64, epoch, n);
+		set_aside_name(epoch, n, name, sizeof(name));
 		if (renameat2(c->dir_fd, "rw", c->dir_fd, name, RENAME_NOREPLACE) == 0)
 			break;
 		if (errno == ENOENT) {
