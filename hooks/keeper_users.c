@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "hooks/engine/ids.h"
 #include "hooks/engine/keeper_name.h"
 #include "hooks/engine/tree.h"
 
@@ -84,6 +86,25 @@ int hold_note_user(struct hold *h, struct hold_volume *hv, const struct containe
 	return dir < 0 ? dir : keeper_note_write_at(dir, key, &n, cgroup);
 }
 
+/*
+ * Where a mount can't map ids, the owners on disk are those of one user namespace: to another they would be somebody
+ * else's, and what it makes would be committed as such.
+ */
+static int check_ids(const struct hold *h, const struct hold_volume *hv, struct error *err)
+{
+	_cleanup_free_ struct ids *noted = NULL;
+	int dir = hv->v.cache.dir_fd, r = ids_load(dir, hv->tree_fd, &noted);
+
+	if (r < 0)
+		return error_set(err, r, "cache: can't read whose ids the tree has (error %d)", -r);
+	if (((noted && noted->on_disk) || (h->ids && h->ids->on_disk)) && !ids_noted(dir, hv->tree_fd, h->ids))
+		return error_set(err, EINVAL,
+				 "another container of the pod has it with other user or group mappings, and the "
+				 "cache's file system can't map ids; give them the same, or move the cache to ext4, "
+				 "xfs, btrfs or tmpfs");
+	return 0;
+}
+
 /* With the users' lock. */
 static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 {
@@ -105,6 +126,9 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 	hv->tree_fd = tree_open(hv->v.cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY);
 	if (hv->tree_fd < 0)
 		return tree_error(err, hv->tree_fd, "cache: the tree can't be opened");
+	r = check_ids(h, hv, err);
+	if (r < 0)
+		return r;
 	hv->joined = mark.epoch;
 	/* The holder must know before anything is written, or it commits and gives the tree away meanwhile. */
 	r = hold_note_user(h, hv, &not_known);

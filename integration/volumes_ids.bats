@@ -110,3 +110,46 @@ unmapped_becomes_owner() {
 	vrun A c4 "$V ro" 'stat -c %u:%g /data/f'
 	is "$output" 3:4
 }
+
+# ustart NAME HOST-ID SCRIPT: of pod p1, left running, in a user namespace from that id on.
+ustart() {
+	bundle "$1" x
+	chown -R "$2:$2" "$T/$1/rootfs"
+	chmod 755 "$T" "$SUITE" "$(dirname "$T")" "$(dirname "$(dirname "$T")")"
+	vbundle "$1" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\"] = \"p1\" | .linux.namespaces += [{type: \"user\"}]
+		| .linux.uidMappings = [{containerID: 0, hostID: $2, size: 65536}] | .linux.gidMappings = [{containerID: 0, hostID: $2, size: 65536}]"
+	try on A volrun run --detach --bundle "$T/$1" "$1"
+}
+
+@test "in a pod, one with other ids is refused where they can't be mapped in the mount; with the same ids it joins" {
+	no_idmap
+	ustart c1 100000 'echo one >/data/one; sleep 100'
+	ok
+	until_true 10 test -s "$T/cache-A/main/default/state/rw/one"
+	ustart c2 300000 'echo two >/data/two; sleep 100'
+	not_ok 'volume state: another container of the pod has it with other user or group mappings'
+	ustart c3 100000 'stat -c %u:%g /data/one >/data/three; sleep 100'
+	ok
+	until_true 10 test -s "$T/cache-A/main/default/state/rw/three"
+	is "$(cat "$T/cache-A/main/default/state/rw/three")" 0:0
+	on A volrun delete --force c3
+	on A volrun delete --force c1
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	vrun B c4 "$V" 'stat -c "%n %u:%g" /data/*'
+	is "$output" $'/data/one 0:0\n/data/three 0:0'
+}
+
+@test "in a pod, one with other ids joins where each mount maps them" {
+	ustart c1 100000 'echo one >/data/one; sleep 100'
+	ok
+	until_true 10 test -s "$T/cache-A/main/default/state/rw/one"
+	ustart c2 300000 'stat -c %u:%g /data/one >/data/two; sleep 100'
+	ok
+	until_true 10 test -s "$T/cache-A/main/default/state/rw/two"
+	is "$(cat "$T/cache-A/main/default/state/rw/two")" 0:0
+	on A volrun delete --force c2
+	on A volrun delete --force c1
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	vrun B c4 "$V" 'stat -c "%n %u:%g" /data/*'
+	is "$output" $'/data/one 0:0\n/data/two 0:0'
+}
