@@ -81,13 +81,6 @@ static __attribute__((noreturn)) void run_child(const struct spawn *s, int in, i
 	_exit(127);
 }
 
-/* What the parent holds while the program runs. */
-struct running {
-	pid_t pid;
-	int pidfd, err_fd;
-	size_t err_len;
-};
-
 /* A file in memory: nobody has to feed it, and a program may open /dev/stdin by its path, as it can't a socket. */
 static int make_input(const struct spawn *s, int *ret_fd)
 {
@@ -103,12 +96,12 @@ static int make_input(const struct spawn *s, int *ret_fd)
 	return 0;
 }
 
-static int start(const struct spawn *s, struct running *run, struct error *err)
+static int start(const struct spawn *s, struct spawned *run, struct error *err)
 {
 	_cleanup_close_ int in_child = -1, err_child = -1, report = -1, report_child = -1;
 	int pair[2], code;
 
-	if (s->input) {
+	if (s->input && s->input_fd <= 0) {
 		code = make_input(s, &in_child);
 		if (code < 0)
 			return error_errno(err, code, "run %s: input", s->path);
@@ -127,7 +120,11 @@ static int start(const struct spawn *s, struct running *run, struct error *err)
 	if (run->pid < 0)
 		return error_errno(err, errno, "run %s: fork", s->path);
 	if (run->pid == 0)
-		run_child(s, in_child, err_child >= 0 ? err_child : s->stderr_fd > 0 ? s->stderr_fd : -1, report_child);
+		run_child(s, s->input_fd > 0 ? s->input_fd : in_child,
+			  err_child >= 0     ? err_child
+			  : s->stderr_fd > 0 ? s->stderr_fd
+					     : -1,
+			  report_child);
 	close(TAKE_FD(report_child));
 	if (read(report, &code, sizeof(code)) == sizeof(code)) {
 		waitpid(run->pid, NULL, 0);
@@ -143,7 +140,7 @@ static int start(const struct spawn *s, struct running *run, struct error *err)
 	return 0;
 }
 
-static void drain(const struct spawn *s, struct running *run)
+static void drain(const struct spawn *s, struct spawned *run)
 {
 	char buf[1024];
 	ssize_t n = read(run->err_fd, buf, sizeof(buf));
@@ -177,14 +174,14 @@ static int poll_time(int64_t deadline)
 }
 
 /* Until the program has ended; what it leaves behind may keep its stderr open, so its end counts, not theirs. */
-static int serve(const struct spawn *s, struct running *run, int64_t deadline)
+static int serve(const struct spawn *s, struct spawned *run)
 {
 	for (;;) {
 		struct pollfd fds[] = {
 		    {.fd = run->pidfd, .events = POLLIN},
 		    {.fd = run->err_fd, .events = POLLIN},
 		};
-		int r = poll(fds, 2, poll_time(deadline));
+		int r = poll(fds, 2, poll_time(run->deadline_ns));
 
 		if (r < 0 && errno != EINTR)
 			return -errno;
@@ -199,32 +196,48 @@ static int serve(const struct spawn *s, struct running *run, int64_t deadline)
 	}
 }
 
-static void running_close(struct running *run)
+static void spawned_close(struct spawned *run)
 {
 	cleanup_close(&run->pidfd);
 	cleanup_close(&run->err_fd);
 }
 
-int spawn_run(const struct spawn *s, struct error *err)
+int spawn_start(const struct spawn *s, struct spawned *ret, struct error *err)
 {
-	__attribute__((cleanup(running_close))) struct running run = {.pid = -1, .pidfd = -1, .err_fd = -1};
-	int64_t deadline = s->timeout_ns ? clock_boottime_ns() + s->timeout_ns : 0;
-	int status, r;
+	int r;
 
+	*ret = (struct spawned){.pid = -1, .pidfd = -1, .err_fd = -1};
+	if (s->timeout_ns)
+		ret->deadline_ns = clock_boottime_ns() + s->timeout_ns;
 	if (s->stderr_buf)
 		s->stderr_buf[0] = '\0';
-	r = start(s, &run, err);
+	r = start(s, ret, err);
 	if (r < 0)
-		return r;
-	r = serve(s, &run, deadline);
+		spawned_close(ret);
+	return r;
+}
+
+int spawn_finish(const struct spawn *s, struct spawned *run, struct error *err)
+{
+	int status, r = serve(s, run);
+
 	if (r < 0)
-		kill(s->new_group ? -run.pid : run.pid, SIGKILL);
-	while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR)
+		kill(s->new_group ? -run->pid : run->pid, SIGKILL);
+	while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	spawned_close(run);
 	if (r == -ETIMEDOUT)
 		return error_set(err, ETIMEDOUT, "%s did not end within %g s and was killed", s->path,
 				 (double)s->timeout_ns / NSEC_PER_SEC);
 	if (r < 0)
 		return error_errno(err, r, "run %s: poll", s->path);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int spawn_run(const struct spawn *s, struct error *err)
+{
+	struct spawned run;
+	int r = spawn_start(s, &run, err);
+
+	return r < 0 ? r : spawn_finish(s, &run, err);
 }

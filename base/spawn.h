@@ -16,6 +16,7 @@ struct spawn {
 	const char *const *envp; /* NULL-terminated; NULL: the caller's */
 	const char *input;	 /* what its stdin holds; NULL: /dev/null */
 	size_t input_len;
+	int input_fd; /* > 0: its stdin, instead */
 	const int *keep_fds; /* passed under the same numbers, the rest (>= 3) is closed */
 	size_t n_keep_fds;
 	char *stderr_buf; /* its stderr, cut to the room, NUL-terminated; NULL: the caller's stderr */
@@ -26,6 +27,20 @@ struct spawn {
 	bool new_group;		  /* a process group of its own; a timeout kills all of it */
 	bool new_session;	  /* setsid */
 };
+
+/* One that runs. */
+struct spawned {
+	pid_t pid;
+	int pidfd, err_fd;
+	size_t err_len;
+	int64_t deadline_ns; /* CLOCK_BOOTTIME; 0: none */
+};
+
+/* Returns when the program is executed, or could not be (a negative errno, err set). The next is to follow, with the
+ * same s. */
+int spawn_start(const struct spawn *s, struct spawned *ret, struct error *err);
+/* Waits for its end: as spawn_run. */
+int spawn_finish(const struct spawn *s, struct spawned *run, struct error *err);
 
 /*
  * Runs it to its end. Returns its exit status, 128+n for a signal, or a

@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "hooks/hook.h"
+#include "hooks/keeper_spawn.h"
 
 #define STATE_MAX_SIZE (1u << 20)
 
@@ -39,17 +40,23 @@ static int read_state(struct arena *arena, struct oci_state *ret, struct error *
 	return oci_state_parse(text, len, arena, ret, err);
 }
 
-static int run(const char *command, const char *config, int sock, struct error *err)
+static int run(const char *config, int sock, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_close_ int keeper = -1;
 	struct oci_state state;
-	int r;
+	int r = 0;
 
-	r = read_state(&arena, &state, err);
+	/* The state comes when there is a container: until then the keeper loads what it needs. */
+	if (sock >= 0) {
+		fd_cloexec(sock, true);
+		r = keeper_start(&keeper, err);
+	}
+	if (r == 0)
+		r = read_state(&arena, &state, err);
 	if (r < 0)
 		return r;
-	return strcmp(command, "prestart") == 0 ? hook_prestart(config, &state, sock, err)
-						: hook_poststop(config, &state, err);
+	return sock >= 0 ? hook_prestart(config, &state, sock, keeper, err) : hook_poststop(config, &state, err);
 }
 
 static int bad_usage(void)
@@ -88,7 +95,7 @@ int main(int argc, char **argv)
 	if (optind != argc - 1 || (strcmp(argv[optind], "prestart") != 0 && strcmp(argv[optind], "poststop") != 0) ||
 	    (sock < 0) != (strcmp(argv[optind], "poststop") == 0))
 		return bad_usage();
-	if (run(argv[optind], config, (int)sock, &err) == 0)
+	if (run(config, (int)sock, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", err.msg);
 	return 1;

@@ -208,11 +208,10 @@ static void clear_up(const char *config, const struct oci_state *state, struct a
 		keeper_socket_wait(c.run_dir, state->id, state->bundle, NSEC_PER_SEC, &log);
 }
 
-int hook_prestart(const char *config, const struct oci_state *state, int sock, struct error *err)
+int hook_prestart(const char *config, const struct oci_state *state, int sock, int keeper, struct error *err)
 {
 	static const struct keeper_answer done;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	_cleanup_close_ int keeper = -1;
 	struct keeper_request request;
 	struct keeper_answer answer;
 	size_t i;
@@ -221,10 +220,7 @@ int hook_prestart(const char *config, const struct oci_state *state, int sock, s
 	r = make_request(config, state, &arena, &request, err);
 	if (r < 0 || request.n_volumes == 0)
 		return r;
-	fd_cloexec(sock, true);
-	r = keeper_start(&keeper, err);
-	if (r == 0)
-		r = send_request(keeper, &request, err);
+	r = send_request(keeper, &request, err);
 	if (r == 0)
 		r = hand_over(keeper, sock, &request, &arena, &answer, err);
 	if (r == 0)

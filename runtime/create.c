@@ -109,7 +109,6 @@ int create_save_plan(struct create *c, struct error *err)
 {
 	struct container_state *s = &c->state;
 	char now[CLOCK_RFC3339_MAX];
-	const char *config = getenv("VOLRUN_CONFIG");
 	int r;
 
 	s->oci_version = c->spec.oci_version;
@@ -119,14 +118,11 @@ int create_save_plan(struct create *c, struct error *err)
 	s->rootless = c->request->globals->is_rootless;
 	s->new_keyring = !c->request->no_new_keyring;
 	s->shared_pid_ns = !(c->ns.new_flags & CLONE_NEWPID);
-	s->has_volumes = volume_declared(&c->spec);
 	s->has_poststart = c->spec.hooks->n_poststart > 0;
 	s->has_poststop = c->spec.hooks->n_poststop > 0;
 	s->annotations = c->spec.annotations;
 	s->n_annotations = c->spec.n_annotations;
 	r = create_rootfs_path(c->state.bundle, c->spec.root->path, c->arena, &s->rootfs, err);
-	if (r == 0 && s->has_volumes && config && *config)
-		r = create_absolute_path(config, c->arena, &s->volume_config, err);
 	return r == 0 ? state_save(c->dir_fd, s, err) : r;
 }
 
@@ -159,6 +155,8 @@ static void run_init(struct create *c, int sock)
 	    .new_keyring = c->state.new_keyring,
 	};
 
+	if (c->hook)
+		volumes_forget(c->hook);
 	init_main(&in);
 }
 
@@ -220,31 +218,6 @@ static int apply_scheduler(struct create *c, struct error *err)
 static int move_net_devices(struct create *c, struct error *err)
 {
 	return net_devices_move(c->spec.linux_, c->ns.join_fds[SPEC_NS_NETWORK], c->state.pid, err);
-}
-
-/* --- volumes ---------------------------------------------------------------------------- */
-
-static int fetch_volumes(struct create *c, struct error *err)
-{
-	struct oci_state state = container_oci_state(&c->state, OCI_CREATING);
-
-	if (!c->state.has_volumes)
-		return 0;
-	return volumes_fetch(c->state.volume_config, &state, c->arena, c->volumes, &c->n_volumes, c->notes, err);
-}
-
-static void undo_volumes(struct create *c)
-{
-	struct oci_state state = container_oci_state(&c->state, OCI_STOPPED);
-	struct error ignored = ERROR_INIT;
-
-	if (!c->state.has_volumes)
-		return;
-	while (c->n_volumes)
-		close(c->volumes[--c->n_volumes].tree_fd);
-	/* The keeper lets go of the leases when init is gone: not only after it, in undo_clone. */
-	sys_pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
-	volumes_release(c->state.volume_config, &state, c->notes, &ignored);
 }
 
 /* --- the dialogue with init ---------------------------------------------------------------- */
@@ -491,7 +464,9 @@ static const struct step steps[] = {
     {create_open_sockets, NULL},
     {create_reserve, create_undo_reserve}, /* the id is ours, or somebody else's */
     {prepare_notify, undo_notify},	   /* $NOTIFY_SOCKET */
-    {plan_process, NULL},		   /* seccomp compiled, namespaces opened */
+    {create_find_volumes, NULL},
+    {create_begin_volumes, create_cancel_volumes}, /* volrun-hook is started */
+    {plan_process, NULL},			   /* seccomp compiled, namespaces opened */
     {create_plan_cgroup, NULL},
     {create_plan_rdt, NULL},
     {create_save_plan, NULL},
@@ -499,7 +474,7 @@ static const struct step steps[] = {
     {clone_init, undo_clone},
     {release_at_once, NULL}, /* HS_GO, if there is nothing to wait for */
     {prepare_init, NULL},    /* id maps, cgroup, limits; the state has its pid, and the config its copy */
-    {fetch_volumes, undo_volumes},
+    {create_fetch_volumes, create_undo_volumes},
     {move_net_devices, NULL},
     {create_limit_cgroup, NULL}, /* v1 */
     {release_init, NULL},	 /* HS_GO: init makes its mounts */

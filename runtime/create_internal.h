@@ -23,6 +23,7 @@ struct create {
 	struct container_state state;
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
+	struct volumes_hook *hook; /* begun, and neither fetched nor cancelled */
 	const char *rdt_mount; /* with linux.intelRdt */
 	bool released;	       /* HS_GO was said */
 	bool limited;	       /* the cgroup has its limits */
@@ -40,6 +41,13 @@ int create_write_pid(struct create *c, struct error *err);
 void create_undo_pid(struct create *c);
 /* Closes what is ours, gives the rest away; also after a failure. */
 void create_hand_over(struct create *c, struct created *ret);
+
+/* create_volumes.c: what is asked for, before the state is saved; the hook is started, and gets the container's state. */
+int create_find_volumes(struct create *c, struct error *err);
+int create_begin_volumes(struct create *c, struct error *err);
+void create_cancel_volumes(struct create *c);
+int create_fetch_volumes(struct create *c, struct error *err);
+void create_undo_volumes(struct create *c);
 
 /* create_cgroup.c */
 int create_plan_cgroup(struct create *c, struct error *err);

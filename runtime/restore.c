@@ -144,7 +144,9 @@ static int save_plan(struct restore *r, struct error *err)
 	int e;
 
 	r->create.state.restored = true;
-	e = create_save_plan(&r->create, err);
+	e = create_find_volumes(&r->create, err);
+	if (e == 0)
+		e = create_save_plan(&r->create, err);
 	if (e == 0)
 		e = create_copy_config(r->create.state.bundle, NULL, r->create.dir_fd, err);
 	return e;

@@ -103,7 +103,6 @@ static int mount_volume(struct restore *r, const struct rootfs_volume *v, int ro
 int restore_volumes_mount(struct restore *r, struct error *err)
 {
 	struct create *c = &r->create;
-	struct oci_state state = container_oci_state(&c->state, OCI_CREATING);
 	_cleanup_close_ int root = -1;
 	int e;
 
@@ -111,7 +110,9 @@ int restore_volumes_mount(struct restore *r, struct error *err)
 		return 0;
 	r->has_leases = true;
 	root = open(c->state.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	e = volumes_fetch(c->state.volume_config, &state, c->arena, c->volumes, &c->n_volumes, c->notes, err);
+	e = create_begin_volumes(c, err);
+	if (e == 0)
+		e = create_fetch_volumes(c, err);
 	for (size_t i = 0; e == 0 && i < c->n_volumes; i++)
 		e = mount_volume(r, &c->volumes[i], root, err);
 	for (size_t i = 0; e == 0 && i < r->n_places; i++)

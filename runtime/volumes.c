@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -58,45 +60,50 @@ static void add_notes(struct strbuf *notes, char *text)
 		strbuf_addf(notes, "%s\n", line + (strncmp(line, prefix, strlen(prefix)) ? 0 : strlen(prefix)));
 }
 
-/* Runs the hook; its line on stderr becomes the error. */
-static int run_hook(const char *config, const char *command, int socket, const struct oci_state *state,
-		    struct strbuf *notes, struct error *err)
-{
-	_cleanup_strbuf_ struct strbuf input = STRBUF_INIT;
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	char text[4 * ERROR_MSG_MAX] = ""; /* of several volumes, each with a warning */
-	const char *argv[5], *path;
-	size_t n = 0;
-	int r = own_program("volrun-hook", &arena, &path, err);
+/* It points into itself: it stays where it is. */
+struct volumes_hook {
+	struct spawn spawn;
+	struct spawned run;
+	const char *argv[5];
+	size_t n_argv;
+	char text[4 * ERROR_MSG_MAX]; /* its stderr: of several volumes, each with a warning */
+	int input, sock, theirs;      /* its stdin, and the socket of the mounts; -1: none */
+	int keep;
+};
 
-	if (r < 0)
-		return r;
-	argv[n++] = "volrun-hook";
-	if (config)
-		argv[n++] = arena_printf(&arena, "--config=%s", config);
-	argv[n++] = command;
-	if (socket >= 0)
-		argv[n++] = arena_printf(&arena, "--socket=%d", socket);
-	argv[n] = NULL;
-	if (oci_state_write(&input, state, 0) < 0 || input.failed)
+static int new_hook(const char *config, const char *command, struct arena *arena, struct volumes_hook **ret,
+		    struct error *err)
+{
+	struct volumes_hook *h = arena_calloc(arena, 1, sizeof(*h));
+	const char *path;
+	int r;
+
+	if (!h)
 		return error_set(err, ENOMEM, "out of memory");
-	r = spawn_run(&(struct spawn){.path = path,
-				      .argv = argv,
-				      .input = strbuf_str(&input),
-				      .input_len = input.len,
-				      .keep_fds = &socket,
-				      .n_keep_fds = socket >= 0 ? 1 : 0,
-				      .stderr_buf = text,
-				      .stderr_size = sizeof(text)},
-		      err);
+	r = own_program("volrun-hook", arena, &path, err);
 	if (r < 0)
 		return r;
-	if (r == 0) {
-		add_notes(notes, text);
+	h->input = h->sock = h->theirs = -1;
+	h->argv[h->n_argv++] = "volrun-hook";
+	if (config)
+		h->argv[h->n_argv++] = arena_printf(arena, "--config=%s", config);
+	h->argv[h->n_argv++] = command;
+	h->spawn = (struct spawn){.path = path, .argv = h->argv, .stderr_buf = h->text, .stderr_size = sizeof(h->text)};
+	*ret = h;
+	return 0;
+}
+
+/* Its line on stderr is the error. */
+static int hook_result(int status, struct volumes_hook *h, struct strbuf *notes, struct error *err)
+{
+	if (status < 0)
+		return status;
+	if (status == 0) {
+		add_notes(notes, h->text);
 		return 0;
 	}
-	text[strcspn(text, "\n")] = '\0';
-	return error_set(err, EIO, "%s", *text ? text : "volrun-hook failed without saying why");
+	h->text[strcspn(h->text, "\n")] = '\0';
+	return error_set(err, EIO, "%s", *h->text ? h->text : "volrun-hook failed without saying why");
 }
 
 static int receive(int sock, struct arena *arena, struct rootfs_volume *ret, size_t *ret_n, struct error *err)
@@ -133,22 +140,89 @@ static int receive(int sock, struct arena *arena, struct rootfs_volume *ret, siz
 	}
 }
 
-int volumes_fetch(const char *config, const struct oci_state *state, struct arena *arena,
-		  struct rootfs_volume ret[VOLUME_MAX], size_t *ret_n, struct strbuf *notes, struct error *err)
-{
-	_cleanup_close_ int ours = -1, theirs = -1;
-	int pair[2], r;
-	size_t n = 0;
+/* --- before the container starts ----------------------------------------------------- */
 
-	r = handshake_pair(pair, err);
+static int start_hook(struct volumes_hook *h, struct arena *arena, struct error *err)
+{
+	_cleanup_close_ int stdin_child = -1;
+	int pair[2], r = handshake_pair(pair, err);
+
 	if (r < 0)
 		return r;
-	ours = pair[0];
-	theirs = pair[1];
-	r = run_hook(config, "prestart", theirs, state, notes, err);
-	close(TAKE_FD(theirs));
+	h->sock = pair[0];
+	h->theirs = h->keep = pair[1];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, errno, "run volrun-hook: socketpair");
+	h->input = pair[0];
+	stdin_child = h->spawn.input_fd = pair[1];
+	h->spawn.keep_fds = &h->keep;
+	h->spawn.n_keep_fds = 1;
+	h->argv[h->n_argv++] = arena_printf(arena, "--socket=%d", h->keep);
+	return spawn_start(&h->spawn, &h->run, err);
+}
+
+void volumes_forget(struct volumes_hook *h)
+{
+	cleanup_close(&h->input);
+	cleanup_close(&h->sock);
+	cleanup_close(&h->theirs);
+	h->input = h->sock = h->theirs = -1;
+}
+
+int volumes_begin(const char *config, struct arena *arena, struct volumes_hook **ret, struct error *err)
+{
+	struct volumes_hook *h;
+	int r = new_hook(config, "prestart", arena, &h, err);
+
+	if (r < 0)
+		return r;
+	r = start_hook(h, arena, err);
+	if (r < 0) {
+		volumes_forget(h);
+		return r;
+	}
+	close(TAKE_FD(h->theirs));
+	*ret = h;
+	return 0;
+}
+
+/* A hook that is gone has said why, or its status tells. */
+static void send_state(int fd, const struct strbuf *state)
+{
+	size_t done = 0;
+
+	while (done < state->len) {
+		ssize_t n = send(fd, state->data + done, state->len - done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	shutdown(fd, SHUT_WR);
+}
+
+int volumes_fetch(struct volumes_hook *h, const struct oci_state *state, struct arena *arena,
+		  struct rootfs_volume ret[VOLUME_MAX], size_t *ret_n, struct strbuf *notes, struct error *err)
+{
+	_cleanup_strbuf_ struct strbuf input = STRBUF_INIT;
+	_cleanup_close_ int sock = h->sock;
+	size_t n = 0;
+	int r;
+
+	h->sock = -1;
+	r = oci_state_write(&input, state, 0) < 0 || input.failed ? error_set(err, ENOMEM, "out of memory") : 0;
 	if (r == 0)
-		r = receive(ours, arena, ret, &n, err);
+		send_state(h->input, &input);
+	close(TAKE_FD(h->input));
+	if (r < 0) {
+		struct error ignored = ERROR_INIT;
+
+		spawn_finish(&h->spawn, &h->run, &ignored);
+		return r;
+	}
+	r = hook_result(spawn_finish(&h->spawn, &h->run, err), h, notes, err);
+	if (r == 0)
+		r = receive(sock, arena, ret, &n, err);
 	if (r < 0) {
 		while (n)
 			close(ret[--n].tree_fd);
@@ -158,7 +232,28 @@ int volumes_fetch(const char *config, const struct oci_state *state, struct aren
 	return 0;
 }
 
+void volumes_cancel(struct volumes_hook *h)
+{
+	struct error ignored = ERROR_INIT;
+
+	volumes_forget(h);
+	spawn_finish(&h->spawn, &h->run, &ignored);
+}
+
+/* --- after its end --------------------------------------------------------------------- */
+
 int volumes_release(const char *config, const struct oci_state *state, struct strbuf *notes, struct error *err)
 {
-	return run_hook(config, "poststop", -1, state, notes, err);
+	_cleanup_strbuf_ struct strbuf input = STRBUF_INIT;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct volumes_hook *h;
+	int r = new_hook(config, "poststop", &arena, &h, err);
+
+	if (r < 0)
+		return r;
+	if (oci_state_write(&input, state, 0) < 0 || input.failed)
+		return error_set(err, ENOMEM, "out of memory");
+	h->spawn.input = strbuf_str(&input);
+	h->spawn.input_len = input.len;
+	return hook_result(spawn_run(&h->spawn, err), h, notes, err);
 }

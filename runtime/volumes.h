@@ -3,7 +3,7 @@
  * volumes.h - the runtime's side of volumes: it runs volrun-hook, which has the
  * store, the lease and the cache, and receives one detached mount per volume.
  *
- *     volrun-hook [--config=FILE] prestart --socket=FD    state JSON on stdin
+ *     volrun-hook [--config=FILE] prestart --socket=FD    state JSON on stdin, which comes later
  *         one message {"destination": "/data", "ro": false} with a mount for each volume; exit 0
  *         rootless, where the hook may not mount: "directory": true, with the volume's directory
  *         failure: exit 1 and one line on stderr
@@ -19,9 +19,21 @@
 #include "oci/volume.h"
 #include "runtime/rootfs.h"
 
-/* config: --config for the hook, or NULL. Fills at most VOLUME_MAX entries; the descriptors are the caller's. */
-int volumes_fetch(const char *config, const struct oci_state *state, struct arena *arena,
+/*
+ * The hook of prestart that is running: begun before there is a container, so
+ * that what it loads is loaded when its state is known. volumes_fetch or
+ * volumes_cancel ends it. In the arena.
+ */
+struct volumes_hook;
+
+/* config: --config for the hook, or NULL. */
+int volumes_begin(const char *config, struct arena *arena, struct volumes_hook **ret, struct error *err);
+/* Fills at most VOLUME_MAX entries; the descriptors are the caller's. */
+int volumes_fetch(struct volumes_hook *h, const struct oci_state *state, struct arena *arena,
 		  struct rootfs_volume ret[VOLUME_MAX], size_t *ret_n, struct strbuf *notes, struct error *err);
+void volumes_cancel(struct volumes_hook *h);
+/* Closes our descriptors only: for a child that is not to have them. */
+void volumes_forget(struct volumes_hook *h);
 /* After the end, or to undo. Warnings of the hook become a line in notes. */
 int volumes_release(const char *config, const struct oci_state *state, struct strbuf *notes, struct error *err);
 

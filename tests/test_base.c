@@ -421,6 +421,26 @@ static void dates_are_those_of_the_c_library(void **state)
 	}
 }
 
+static void a_program_that_runs_gets_its_input_later(void **state)
+{
+	struct error err = ERROR_INIT;
+	const char *argv[] = {"sh", "-c", "read -r line; echo \"$line\" >&2; exit 4", NULL};
+	char text[16];
+	struct spawn s = {.path = "/bin/sh", .argv = argv, .stderr_buf = text, .stderr_size = sizeof(text)};
+	struct spawned run;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	s.input_fd = pair[1];
+	assert_int_equal(spawn_start(&s, &run, &err), 0);
+	close(pair[1]);
+	assert_int_equal(write(pair[0], "late\n", 5), 5);
+	assert_int_equal(spawn_finish(&s, &run, &err), 4);
+	assert_string_equal(text, "late\n");
+	close(pair[0]);
+}
+
 /* The vectors of FNV's authors. */
 static void a_hash_is_fnv_1a(void **state)
 {
@@ -452,6 +472,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(two_may_remove_a_tree_at_once, make_tmpdir, remove_tmpdir),
 	    cmocka_unit_test(descriptors_cross_a_socket_and_surplus_ones_are_refused),
 	    cmocka_unit_test(a_spawned_program_gets_its_input_and_gives_its_status_and_stderr),
+	    cmocka_unit_test(a_program_that_runs_gets_its_input_later),
 	    cmocka_unit_test(a_spawned_program_past_its_time_is_killed),
 	    cmocka_unit_test(a_spawned_program_inherits_only_what_it_is_given),
 	    cmocka_unit_test(what_a_program_leaves_running_does_not_hold_its_caller),
