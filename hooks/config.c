@@ -12,10 +12,32 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "hooks/store/credentials.h"
 
 #define DEFAULT_CACHE_BYTES (UINT64_C(10) << 30)
 
 static const char *const engine_names[] = {"", "local", "containerd-cri", "cri-o", NULL};
+
+static const struct json_field credentials_fields[] = {
+    JSON_FIELD(struct credentials_config, from, "from", JSON_STR),
+    JSON_FIELD(struct credentials_config, file, "file", JSON_STR),
+    JSON_FIELD(struct credentials_config, config_file, "config_file", JSON_STR),
+    JSON_FIELD(struct credentials_config, profile, "profile", JSON_STR),
+    JSON_FIELD(struct credentials_config, process, "process", JSON_STR),
+    JSON_FIELD(struct credentials_config, role_arn, "role_arn", JSON_STR),
+    JSON_FIELD(struct credentials_config, role_session_name, "role_session_name", JSON_STR),
+    JSON_FIELD(struct credentials_config, token_file, "token_file", JSON_STR),
+    JSON_FIELD(struct credentials_config, token_endpoint, "token_endpoint", JSON_STR),
+    JSON_FIELD(struct credentials_config, container_uri, "container_uri", JSON_STR),
+    JSON_FIELD(struct credentials_config, container_token_file, "container_token_file", JSON_STR),
+    JSON_FIELD(struct credentials_config, metadata_endpoint, "metadata_endpoint", JSON_STR),
+    JSON_FIELD(struct credentials_config, tenant_id, "tenant_id", JSON_STR),
+    JSON_FIELD(struct credentials_config, client_id, "client_id", JSON_STR),
+    JSON_FIELD(struct credentials_config, client_secret_file, "client_secret_file", JSON_STR),
+    {NULL},
+};
+static const struct json_table credentials_table = {"credentials", sizeof(struct credentials_config),
+						    credentials_fields, JSON_STRICT};
 
 static const struct json_field store_fields[] = {
     JSON_FIELD(struct store_config, type, "type", JSON_STR, .required = true),
@@ -30,6 +52,15 @@ static const struct json_field store_fields[] = {
     JSON_FIELD(struct store_config, secret_access_key_file, "secret_access_key_file", JSON_STR),
     JSON_FIELD(struct store_config, secret_access_key, "secret_access_key", JSON_STR),
     JSON_FIELD(struct store_config, session_token_file, "session_token_file", JSON_STR),
+    JSON_FIELD(struct store_config, account, "account", JSON_STR),
+    JSON_FIELD(struct store_config, container, "container", JSON_STR),
+    JSON_FIELD(struct store_config, account_key_file, "account_key_file", JSON_STR),
+    JSON_FIELD(struct store_config, account_key, "account_key", JSON_STR),
+    JSON_FIELD(struct store_config, sas_token_file, "sas_token_file", JSON_STR),
+    JSON_FIELD(struct store_config, sas_token, "sas_token", JSON_STR),
+    JSON_FIELD(struct store_config, connection_string_file, "connection_string_file", JSON_STR),
+    JSON_FIELD(struct store_config, connection_string, "connection_string", JSON_STR),
+    JSON_FIELD(struct store_config, credentials, "credentials", JSON_OBJ, .table = &credentials_table),
     JSON_FIELD(struct store_config, connect_timeout_ms, "connect_timeout_ms", JSON_U32),
     JSON_FIELD(struct store_config, low_speed_seconds, "low_speed_seconds", JSON_U32),
     JSON_FIELD(struct store_config, parallel, "parallel", JSON_U32),
@@ -141,12 +172,20 @@ static int check_secrets(const char *path, const struct config_file *f, const st
 {
 	size_t i;
 
-	for (i = 0; i < f->n_stores; i++)
-		if (f->stores[i].secret_access_key && (st->st_uid != geteuid() || (st->st_mode & 077)))
+	for (i = 0; i < f->n_stores; i++) {
+		const struct store_config *s = &f->stores[i];
+		const char *name = s->secret_access_key	  ? "secret_access_key"
+				   : s->account_key	  ? "account_key"
+				   : s->sas_token	  ? "sas_token"
+				   : s->connection_string ? "connection_string"
+							  : NULL;
+
+		if (name && (st->st_uid != geteuid() || (st->st_mode & 077)))
 			return error_set(err, EINVAL,
-					 "%s: holds a secret in clear (stores.%s.secret_access_key): it must belong to "
-					 "uid %u with mode 0600; or use secret_access_key_file",
-					 path, f->stores[i].name, (unsigned)geteuid());
+					 "%s: holds a secret in clear (stores.%s.%s): it must belong to "
+					 "uid %u with mode 0600; or use %s_file",
+					 path, s->name, name, (unsigned)geteuid(), name);
+	}
 	return 0;
 }
 
@@ -330,21 +369,38 @@ static bool is_token(const char *s, size_t max)
 	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
 }
 
+static int missing(const struct store_config *s, const char *key, const char *value, struct error *err)
+{
+	return value && value[0] ? 0 : error_set(err, EINVAL, "configuration: stores.%s.%s: missing", s->name, key);
+}
+
+static int check_credentials(const struct store_config *s, enum credentials_cloud cloud, struct error *err)
+{
+	const char *from = s->credentials.from;
+
+	if (!from || credentials_provider_known(cloud, from))
+		return 0;
+	return error_set(err, EINVAL, "configuration: stores.%s.credentials.from: \"%s\" is no source of type %s",
+			 s->name, from, s->type);
+}
+
 static int check_store(const struct store_config *s, struct error *err)
 {
+	int r;
+
 	if (!is_token(s->name, 100))
 		return error_set(err, EINVAL, "configuration: stores: \"%s\" is no name for a store", s->name);
 	if (strcmp(s->type, "filesystem") == 0) {
 		if (!s->path || s->path[0] != '/')
 			return error_set(err, EINVAL, "configuration: stores.%s.path: must be absolute", s->name);
-	} else if (strcmp(s->type, "s3") == 0) {
-		if (!s->bucket || !s->bucket[0])
-			return error_set(err, EINVAL, "configuration: stores.%s.bucket: missing", s->name);
-	} else {
-		return error_set(err, EINVAL, "configuration: stores.%s.type: \"%s\" is not one of filesystem, s3",
-				 s->name, s->type);
+		return 0;
 	}
-	return 0;
+	if (strcmp(s->type, "s3") == 0) {
+		r = missing(s, "bucket", s->bucket, err);
+		return r < 0 ? r : check_credentials(s, CREDENTIALS_S3, err);
+	}
+	return error_set(err, EINVAL, "configuration: stores.%s.type: \"%s\" is not one of filesystem, s3", s->name,
+			 s->type);
 }
 
 static int check_durations(const struct config_lease *l, struct error *err)

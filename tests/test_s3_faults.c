@@ -486,9 +486,12 @@ static void credentials_come_from_the_configuration_then_the_environment(void **
 	(void)state;
 	unsetenv("AWS_ACCESS_KEY_ID");
 	unsetenv("AWS_SECRET_ACCESS_KEY");
+	setenv("HOME", "/nonexistent", 1);
+	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
 	c.access_key_id = c.secret_access_key = NULL;
 	assert_int_equal(store_open(&c, &s, &err), -ENOENT);
-	assert_non_null(strstr(err.msg, "no credentials"));
+	assert_non_null(strstr(err.msg, "store \"faulty\": no credentials: tried the configuration"));
+	unsetenv("AWS_EC2_METADATA_DISABLED");
 	setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
 	assert_int_equal(store_open(&c, &s, &err), -EINVAL);
 	setenv("AWS_SECRET_ACCESS_KEY", "with\nnewline", 1);

@@ -148,6 +148,20 @@ bool exchange_bad_data(struct exchange *x, int r)
 	return false;
 }
 
+const struct credentials *exchange_credentials(struct exchange *x)
+{
+	const struct credentials *c;
+	struct error err = ERROR_INIT;
+	int r = credentials_get(x->store->credentials, &c, &err);
+
+	if (r < 0) {
+		say(x, r == -EHOSTUNREACH ? STORE_UNREACHABLE : STORE_REFUSED, false, err.msg);
+		return NULL;
+	}
+	x->generation = c->generation;
+	return c;
+}
+
 /* Nothing is under way for it any more: http_store_step tells. */
 static void end_without_request(struct exchange *x)
 {
@@ -254,7 +268,7 @@ static bool refresh(struct exchange *x)
 	if (!x->verdict.refresh || x->refreshed)
 		return false;
 	x->refreshed = true;
-	return x->store->dialect->refresh && x->store->dialect->refresh(x->store);
+	return x->store->credentials && credentials_refused(x->store->credentials, x->generation);
 }
 
 /*

@@ -19,6 +19,7 @@
 #define VOLRUN_HOOKS_EXCHANGE_H
 
 #include "base/strbuf.h"
+#include "hooks/store/credentials.h"
 #include "hooks/store/http.h"
 #include "hooks/store/reply.h"
 #include "hooks/store/store_impl.h"
@@ -37,8 +38,6 @@ struct dialect {
 	void (*header)(struct exchange *x, const char *name, const char *value);
 	/* A whole answer has come (reply, body; of a GET's bytes only an error's text): sets x->verdict. */
 	void (*judge)(struct exchange *x);
-	/* The verdict asked for it, once per exchange: false: there are no other credentials. */
-	bool (*refresh)(struct http_store *s);
 	/* Frees what the dialect keeps in its part of the exchange. NULL: nothing. */
 	void (*release)(struct exchange *x);
 	/* Begins an op that passed store_begin. */
@@ -64,7 +63,8 @@ struct http_store {
 	const char *url;    /* "https://host", for messages */
 	const char *prefix; /* "" or "some/prefix/": before every key */
 	struct http *http;
-	unsigned under_way;	/* exchanges */
+	struct credential_source *credentials; /* opened by the store's own opener */
+	unsigned under_way;		       /* exchanges */
 	unsigned window, calm;	/* adaptive parallelism: how many may be under way, successes since it changed */
 	int64_t narrowed_ns;	/* when it was last made smaller */
 	struct exchange *ready; /* whose verdict is known without a request, to be told by http_store_step */
@@ -100,6 +100,7 @@ struct exchange {
 	unsigned attempts;
 
 	/* --- its own */
+	uint64_t generation; /* of the credentials it was signed with */
 	int64_t began_ns, expected;
 	bool ambiguous, cancelled, refreshed, head_judged;
 	struct exchange *next;
@@ -112,6 +113,12 @@ void exchange_start(struct exchange *x);
 /* The op as one request: a PUT's body and a GET's sink are set up, and the op ends with its verdict. */
 void exchange_start_op(struct exchange *x, struct store_op *op);
 void exchange_free(struct exchange *x);
+
+/*
+ * For prepare: what to sign this attempt with. NULL: the verdict says why there is nothing. When the store then refuses
+ * it and the verdict asks for a refresh, the exchange is sent once more with others, if there are any.
+ */
+const struct credentials *exchange_credentials(struct exchange *x);
 
 /* For prepare, that a hash of the body was in vain: r is -EBADMSG (not what was announced), -ENOMEM or an error of
  * reading. Sets the verdict and returns false. */

@@ -126,5 +126,6 @@ int http_store_open(struct http_store *s, const struct store_config *config, con
 void http_store_close(struct http_store *s)
 {
 	http_close(s->http);
+	credentials_close(s->credentials);
 	free(s->base.place);
 }

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 /* One request under way: a curl handle and what belongs to it. */
 struct http_transfer {
 	struct http_request *request;
+	struct http *pool;
 	CURL *easy;
 	struct curl_slist *headers;
 	uint64_t sent; /* of the body, in this sending */
@@ -34,6 +36,8 @@ struct http {
 	CURLSH *share; /* TLS sessions, for all handles */
 	char *ca_file;
 	long connect_timeout_ms, low_speed_seconds;
+	bool direct;
+	atomic_bool stop;
 	struct http_transfer *waiting; /* for their time */
 	CURL *idle[HANDLES_KEPT];
 	unsigned n_idle, n_active;
@@ -132,6 +136,14 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	return size * n;
 }
 
+static int on_progress(void *ctx, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up)
+{
+	struct http_transfer *t = ctx;
+
+	(void)down_all, (void)down, (void)up_all, (void)up;
+	return t->pool->stop;
+}
+
 /* --- handles ------------------------------------------------------------------------ */
 
 static struct curl_slist *header_list(const char *lines)
@@ -178,6 +190,8 @@ static void set_pool_options(struct http *h, CURL *e)
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "volrun");
 	if (h->ca_file)
 		curl_easy_setopt(e, CURLOPT_CAINFO, h->ca_file);
+	if (h->direct)
+		curl_easy_setopt(e, CURLOPT_PROXY, "");
 }
 
 static void set_request_options(struct http *h, struct http_transfer *t)
@@ -195,6 +209,9 @@ static void set_request_options(struct http *h, struct http_transfer *t)
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(e, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(e, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(e, CURLOPT_XFERINFODATA, t);
 	if (!strcmp(r->method, "HEAD")) {
 		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 	} else if (r->has_body) {
@@ -272,6 +289,8 @@ static const char *words_for(CURL *e, CURLcode code)
 		return "out of memory";
 	case CURLE_WEIRD_SERVER_REPLY:
 		return "the reply is no HTTP";
+	case CURLE_ABORTED_BY_CALLBACK:
+		return "it was given up";
 	default:
 		return curl_easy_strerror(code);
 	}
@@ -301,7 +320,7 @@ static void conclude(struct http_transfer *t, CURLcode code)
 		r->outcome = HTTP_SOURCE;
 	else
 		r->outcome = r->sendings > 0 ? HTTP_LOST : HTTP_UNSENT;
-	r->hopeless = r->outcome == HTTP_UNSENT && is_hopeless(code);
+	r->hopeless = t->pool->stop || (r->outcome == HTTP_UNSENT && is_hopeless(code));
 }
 
 static struct http_request *take_finished(struct http *h)
@@ -341,6 +360,7 @@ int http_start(struct http *h, struct http_request *r, int64_t not_before_ns)
 	r->reason = "";
 	r->transfer = t;
 	t->request = r;
+	t->pool = h;
 	t->not_before_ns = not_before_ns;
 	t->next = h->waiting;
 	h->waiting = t;
@@ -356,7 +376,7 @@ static int64_t start_due(struct http *h, struct http_request **ret_failed)
 	while (*slot) {
 		struct http_transfer *t = *slot;
 
-		if (t->not_before_ns > now) {
+		if (t->not_before_ns > now && !h->stop) {
 			soonest = t->not_before_ns - now < soonest ? t->not_before_ns - now : soonest;
 			slot = &t->next;
 			continue;
@@ -372,6 +392,12 @@ static int64_t start_due(struct http *h, struct http_request **ret_failed)
 		return 0;
 	}
 	return soonest;
+}
+
+void http_stop(struct http *h)
+{
+	h->stop = true;
+	curl_multi_wakeup(h->multi);
 }
 
 struct http_request *http_wait(struct http *h)
@@ -428,6 +454,7 @@ int http_open(const struct http_options *options, struct http **ret, struct erro
 	curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)options->connections + 4);
 	curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)options->connections + 4);
+	h->direct = options->direct;
 	h->connect_timeout_ms = options->connect_timeout_ms ? (long)options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
 	h->low_speed_seconds = options->low_speed_seconds ? (long)options->low_speed_seconds : LOW_SPEED_SECONDS;
 	*ret = h;

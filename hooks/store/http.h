@@ -24,6 +24,7 @@ struct http_options {
 	uint32_t connect_timeout_ms; /* 0: 10 s */
 	uint32_t low_speed_seconds;  /* gives up after so long with (nearly) nothing moved; 0: 30 s */
 	unsigned connections;	     /* kept at most */
+	bool direct;		     /* by no proxy, whatever the environment says */
 };
 
 enum http_outcome {
@@ -59,7 +60,7 @@ struct http_request {
 	enum http_outcome outcome;
 	int status;
 	unsigned sendings;		/* times that before_send said yes */
-	bool hopeless;			/* UNSENT: trying again changes nothing (certificate, malformed URL) */
+	bool hopeless;			/* trying again changes nothing (UNSENT: certificate, malformed URL) */
 	const char *reason;		/* not ANSWERED: a few words */
 	struct http_transfer *transfer; /* its own */
 };
@@ -71,6 +72,8 @@ void http_close(struct http *h);
 int http_start(struct http *h, struct http_request *r, int64_t not_before_ns);
 /* Waits for one to end. NULL when none is under way. */
 struct http_request *http_wait(struct http *h);
+/* The one call for any thread: what is under way, and what is started later, ends soon (UNSENT or LOST, hopeless). */
+void http_stop(struct http *h);
 
 /*
  * How long to wait before attempt number `attempt` (2, 3, ...): full jitter

@@ -101,6 +101,11 @@ CURLMcode curl_multi_poll(CURLM *m, struct curl_waitfd fds[], unsigned n, int ti
 	return DYNLIB_CALL(&lib, curl_multi_poll, m, fds, n, timeout_ms, ready);
 }
 
+CURLMcode curl_multi_wakeup(CURLM *m)
+{
+	return DYNLIB_CALL(&lib, curl_multi_wakeup, m);
+}
+
 CURLMsg *curl_multi_info_read(CURLM *m, int *left)
 {
 	return DYNLIB_CALL(&lib, curl_multi_info_read, m, left);

@@ -46,7 +46,7 @@ struct verdict {
 	bool retry;	/* worth another attempt, where another attempt is allowed */
 	bool ambiguous; /* a change may have happened, or may still happen */
 	bool refresh;	/* get other credentials */
-	char reason[200];
+	char reason[600];
 };
 
 void verdict_set(struct verdict *v, enum store_result result, bool retry, const char *reason);

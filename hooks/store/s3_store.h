@@ -3,14 +3,12 @@
 #ifndef VOLRUN_HOOKS_S3_STORE_H
 #define VOLRUN_HOOKS_S3_STORE_H
 
-#include "hooks/store/credentials.h"
 #include "hooks/store/exchange.h"
 #include "hooks/store/s3.h"
 
 struct s3_store {
 	struct http_store http;
 	struct s3_endpoint endpoint;
-	struct credentials credentials;
 	uint64_t part_size; /* 0: the default */
 };
 

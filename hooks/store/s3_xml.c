@@ -242,7 +242,8 @@ int s3_xml_text(const char *raw, size_t len, struct strbuf *out)
 	return out->failed ? -ENOMEM : 0;
 }
 
-int s3_xml_find(const char *xml, size_t len, const char *root, const char *name, struct strbuf *out)
+/* The first element `name` at this depth (0: any). */
+static int find(const char *xml, size_t len, const char *root, unsigned depth, const char *name, struct strbuf *out)
 {
 	struct s3_xml_event e, found = {0};
 	struct s3_xml x;
@@ -252,10 +253,20 @@ int s3_xml_find(const char *xml, size_t len, const char *root, const char *name,
 	while ((r = s3_xml_next(&x, &e)) > 0) {
 		if (e.depth == 1 && e.kind == S3_XML_OPEN && root && !s3_xml_is(&e, root))
 			return -ENOENT;
-		if (e.depth == 2 && e.kind == S3_XML_CLOSE && !found.name && s3_xml_is(&e, name))
+		if ((depth == 0 || e.depth == depth) && e.kind == S3_XML_CLOSE && !found.name && s3_xml_is(&e, name))
 			found = e;
 	}
 	if (r < 0)
 		return r;
 	return found.name ? s3_xml_text(found.text, found.text_len, out) : -ENOENT;
+}
+
+int s3_xml_find(const char *xml, size_t len, const char *root, const char *name, struct strbuf *out)
+{
+	return find(xml, len, root, 2, name, out);
+}
+
+int s3_xml_any(const char *xml, size_t len, const char *name, struct strbuf *out)
+{
+	return find(xml, len, NULL, 0, name, out);
 }

@@ -55,6 +55,8 @@ int s3_xml_text(const char *raw, size_t len, struct strbuf *out);
  * is `root` (NULL: any), decoded. -ENOENT, -EINVAL; -ENOMEM.
  */
 int s3_xml_find(const char *xml, size_t len, const char *root, const char *name, struct strbuf *out);
+/* The same at any depth, of any document. */
+int s3_xml_any(const char *xml, size_t len, const char *name, struct strbuf *out);
 
 /* One page of ListObjectsV2. */
 struct s3_page {

@@ -123,3 +123,34 @@ void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, 
 	if (!HMAC(EVP_sha256(), key, (int)key_len, data, len, out, &out_len))
 		abort();
 }
+
+void base64_encode(struct strbuf *out, const void *data, size_t len)
+{
+	size_t room = (len + 2) / 3 * 4;
+
+	strbuf_reserve(out, room + 1);
+	if (out->failed || len == 0)
+		return;
+	EVP_EncodeBlock((unsigned char *)out->data + out->len, data, (int)len);
+	out->len += room;
+}
+
+int base64_decode(struct strbuf *out, const char *text)
+{
+	size_t len = strlen(text), padding = 0;
+	int n;
+
+	if (len == 0 || len % 4 != 0)
+		return -EINVAL;
+	while (padding < 2 && text[len - 1 - padding] == '=')
+		padding++;
+	strbuf_reserve(out, len / 4 * 3 + 1);
+	if (out->failed)
+		return -ENOMEM;
+	n = EVP_DecodeBlock((unsigned char *)out->data + out->len, (const unsigned char *)text, (int)len);
+	if (n < 0)
+		return -EINVAL;
+	out->len += (size_t)n - padding;
+	out->data[out->len] = '\0';
+	return 0;
+}

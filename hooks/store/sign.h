@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/strbuf.h"
+
 #define SHA256_LEN 32
 #define SHA256_HEX_MAX 65 /* with the NUL */
 
@@ -26,5 +28,10 @@ void sha256_hex(const void *data, size_t len, char out[SHA256_HEX_MAX]);
 int sha256_fd(int fd, off_t offset, uint64_t len, char out[SHA256_HEX_MAX], uint64_t *ret_len);
 
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[SHA256_LEN]);
+
+/* RFC 4648 §4, with padding, on one line. Fails only through out->failed. */
+void base64_encode(struct strbuf *out, const void *data, size_t len);
+/* Appends the bytes. -EINVAL: it is none. -ENOMEM. */
+int base64_decode(struct strbuf *out, const char *text);
 
 #endif

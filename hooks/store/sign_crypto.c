@@ -6,6 +6,7 @@
 #include <config.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 
 #include "base/dynlib.h"
 
@@ -50,4 +51,61 @@ unsigned char *HMAC(const EVP_MD *type, const void *key, int key_len, const unsi
 		    unsigned char *out, unsigned *out_len)
 {
 	return DYNLIB_CALL(&lib, HMAC, type, key, key_len, data, len, out, out_len);
+}
+
+const EVP_MD *EVP_md5(void)
+{
+	return DYNLIB_CALL(&lib, EVP_md5);
+}
+
+int EVP_EncodeBlock(unsigned char *out, const unsigned char *in, int len)
+{
+	return DYNLIB_CALL(&lib, EVP_EncodeBlock, out, in, len);
+}
+
+int EVP_DecodeBlock(unsigned char *out, const unsigned char *in, int len)
+{
+	return DYNLIB_CALL(&lib, EVP_DecodeBlock, out, in, len);
+}
+
+/* --- keys (sign_jwt.c) ---------------------------------------------------------------- */
+
+BIO *BIO_new_mem_buf(const void *data, int len)
+{
+	return DYNLIB_CALL(&lib, BIO_new_mem_buf, data, len);
+}
+
+int BIO_free(BIO *b)
+{
+	return DYNLIB_CALL(&lib, BIO_free, b);
+}
+
+EVP_PKEY *PEM_read_bio_PrivateKey(BIO *b, EVP_PKEY **out, pem_password_cb *ask, void *ctx)
+{
+	return DYNLIB_CALL(&lib, PEM_read_bio_PrivateKey, b, out, ask, ctx);
+}
+
+void EVP_PKEY_free(EVP_PKEY *key)
+{
+	DYNLIB_CALL(&lib, EVP_PKEY_free, key);
+}
+
+int EVP_PKEY_get_base_id(const EVP_PKEY *key)
+{
+	return DYNLIB_CALL(&lib, EVP_PKEY_get_base_id, key);
+}
+
+int EVP_PKEY_get_size(const EVP_PKEY *key)
+{
+	return DYNLIB_CALL(&lib, EVP_PKEY_get_size, key);
+}
+
+int EVP_DigestSignInit(EVP_MD_CTX *ctx, EVP_PKEY_CTX **key_ctx, const EVP_MD *type, ENGINE *e, EVP_PKEY *key)
+{
+	return DYNLIB_CALL(&lib, EVP_DigestSignInit, ctx, key_ctx, type, e, key);
+}
+
+int EVP_DigestSign(EVP_MD_CTX *ctx, unsigned char *out, size_t *out_len, const unsigned char *data, size_t len)
+{
+	return DYNLIB_CALL(&lib, EVP_DigestSign, ctx, out, out_len, data, len);
 }

@@ -143,6 +143,22 @@ struct store {
 	unsigned quirks; /* STORE_QUIRK_*; see store_quirks */
 };
 
+/*
+ * Where temporary credentials come from, where the environment does not say so or shall not (store.credentials of the
+ * configuration). Which of them a cloud knows: docs/volumes.md. NULL: not said.
+ */
+struct credentials_config {
+	const char *from; /* one provider by name ("instance-metadata"), "none"; NULL: the first that has any */
+	const char *file; /* gcs: the JSON file; s3: the shared credentials file */
+	const char *config_file, *profile, *process;		/* s3 */
+	const char *role_arn, *role_session_name;		/* s3 */
+	const char *token_file;					/* s3 and azure: the federated token */
+	const char *token_endpoint;				/* s3: STS; azure: the authority; gcs: for tests */
+	const char *container_uri, *container_token_file;	/* s3 */
+	const char *metadata_endpoint;				/* all: in place of 169.254.169.254 */
+	const char *tenant_id, *client_id, *client_secret_file; /* azure */
+};
+
 /* The part of a store's configuration that is the same for all; hooks/config.h fills it. */
 struct store_config {
 	const char *name;
@@ -158,6 +174,12 @@ struct store_config {
 	const char *secret_access_key_file; /* a reference, so that the config itself holds no secret */
 	const char *secret_access_key;	    /* or in clear, for those who want it */
 	const char *session_token_file;
+	/* azure; a secret by reference or in clear, as above */
+	const char *account, *container;
+	const char *account_key_file, *account_key;
+	const char *sas_token_file, *sas_token;
+	const char *connection_string_file, *connection_string;
+	struct credentials_config credentials;
 	uint32_t connect_timeout_ms, low_speed_seconds; /* 0: default */
 	uint32_t parallel;				/* 0: default */
 	bool foreign_ignore;				/* foreign=ignore */

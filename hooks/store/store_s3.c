@@ -63,8 +63,8 @@ static bool prepare(struct exchange *base)
 {
 	struct s3_exchange *x = (struct s3_exchange *)base;
 	struct s3_store *s3 = store_of(base);
-	struct s3_credentials c = {s3->credentials.access_key_id, s3->credentials.secret_access_key,
-				   s3->credentials.session_token};
+	const struct credentials *keys;
+	struct s3_credentials c;
 	int r;
 
 	x->call.quirks = s3->http.base.quirks;
@@ -74,6 +74,10 @@ static bool prepare(struct exchange *base)
 	r = hash_body(x);
 	if (r < 0)
 		return exchange_bad_data(base, r);
+	keys = exchange_credentials(base);
+	if (!keys)
+		return false;
+	c = (struct s3_credentials){keys->id, keys->secret, keys->token};
 	s3_request_free(&x->request);
 	r = s3_request_build(&s3->endpoint, &c, &x->call, time(NULL), &x->request);
 	if (r < 0)
@@ -123,22 +127,6 @@ static void judge(struct exchange *x)
 	judge_document(x);
 }
 
-/* Another key may lie in the configured file by now. */
-static bool refresh(struct http_store *s)
-{
-	struct s3_store *s3 = (struct s3_store *)s;
-	struct error ignored = ERROR_INIT;
-	struct credentials c;
-	bool changed;
-
-	if (credentials_load(s->config, &c, &ignored) < 0)
-		return false;
-	changed = !credentials_equal(&c, &s3->credentials);
-	credentials_free(&s3->credentials);
-	s3->credentials = c;
-	return changed;
-}
-
 /* --- ops and listings --------------------------------------------------------------- */
 
 static void begin(struct http_store *s, struct store_op *op)
@@ -186,7 +174,6 @@ static int list_read(const char *body, size_t len, const char *prefix, size_t cu
 static const struct dialect dialect = {.prepare = prepare,
 				       .header = header,
 				       .judge = judge,
-				       .refresh = refresh,
 				       .release = release,
 				       .begin = begin,
 				       .list_page = list_page,
@@ -199,7 +186,6 @@ static void s3_close(struct store *s)
 	struct s3_store *s3 = (struct s3_store *)s;
 
 	http_store_close(&s3->http);
-	credentials_free(&s3->credentials);
 	s3_endpoint_free(&s3->endpoint);
 	free(s3);
 }
@@ -217,7 +203,7 @@ static int open_parts(struct s3_store *s3, const struct store_config *config, st
 	int r = s3_endpoint_init(config, &s3->endpoint, err);
 
 	if (r == 0)
-		r = credentials_load(config, &s3->credentials, err);
+		r = credentials_open(config, CREDENTIALS_S3, &s3->http.credentials, err);
 	if (r < 0)
 		return r;
 	s3->http.url = s3->endpoint.url;
