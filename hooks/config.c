@@ -399,8 +399,12 @@ static int check_store(const struct store_config *s, struct error *err)
 		r = missing(s, "bucket", s->bucket, err);
 		return r < 0 ? r : check_credentials(s, CREDENTIALS_S3, err);
 	}
-	return error_set(err, EINVAL, "configuration: stores.%s.type: \"%s\" is not one of filesystem, s3", s->name,
-			 s->type);
+	if (strcmp(s->type, "gcs") == 0) {
+		r = missing(s, "bucket", s->bucket, err);
+		return r < 0 ? r : check_credentials(s, CREDENTIALS_GCS, err);
+	}
+	return error_set(err, EINVAL, "configuration: stores.%s.type: \"%s\" is not one of filesystem, gcs, s3",
+			 s->name, s->type);
 }
 
 static int check_durations(const struct config_lease *l, struct error *err)

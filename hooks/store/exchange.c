@@ -36,7 +36,7 @@ static bool before_send(struct http_request *r)
 static void on_header(struct http_request *r, const char *name, size_t name_len, const char *value, size_t value_len)
 {
 	struct exchange *x = r->user;
-	char n[32], v[256];
+	char n[32], v[2048];
 
 	x->reply.status = r->status;
 	if (name_len >= sizeof(n) || value_len >= sizeof(v))
@@ -102,6 +102,8 @@ static bool sink(struct http_request *r, const char *data, size_t len)
 	if (r->status >= 200 && r->status < 300) {
 		if (x->get && !head_fits(x))
 			return false;
+		if (x->get && x->store->dialect->received)
+			x->store->dialect->received(x, data, len);
 		return x->get && x->op->out_fd >= 0 ? sink_file(x, data, len) : sink_memory(x, data, len);
 	}
 	/* An error's text; the beginning is enough. */

@@ -34,8 +34,10 @@ struct dialect {
 	 * false: x->verdict says why it can't be sent; that ends the exchange.
 	 */
 	bool (*prepare)(struct exchange *x);
-	/* A header of the answer, in C strings of less than 256 bytes, before reply_header sees it. */
+	/* A header of the answer, in C strings of less than 2 KiB, before reply_header sees it. */
 	void (*header)(struct exchange *x, const char *name, const char *value);
+	/* Bytes of a GET, as they come. NULL: it looks at none. */
+	void (*received)(struct exchange *x, const char *data, size_t len);
 	/* A whole answer has come (reply, body; of a GET's bytes only an error's text): sets x->verdict. */
 	void (*judge)(struct exchange *x);
 	/* Frees what the dialect keeps in its part of the exchange. NULL: nothing. */
@@ -112,6 +114,9 @@ void *exchange_new(struct http_store *s, size_t size, const struct store_op *op)
 void exchange_start(struct exchange *x);
 /* The op as one request: a PUT's body and a GET's sink are set up, and the op ends with its verdict. */
 void exchange_start_op(struct exchange *x, struct store_op *op);
+/* Its last step, for those that have a `finished` of their own: frees the exchange (whose user is the op), ends the op.
+ */
+void exchange_end_op(struct exchange *x);
 void exchange_free(struct exchange *x);
 
 /*

@@ -29,7 +29,7 @@ void http_store_fail(struct http_store *s, struct store_op *op, enum store_resul
 	http_store_end(s, op, &v);
 }
 
-static void op_finished(struct exchange *x)
+void exchange_end_op(struct exchange *x)
 {
 	struct store_op *op = (struct store_op *)x->user;
 	struct http_store *s = x->store;
@@ -74,7 +74,7 @@ void exchange_start_op(struct exchange *x, struct store_op *op)
 		x->http.expected = op->length > 0 ? op->length : UINT64_C(5) << 30;
 	}
 	x->user = op;
-	x->finished = op_finished;
+	x->finished = exchange_end_op;
 	exchange_start(x);
 }
 

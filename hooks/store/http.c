@@ -62,37 +62,67 @@ static int on_ready(void *ctx, char *remote_ip, char *local_ip, int remote_port,
 	return CURL_PREREQFUNC_OK;
 }
 
+static uint64_t body_size(const struct http_request *r)
+{
+	return r->lead.len + r->size + r->tail.len;
+}
+
+static ssize_t read_source(const struct http_request *r, char *out, size_t want, uint64_t at)
+{
+	ssize_t got;
+
+	if (r->data) {
+		memcpy(out, (const char *)r->data + at, want);
+		return (ssize_t)want;
+	}
+	do {
+		got = pread(r->in_fd, out, want, r->in_offset + (off_t)at);
+	} while (got < 0 && errno == EINTR);
+	return got;
+}
+
+/* Up to `room` of the bytes that come next: of the lead, of the source or of the tail. 0 at the end. */
+static ssize_t read_body(const struct http_request *r, uint64_t at, char *out, size_t room)
+{
+	const uint64_t ends[] = {r->lead.len, r->lead.len + r->size, body_size(r)};
+	size_t part = 0, want;
+
+	while (part < 3 && at >= ends[part])
+		part++;
+	if (part == 3)
+		return 0;
+	want = ends[part] - at < room ? (size_t)(ends[part] - at) : room;
+	if (part == 1)
+		return read_source(r, out, want, at - ends[0]);
+	memcpy(out, part == 0 ? r->lead.data + at : r->tail.data + (at - ends[1]), want);
+	return (ssize_t)want;
+}
+
 static size_t on_read(char *out, size_t size, size_t n, void *ctx)
 {
 	struct http_transfer *t = ctx;
-	struct http_request *r = t->request;
-	uint64_t left = r->size - t->sent;
-	size_t want = left < size * n ? (size_t)left : size * n;
-	ssize_t got;
+	size_t room = size * n, filled = 0;
 
-	if (want == 0)
-		return 0;
-	if (r->data) {
-		memcpy(out, (const char *)r->data + t->sent, want);
-		got = (ssize_t)want;
-	} else {
-		do {
-			got = pread(r->in_fd, out, want, r->in_offset + (off_t)t->sent);
-		} while (got < 0 && errno == EINTR);
+	while (filled < room) {
+		ssize_t got = read_body(t->request, t->sent, out + filled, room - filled);
+
+		if (got <= 0) {
+			if (t->sent == body_size(t->request))
+				break;
+			t->source_failed = true;
+			return CURL_READFUNC_ABORT;
+		}
+		t->sent += (uint64_t)got;
+		filled += (size_t)got;
 	}
-	if (got <= 0) {
-		t->source_failed = true;
-		return CURL_READFUNC_ABORT;
-	}
-	t->sent += (uint64_t)got;
-	return (size_t)got;
+	return filled;
 }
 
 static int on_seek(void *ctx, curl_off_t offset, int origin)
 {
 	struct http_transfer *t = ctx;
 
-	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request->size)
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > body_size(t->request))
 		return CURL_SEEKFUNC_FAIL;
 	t->sent = (uint64_t)offset;
 	return CURL_SEEKFUNC_OK;
@@ -168,7 +198,7 @@ static struct curl_slist *header_list(const char *lines)
 /* A whole request can't take longer than its bytes at the lowest speed, and two silences. */
 static long deadline_ms(const struct http *h, const struct http_request *r)
 {
-	uint64_t bytes = r->size + r->expected;
+	uint64_t bytes = body_size(r) + r->expected;
 
 	return h->connect_timeout_ms + 2000 * h->low_speed_seconds + (long)(bytes / LOW_SPEED_BYTES) * 1000;
 }
@@ -216,7 +246,7 @@ static void set_request_options(struct http *h, struct http_transfer *t)
 		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 	} else if (r->has_body) {
 		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
-		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->size);
+		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)body_size(r));
 		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(e, CURLOPT_READDATA, t);
 		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
@@ -243,7 +273,7 @@ static int launch(struct http *h, struct http_transfer *t)
 {
 	t->headers = header_list(t->request->headers);
 	t->easy = h->n_idle > 0 ? h->idle[--h->n_idle] : curl_easy_init();
-	if (!t->headers || !t->easy)
+	if ((!t->headers && t->request->headers[0]) || !t->easy)
 		return -ENOMEM;
 	set_pool_options(h, t->easy);
 	set_request_options(h, t);

@@ -41,8 +41,12 @@ struct http_request {
 	const char *method;
 	const char *url;
 	const char *headers; /* lines "name: value\n" */
-	/* The body: from memory, or from a file. has_body: also of size 0. */
+	/* The body: from memory, or from a file; `size` bytes between lead and tail. has_body: also of size 0. */
 	bool has_body;
+	struct http_bytes {
+		const char *data;
+		size_t len;
+	} lead, tail;
 	const void *data;
 	int in_fd;
 	off_t in_offset;

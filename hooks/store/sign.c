@@ -154,3 +154,8 @@ int base64_decode(struct strbuf *out, const char *text)
 	out->data[out->len] = '\0';
 	return 0;
 }
+
+bool md5_data(const void *data, size_t len, unsigned char out[MD5_LEN])
+{
+	return EVP_Digest(data, len, out, NULL, EVP_md5(), NULL) == 1;
+}

@@ -6,6 +6,7 @@
 #ifndef VOLRUN_HOOKS_SIGN_H
 #define VOLRUN_HOOKS_SIGN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,6 +29,10 @@ void sha256_hex(const void *data, size_t len, char out[SHA256_HEX_MAX]);
 int sha256_fd(int fd, off_t offset, uint64_t len, char out[SHA256_HEX_MAX], uint64_t *ret_len);
 
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[SHA256_LEN]);
+
+/* MD5, for stores that compare it with what arrived; not against anybody. False: OpenSSL has none (FIPS). */
+#define MD5_LEN 16
+bool md5_data(const void *data, size_t len, unsigned char out[MD5_LEN]);
 
 /* RFC 4648 §4, with padding, on one line. Fails only through out->failed. */
 void base64_encode(struct strbuf *out, const void *data, size_t len);

@@ -81,7 +81,7 @@ struct store_op {
 	/* --- the answer ------------------------------------------------------ */
 	enum store_result result;
 	char tag[STORE_TAG_MAX];       /* of the object read or written; "" unknown */
-	char got_mark[STORE_MARK_MAX]; /* GET, HEAD: metadata "volrun"; "" none */
+	char got_mark[STORE_MARK_MAX]; /* HEAD: metadata "volrun"; "" none. GET too, where the store tells it along */
 	uint64_t got_size;	       /* GET: bytes received. HEAD: size of the object */
 	int64_t mtime;		       /* HEAD: seconds since the epoch, as the store says */
 	struct strbuf body;	       /* GET into memory; the caller frees it */
@@ -110,7 +110,7 @@ struct store;
 enum { STORE_CAP_DELETE_IF = 1, STORE_CAP_COPY_IF = 2, STORE_CAP_COPY = 4 };
 
 struct store_vtable {
-	const char *type; /* "filesystem", "s3" */
+	const char *type; /* "filesystem", "gcs", "s3" */
 	void (*close)(struct store *s);
 	/* Runs ops from next() (NULL: no more), up to `parallel` at once; calls done() for each, in any order, in the
 	 * calling thread. */
@@ -162,11 +162,11 @@ struct credentials_config {
 /* The part of a store's configuration that is the same for all; hooks/config.h fills it. */
 struct store_config {
 	const char *name;
-	const char *type; /* "filesystem" | "s3" */
+	const char *type; /* "filesystem" | "gcs" | "s3" */
 	/* filesystem */
 	const char *path;
-	/* s3 */
-	const char *bucket, *region, *endpoint; /* endpoint NULL: AWS */
+	/* s3, gcs */
+	const char *bucket, *region, *endpoint; /* endpoint NULL: AWS, Google */
 	const char *prefix;			/* before every key; NULL: none */
 	bool path_style;
 	const char *ca_file;		    /* PEM; NULL: the system's */
