@@ -174,6 +174,16 @@ static bool make_room(struct hold *h, struct hold_volume *hv)
 	return lease_head(hv->lease, &a, &head) == 0 && hold_make_more_room(h, &head);
 }
 
+static void tell_unquiet(struct hold *h, struct hold_volume *hv)
+{
+	hv->report.unquiet = true;
+	hold_warn(h, hv,
+		  "%s outside of the container could still write to it when it was committed: the commit is flagged "
+		  "unquiet, the one before is kept, and what was written later is committed by the next start on this "
+		  "node",
+		  hv->writer[0] ? hv->writer : "somebody");
+}
+
 static void commit(struct hold *h, struct hold_volume *hv)
 {
 	int64_t until = clock_boottime_ns() + COMMIT_PATIENCE_NS, pause = PAUSE_MIN_NS;
@@ -187,7 +197,10 @@ static void commit(struct hold *h, struct hold_volume *hv)
 		if (r == 0) {
 			hv->report.out = report;
 			hv->dirty = false;
-			lease_finished(hv->lease);
+			if (hv->v.unquiet)
+				tell_unquiet(h, hv);
+			else
+				lease_finished(hv->lease);
 			cache_note_error(&hv->v.cache, NULL);
 			if (report.n_warnings)
 				hold_warn(h, hv, "%s", report.warning);
@@ -290,6 +303,7 @@ void hold_finish(struct hold *h)
 	size_t i;
 
 	hold_check_lost(h);
+	hold_quiet(h);
 	for (i = 0; i < h->n; i++)
 		finish_one(h, &h->volumes[i]);
 	if (h->n > 0)

@@ -31,7 +31,9 @@ struct hold_volume {
 	int tree_fd;		  /* the directory to mount; -1: not yet */
 	struct run_report report; /* asked_ns > 0: there is something to report */
 	uint64_t applied_seq;
-	bool joinable; /* others of the pod may join: the hold is complete, and not at its end */
+	bool was_unquiet; /* somebody had it open for writing when it ended in another container, or run */
+	char writer[80];  /* unquiet: who, if that is known; "" */
+	bool joinable;	  /* others of the pod may join: the hold is complete, and not at its end */
 	struct hold *hold;
 	/* Commits during the run (keeper_sync.h): the last one, and when the next is due (CLOCK_BOOTTIME). */
 	struct keeper_result synced;
@@ -45,6 +47,8 @@ struct hold {
 	const struct config *config;
 	const struct keeper_request *request;
 	int cache_fd;
+	int mnt_ns;	 /* the container's mount namespace, while a mount of a tree in it may be written to; or -1 */
+	bool end_unsure; /* that namespace was not to be had, or entered: its mounts tell nothing */
 	bool no_foreign; /* of its volumes (volume.h) */
 	struct ids
 	    *ids; /* of the container's user namespace; NULL: it has none of its own, or nobody may map (rootless) */
@@ -130,6 +134,21 @@ void hold_check_lost(struct hold *h);
 
 /* Does a mount namespace still hold one of the rw trees? */
 bool hold_is_mounted(const struct hold *h);
+
+/*
+ * keeper_quiet.c: nobody writes any more when the tree is committed (volumes.md §5).
+ * hold_pin: the container's init lives, and has its mounts: its mount namespace is kept until hold_quiet_own, so that
+ * the mounts can be made read-only when nobody is left in it, whoever still has something of them open.
+ * hold_unsure: it could not be kept.
+ * hold_quiet_own: the container has ended: those in its own namespace. Again and again while that fails.
+ * hold_quiet: all, before a commit; sets the volumes' unquiet.
+ */
+void hold_pin(struct hold *h, int pidfd);
+void hold_unsure(struct hold *h);
+void hold_quiet_own(struct hold *h);
+void hold_quiet(struct hold *h);
+/* Of a tree that a dead keeper left, or an unquiet run: does nobody write any more? who: else, if that is known. */
+bool hold_recover_quiet(int tree_fd, char *who, size_t size);
 
 /* Commits what is dirty, releases, unlocks. What can't be committed stays on this node, and is noted. */
 void hold_finish(struct hold *h);

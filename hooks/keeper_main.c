@@ -99,6 +99,7 @@ static void set_timer(struct keeper *k)
 static enum state settle(struct keeper *k)
 {
 	find_cgroup(k);
+	hold_pin(&k->hold, k->pidfd);
 	if (!k->request.adopt)
 		hold_note(&k->hold, &k->cgroup);
 	hold_redo(&k->hold);
@@ -150,6 +151,7 @@ static enum state sync_due(struct keeper *k)
 
 static enum state look_for_others(struct keeper *k)
 {
+	hold_quiet_own(&k->hold);
 	return hold_is_shared(&k->hold) ? SHARED : FINISHED;
 }
 
@@ -495,10 +497,12 @@ static void begin_adopted(struct keeper *k)
 	struct error noted = ERROR_INIT;
 
 	if (k->pidfd < 0) {
+		hold_unsure(&k->hold);
 		k->state = begin_end(k);
 		return;
 	}
 	k->state = RUNNING;
+	hold_pin(&k->hold, k->pidfd);
 	begin_callers(k);
 	find_freezer(k, &noted);
 	if (prepare_sync(k, &noted) == 0) {
@@ -543,7 +547,7 @@ static int run(int sock)
 
 	k.socket = KEEPER_SOCKET_INIT;
 	k.cgroup.fd = k.freezer.fd = -1;
-	k.hold.cache_fd = -1;
+	k.hold.cache_fd = k.hold.mnt_ns = -1;
 	r = become_background(&k.hook_fd, &k.signal_fd);
 	if (r < 0)
 		return 1;

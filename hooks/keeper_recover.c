@@ -48,6 +48,28 @@ static void tell(struct hold *h, struct hold_volume *hv, const struct recover_re
 		hold_warn(h, hv, "%s", r->report.warning);
 }
 
+/* Nobody goes on in a tree that a stranger writes to: what he still writes is kept, but is not the next run's. */
+static int leave_to_writer(struct hold *h, struct hold_volume *hv, const struct cache_mark *mark, struct error *err)
+{
+	struct conflict_note note = {.epoch = mark->epoch,
+				     .seq = hv->recovered.seq,
+				     .why = "somebody outside of its container still wrote to it",
+				     .node = h->lease_id.node_name,
+				     .local = true};
+	const char *id = NULL;
+	int r = conflict_set_aside(&hv->v, &note, &h->arena, &id, err);
+
+	hv->v.unquiet = false;
+	if (r < 0)
+		return r;
+	hold_warn(h, hv,
+		  "%s outside of the last container still writes to its tree; what it writes from now on is kept in "
+		  "%s/%s/%s/%s/conflict-%s",
+		  hv->writer[0] ? hv->writer : "somebody", h->config->cache.path, hv->store->name, hv->v.workspace,
+		  hv->v.name, id ? id : "");
+	return 0;
+}
+
 int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, struct error *err)
 {
 	struct recover_policy p = policy(h, deadline_ns, h->cancel_fd);
@@ -67,7 +89,7 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 	if (!dirty)
 		return 0;
 	/* On a full disk nobody could note whose it is. A tree that is being written is committed by nobody. */
-	if (!noted && tree >= 0 && tree_is_mounted_elsewhere(tree))
+	if (!noted && !mark.unquiet && tree >= 0 && tree_is_mounted_elsewhere(tree))
 		return error_set(err, EBUSY,
 				 "a container that still runs has its tree, and no keeper; when it has ended, the next "
 				 "start commits what it leaves");
@@ -75,12 +97,16 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 		r = keeper_start_adopter(&hv->v, &note, err);
 		return r < 0 ? error_wrap(err, "container %s, which still runs, lost its keeper", note.container) : 1;
 	}
+	hv->v.unquiet = tree >= 0 && !hold_recover_quiet(tree, hv->writer, sizeof(hv->writer));
 	r = recover_tree(&hv->v, &p, &h->arena, &hv->recovered, err);
 	if (r < 0)
 		return r;
 	cache_note_keeper(&hv->v.cache, NULL);
 	users_move(&hv->v.cache, mark.epoch, 0);
 	tell(h, hv, &hv->recovered);
+	if (hv->v.unquiet && hv->recovered.outcome == RECOVER_COMMITTED)
+		return leave_to_writer(h, hv, &mark, err);
+	hv->v.unquiet = false;
 	return 0;
 }
 

@@ -89,7 +89,7 @@ int hold_open(struct hold *h, const struct config *config, const struct keeper_r
 	const struct config_lease *l = &config->lease;
 	int r;
 
-	*h = (struct hold){.config = config, .request = request, .cache_fd = -1, .cancel_fd = cancel_fd, .stop_fd = -1};
+	*h = (struct hold){.config = config, .request = request, .cache_fd = -1, .mnt_ns = -1, .cancel_fd = cancel_fd, .stop_fd = -1};
 	h->lease_config.ttl_ns = config_duration(l->ttl, DEFAULT_TTL_NS);
 	h->lease_config.renew_ns = config_duration(l->renew, h->lease_config.ttl_ns / 6);
 	h->lease_config.poll_ns = config_duration(l->poll, DEFAULT_POLL_NS);
@@ -113,6 +113,7 @@ void hold_close(struct hold *h)
 	}
 	free(h->ids);
 	cleanup_close(&h->cache_fd);
+	cleanup_close(&h->mnt_ns);
 	strbuf_free(&h->warnings);
 	strbuf_free(&h->journal);
 	arena_free(&h->arena);

@@ -63,6 +63,24 @@ bool users_live(const struct cache_volume *c, uint64_t epoch)
 	return lives;
 }
 
+/* No user's note: those have no dot. */
+#define UNQUIET ".unquiet"
+
+void users_note_unquiet(const struct cache_volume *c, uint64_t epoch)
+{
+	_cleanup_close_ int dir = open_users(c, epoch, false);
+	_cleanup_close_ int fd = dir < 0 ? -1 : openat(dir, UNQUIET, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	(void)fd;
+}
+
+bool users_unquiet(const struct cache_volume *c, uint64_t epoch)
+{
+	_cleanup_close_ int dir = open_users(c, epoch, false);
+
+	return dir >= 0 && faccessat(dir, UNQUIET, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void users_move(const struct cache_volume *c, uint64_t from, uint64_t to)
 {
 	char old[USERS_NAME_MAX], new[USERS_NAME_MAX];
@@ -186,6 +204,7 @@ static bool close_users(struct hold *h, struct hold_volume *hv)
 	/* Who can't be kept from joining may be about to. */
 	if (lock < 0 || users_live(&hv->v.cache, users_epoch(hv)))
 		return false;
+	hv->was_unquiet |= users_unquiet(&hv->v.cache, users_epoch(hv));
 	users_move(&hv->v.cache, users_epoch(hv), 0);
 	set_joinable(h, hv, false);
 	return true;

@@ -28,6 +28,9 @@ bool hold_is_shared(struct hold *h);
 int users_lock(const struct cache_volume *c);
 /* Does anybody live who joined the holder of that epoch? */
 bool users_live(const struct cache_volume *c, uint64_t epoch);
+/* One that joined ended while somebody outside could still write to the tree by it. Is that noted? */
+void users_note_unquiet(const struct cache_volume *c, uint64_t epoch);
+bool users_unquiet(const struct cache_volume *c, uint64_t epoch);
 /* A new keeper goes on with another epoch; or (to 0) all is over. */
 void users_move(const struct cache_volume *c, uint64_t from, uint64_t to);
 

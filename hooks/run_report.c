@@ -24,6 +24,7 @@ static double seconds(int64_t from, int64_t to)
 
 struct report_file {
 	const char *volume, *workspace, *store, *container, *node, *ended, *result, *error;
+	bool unquiet;
 	uint64_t epoch, commit, added, changed, deleted, skipped, bytes_in, bytes_out, requests;
 	const char *lease_s, *restore_s, *run_s, *scan_s, *commit_s, *release_s;
 };
@@ -39,6 +40,7 @@ static const struct json_field report_fields[] = {
     JSON_FIELD(struct report_file, ended, "ended", JSON_STR),
     JSON_FIELD(struct report_file, result, "result", JSON_STR),
     JSON_FIELD(struct report_file, error, "error", JSON_STR),
+    JSON_FIELD(struct report_file, unquiet, "unquiet", JSON_BOOL),
     COUNT(epoch, "epoch"),
     COUNT(commit, "commit"),
     COUNT(added, "files_added"),
@@ -71,6 +73,7 @@ void run_report_write(const struct volume *v, const struct run_report *r)
 				.ended = clock_rfc3339(NULL, now),
 				.result = r->result,
 				.error = r->error,
+				.unquiet = r->unquiet,
 				.epoch = r->epoch,
 				.commit = r->commit,
 				.added = r->out.files_added,
@@ -97,7 +100,7 @@ void run_report_line(const struct volume *v, const struct run_report *r, struct 
 {
 	strbuf_addf(out, "volume %s: %s", v->name, r->result);
 	if (r->commit)
-		strbuf_addf(out, ", commit %" PRIu64, r->commit);
+		strbuf_addf(out, ", commit %" PRIu64 "%s", r->commit, r->unquiet ? " (unquiet)" : "");
 	strbuf_addf(out,
 		    " (container %s): %" PRIu64 " files added, %" PRIu64 " changed, %" PRIu64 " deleted, %" PRIu64
 		    " bytes sent, %" PRIu64 " received; %.3f s to start, %.3f s to finish\n",

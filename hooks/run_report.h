@@ -14,6 +14,7 @@ struct run_report {
 	const char *result; /* "committed", "unchanged", "set aside", "failed" */
 	const char *container, *node;
 	const char *error;	/* set aside, failed: why */
+	bool unquiet;		/* somebody might have written while the commit was made (head.h) */
 	uint64_t epoch, commit; /* commit: the last one, this run's or the one before */
 	/* CLOCK_BOOTTIME: asked for; had the lease; the tree was there; the container had ended; committed; released.
 	 * 0: never. */

@@ -196,6 +196,41 @@ static void note_commit(struct commit *c, const struct head_commit *commit)
 	snprintf(c->m.record_sha256, sizeof(c->m.record_sha256), "%s", commit->seq > 0 ? commit->sha256 : "");
 }
 
+static int by_number(const void *a, const void *b)
+{
+	ino_t x = *(const ino_t *)a, y = *(const ino_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * A later change must show to a later scan. Writes through a mapping that was made
+ * before, and direct ones that were under way, change no time stamp any more.
+ */
+static void distrust(struct commit *c, const struct commit_mapped *mapped)
+{
+	for (size_t i = 0; i < c->m.n; i++) {
+		struct entry *e = &c->m.entries[i];
+
+		if (e->type == ENTRY_FILE &&
+		    (mapped->all || (mapped->n > 0 && bsearch(&(ino_t){e->ino}, mapped->inodes, mapped->n,
+							      sizeof(*mapped->inodes), by_number))))
+			e->ino = 0;
+	}
+	c->m.time_ns -= UNDER_WAY_NS;
+}
+
+/* As the tree is, or was until somebody wrote on; what is not vouched for is read again. */
+static int note_unquiet(struct commit *c, struct error *err)
+{
+	const struct commit_mapped all = {.all = true};
+	int r;
+
+	distrust(c, &all);
+	r = index_write(c->x.v, &c->m, err);
+	return r < 0 ? r : cache_mark_unquiet(&c->x.v->cache, lease_epoch(c->lease), c->m.seq, err);
+}
+
 /*
  * The tree is the commit now; the next scan and the next start may rely on it.
  * Where that can't be noted, the commit still counts: the tree stays marked
@@ -208,8 +243,8 @@ static void note_clean(struct commit *c, const struct head_commit *commit)
 	int r;
 
 	note_commit(c, commit);
-	r = index_write(x->v, &c->m, &err);
-	if (r == 0)
+	r = x->v->unquiet ? note_unquiet(c, &err) : index_write(x->v, &c->m, &err);
+	if (r == 0 && !x->v->unquiet)
 		r = cache_mark_clean(&x->v->cache, commit->epoch, commit->seq, c->m.record_sha256, &err);
 	if (r < 0)
 		report_warning(x->report, "%.400s", err.msg);
@@ -223,9 +258,9 @@ static void list_objects(struct commit *c)
 
 	/*
 	 * Not during a run: what the last run's end (head.finished) needs is garbage
-	 * only when this run has come to its own. And a repacking reads the tree.
+	 * only when this run has come to its own, quietly. And a repacking reads the tree.
 	 */
-	if (c->live || !c->x.v->collect || !collect_due(c->head.collected))
+	if (c->live || c->x.v->unquiet || !c->x.v->collect || !collect_due(c->head.collected))
 		return;
 	lease_collected(c->lease, (uint64_t)time(NULL));
 	/* A volume that begins has nothing to collect. */
@@ -302,6 +337,7 @@ static int commit_changes(struct commit *c, struct head_commit *ret)
 	/* New packs go with a new base: the old record may lie in one of those that are to go. */
 	r = stage_record(c->stage, !c->base.differs && c->repacked == 0, ret);
 	ret->running = c->live;
+	ret->unquiet = c->x.v->unquiet;
 	return r < 0 ? r : lease_commit(c->lease, ret, &stats, c->x.err);
 }
 
@@ -417,30 +453,6 @@ int commit_live_snapshot(struct commit_live *live, const struct snapshot_limits 
 	c->x.err = err;
 	r = scan(c);
 	return r < 0 ? r : snapshot_take(&c->snapshot, &c->x, c->root_fd, limits, &c->m);
-}
-
-static int by_number(const void *a, const void *b)
-{
-	ino_t x = *(const ino_t *)a, y = *(const ino_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/*
- * A later change must show to a later scan. Writes through a mapping that was made
- * before, and direct ones that were under way, change no time stamp any more.
- */
-static void distrust(struct commit *c, const struct commit_mapped *mapped)
-{
-	for (size_t i = 0; i < c->m.n; i++) {
-		struct entry *e = &c->m.entries[i];
-
-		if (e->type == ENTRY_FILE &&
-		    (mapped->all || (mapped->n > 0 && bsearch(&(ino_t){e->ino}, mapped->inodes, mapped->n,
-							      sizeof(*mapped->inodes), by_number))))
-			e->ino = 0;
-	}
-	c->m.time_ns -= UNDER_WAY_NS;
 }
 
 /* The tree stays dirty: it is ahead of the commit from the moment the container runs on. */

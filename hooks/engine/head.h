@@ -31,8 +31,9 @@ struct head_commit {
 	const char *object; /* key below commits/, "<epoch>-<seq>/<name>" */
 	uint64_t offset, length;
 	const char *sha256; /* of the record's bytes */
-	bool unquiet;
-	bool running; /* the container ran on: a commit of sync=, not of a run's end */
+	bool unquiet;	    /* somebody might have written to the tree while it was made: its files may be of different
+			       moments */
+	bool running;	    /* the container ran on: a commit of sync=, not of a run's end */
 };
 
 struct head_stats {
@@ -48,7 +49,7 @@ struct head {
 	const char *nonce;
 	struct head_commit commit;
 	/*
-	 * While `commit` is of a container that runs, or ran until its keeper died: the
+	 * While `commit` is unquiet, or of a container that runs, or ran until its keeper died: the
 	 * last commit of a run that came to its end. It is kept restorable: whoever
 	 * collects keeps what its record needs. NULL: `commit` itself, or there is none.
 	 */

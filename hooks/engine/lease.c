@@ -237,11 +237,11 @@ struct commit_change {
 };
 
 /* What a run left at its end stays beside the commits of the next run, until that one ends. */
-static void keep_finished(struct head *next, bool running, struct head_commit *room)
+static void keep_finished(struct head *next, const struct head_commit *c, struct head_commit *room)
 {
-	if (!running) {
+	if (!c->running && !c->unquiet) {
 		next->finished = NULL;
-	} else if (!next->commit.running && next->commit.seq > 0) {
+	} else if (!next->commit.running && !next->commit.unquiet && next->commit.seq > 0) {
 		*room = next->commit;
 		next->finished = room;
 	}
@@ -259,7 +259,7 @@ static int change_commit(struct head *next, const void *arg, struct error *err)
 				 next->commit.seq);
 	if (next->applied_seq != next->commit.seq)
 		return error_set(err, EBUSY, "commit %" PRIu64 " is not published yet", next->commit.seq);
-	keep_finished(next, c->commit->running, c->last);
+	keep_finished(next, c->commit, c->last);
 	next->commit = *c->commit;
 	next->stats = *c->stats;
 	return 0;
@@ -290,7 +290,7 @@ static int change_release(struct head *next, const void *arg, struct error *err)
 		return 1;
 	next->state = HEAD_FREE;
 	if (c->finished) {
-		next->commit.running = false;
+		next->commit.running = next->commit.unquiet = false;
 		next->finished = NULL;
 	}
 	return change_applied(next, &c->applied_seq, err) < 0 ? -err->code : 0;

@@ -92,7 +92,8 @@ static int commit_tree(struct volume *v, struct lease *l, struct recover_result 
 		ret->seq = head.commit.seq;
 	if (r == 0) {
 		ret->outcome = RECOVER_COMMITTED;
-		lease_finished(l);
+		if (!v->unquiet)
+			lease_finished(l);
 	}
 	return r;
 }

@@ -2,16 +2,27 @@
 #include "hooks/engine/tree_mounts.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <libmount.h>
 #include <limits.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "base/path.h"
+#include "base/sys.h"
 
 #define NAMESPACES_SEEN_MAX 256
 
@@ -38,11 +49,13 @@ static int skip_bad_line(struct libmnt_table *t, const char *file, int line)
 	return 1;
 }
 
-static struct libmnt_table *read_mounts(const char *path)
+static struct libmnt_table *read_mounts(int proc_fd, const char *path)
 {
-	struct libmnt_table *t = mnt_new_table();
+	int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	_cleanup_fclose_ FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	struct libmnt_table *t = f ? mnt_new_table() : NULL;
 
-	if (t && (mnt_table_set_parser_errcb(t, skip_bad_line) != 0 || mnt_table_parse_file(t, path) != 0)) {
+	if (t && (mnt_table_set_parser_errcb(t, skip_bad_line) != 0 || mnt_table_parse_stream(t, f, path) != 0)) {
 		mnt_unref_table(t);
 		t = NULL;
 	}
@@ -69,7 +82,7 @@ static bool find_place(int fd, struct place *ret)
 	if (len <= 0 || !iter || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
 		return false;
 	path[len] = '\0';
-	t = read_mounts("/proc/self/mountinfo");
+	t = read_mounts(AT_FDCWD, "/proc/self/mountinfo");
 	while (t && mnt_table_next_fs(t, iter, &fs) == 0) {
 		const char *target = mnt_fs_get_target(fs), *root = mnt_fs_get_root(fs);
 		size_t n = target ? strlen(target) : 0;
@@ -88,7 +101,7 @@ static bool find_place(int fd, struct place *ret)
 
 static bool is_in(const char *mountinfo, const struct place *place)
 {
-	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(mountinfo);
+	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, mountinfo);
 	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
 	struct libmnt_fs *fs;
 
@@ -109,30 +122,196 @@ static bool is_new(ino_t *seen, size_t *n, ino_t ns)
 	return true;
 }
 
-bool tree_is_mounted_elsewhere(int fd)
+/*
+ * fn for a process of each mount namespace but ours, with its open ns/mnt and its number, until it says true; then
+ * true. What of it can't be looked at is skipped.
+ */
+static bool each_namespace(bool (*fn)(void *ctx, const char *pid), void *ctx)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	ino_t seen[NAMESPACES_SEEN_MAX];
-	struct place place;
 	struct dirent *e;
 	struct stat st;
 	size_t n = 0;
 
-	if (!proc || stat("/proc/self/ns/mnt", &st) < 0 || !find_place(fd, &place))
+	if (!proc || stat("/proc/self/ns/mnt", &st) < 0)
 		return false;
 	is_new(seen, &n, st.st_ino);
 	while ((e = readdir(proc))) {
-		char path[sizeof("/proc//mountinfo") + NAME_MAX];
+		char path[sizeof("/proc//ns/mnt") + NAME_MAX];
 		uint64_t pid;
 
 		if (num_parse_u64(e->d_name, INT_MAX, &pid) < 0)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/ns/mnt", e->d_name);
-		if (stat(path, &st) < 0 || !is_new(seen, &n, st.st_ino))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%s/mountinfo", e->d_name);
-		if (is_in(path, &place))
+		if (stat(path, &st) == 0 && is_new(seen, &n, st.st_ino) && fn(ctx, e->d_name))
 			return true;
 	}
 	return false;
+}
+
+static bool is_in_namespace_of(void *ctx, const char *pid)
+{
+	char path[sizeof("/proc//mountinfo") + NAME_MAX];
+
+	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
+	return is_in(path, ctx);
+}
+
+bool tree_is_mounted_elsewhere(int fd)
+{
+	struct place place;
+
+	return find_place(fd, &place) && each_namespace(is_in_namespace_of, &place);
+}
+
+/* --- no more writing ---------------------------------------------------------------------- */
+
+/* Of a namespace whose file system may hang: nobody waits longer for the look at it. */
+#define LOOK_MAX_MS 5000
+/* From here on are the descriptors that it keeps. */
+#define LOOK_FDS 500
+
+enum verdict { QUIET = 'q', WRITTEN = 'w', CLOSED = 'c' };
+
+/* In the namespace: is it the mount that the line is of, and no other on top of it? */
+static bool make_read_only(struct libmnt_fs *fs)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	_cleanup_close_ int fd = -1;
+	struct statx st;
+
+	fd = sys_openat2(AT_FDCWD, mnt_fs_get_target(fs), O_PATH | O_CLOEXEC, 0,
+			 RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 ||
+	    st.stx_mnt_id != (uint64_t)mnt_fs_get_id(fs))
+		return false;
+	return sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) == 0;
+}
+
+/* The tree's own mount, or one of a part of it. */
+static bool is_of(struct libmnt_fs *fs, const struct place *place)
+{
+	return mnt_fs_get_devno(fs) == place->dev && mnt_fs_get_root(fs) && mnt_fs_get_target(fs) &&
+	       path_is_beneath(mnt_fs_get_root(fs), place->root);
+}
+
+static enum verdict quiet_here(const struct place *place, int proc_fd)
+{
+	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(proc_fd, "self/mountinfo");
+	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	enum verdict v = t && iter ? QUIET : CLOSED;
+	struct libmnt_fs *fs;
+
+	while (v != CLOSED && mnt_table_next_fs(t, iter, &fs) == 0)
+		if (is_of(fs, place) && !make_read_only(fs))
+			v = WRITTEN;
+	return v;
+}
+
+/* Who is not root enters by the user namespace that the other one belongs to. */
+static int enter(int ns_fd)
+{
+	_cleanup_close_ int user = -1;
+
+	if (setns(ns_fd, CLONE_NEWNS) == 0)
+		return 0;
+	user = ioctl(ns_fd, NS_GET_USERNS);
+	return user >= 0 && setns(user, CLONE_NEWUSER) == 0 && setns(ns_fd, CLONE_NEWNS) == 0 ? 0 : -1;
+}
+
+/* A process of its own: a namespace is of all threads. It keeps nothing but what it needs, no lock above all. */
+static void look_in(int ns_fd, int answer_fd, const struct place *place)
+{
+	int proc = fcntl(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), F_DUPFD_CLOEXEC, LOOK_FDS);
+	int ns = fcntl(ns_fd, F_DUPFD_CLOEXEC, LOOK_FDS), answer = fcntl(answer_fd, F_DUPFD_CLOEXEC, LOOK_FDS);
+	char c = CLOSED;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sys_close_range(3, LOOK_FDS - 1, 0);
+	if (proc >= 0 && ns >= 0 && enter(ns) == 0)
+		c = (char)quiet_here(place, proc);
+	(void)!write(answer, &c, 1);
+	_exit(0);
+}
+
+static enum verdict look(int ns_fd, const struct place *place)
+{
+	_cleanup_close_ int answer = -1;
+	struct pollfd p = {.events = POLLIN};
+	int fds[2], n;
+	char c = CLOSED;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return CLOSED;
+	p.fd = answer = fds[0];
+	pid = fork();
+	if (pid == 0)
+		look_in(ns_fd, fds[1], place);
+	close(fds[1]);
+	if (pid < 0)
+		return CLOSED;
+	n = poll(&p, 1, LOOK_MAX_MS);
+	/* Whoever has not closed its end of the pipe is alive, and nobody else has its number. */
+	if (n == 0)
+		kill(pid, SIGKILL);
+	if (n <= 0 || read(answer, &c, 1) != 1)
+		c = WRITTEN;
+	waitpid(pid, NULL, 0);
+	return (enum verdict)c;
+}
+
+int tree_make_quiet_in(int fd, int ns_fd)
+{
+	struct place place;
+	enum verdict v;
+
+	if (!find_place(fd, &place))
+		return -ENODATA;
+	v = look(ns_fd, &place);
+	return v == CLOSED ? -EPERM : v == QUIET;
+}
+
+struct quieting {
+	struct place place;
+	bool written;
+};
+
+static bool has_part(const char *mountinfo, const struct place *place)
+{
+	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, mountinfo);
+	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+
+	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0)
+		if (is_of(fs, place))
+			return true;
+	return false;
+}
+
+static bool quiet_in_namespace_of(void *ctx, const char *pid)
+{
+	char path[sizeof("/proc//mountinfo") + NAME_MAX];
+	_cleanup_close_ int ns = -1;
+	struct quieting *q = ctx;
+
+	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
+	if (!has_part(path, &q->place))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%s/ns/mnt", pid);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns >= 0 && look(ns, &q->place) != QUIET)
+		q->written = true;
+	return false;
+}
+
+int tree_make_quiet(int fd)
+{
+	struct quieting q = {0};
+
+	if (!find_place(fd, &q.place))
+		return -ENODATA;
+	each_namespace(quiet_in_namespace_of, &q);
+	return !q.written;
 }

@@ -26,8 +26,9 @@ struct volume {
 	struct cache_volume cache; /* descriptors of its directories */
 	bool ro;
 	bool no_foreign; /* what other tools put into the plain copy is left to a start that knows whose it is to be */
-	struct listing *listing;       /* of the plain copy, made while the lease was taken (listing.h); NULL: none */
-	bool collect;		       /* a commit looks for garbage (collect.h) */
+	struct listing *listing; /* of the plain copy, made while the lease was taken (listing.h); NULL: none */
+	bool unquiet; /* somebody may still write to the tree: what is committed says so, and the tree stays dirty */
+	bool collect; /* a commit looks for garbage (collect.h) */
 	uint32_t owner_uid, owner_gid; /* for files that carry no owner */
 	/* Of the container's user namespace; NULL: it has none. Of a tree that is restored (ids.h). */
 	const struct ids *ids;
