@@ -42,8 +42,12 @@ struct config_lease {
 	const char *prepare_timeout; /* without a create: "5m" */
 };
 
+/* Of a file without limits.bytes_per_file: as long as an hour may be, where a processor has no instructions to hash by.
+ */
+#define CONFIG_FILE_BYTES (UINT64_C(1) << 40)
 struct config_limits {
-	uint64_t volumes_per_workspace, bytes_per_volume, files_per_volume, bytes_per_file; /* 0: none */
+	uint64_t volumes_per_workspace, bytes_per_volume, files_per_volume; /* 0: none */
+	uint64_t bytes_per_file; /* and of all holes of a volume; 0: CONFIG_FILE_BYTES */
 };
 
 /* Commits while a container runs (volumes.md §5). */

@@ -89,7 +89,8 @@ int hold_open(struct hold *h, const struct config *config, const struct keeper_r
 	const struct config_lease *l = &config->lease;
 	int r;
 
-	*h = (struct hold){.config = config, .request = request, .cache_fd = -1, .mnt_ns = -1, .cancel_fd = cancel_fd, .stop_fd = -1};
+	*h = (struct hold){
+	    .config = config, .request = request, .cache_fd = -1, .mnt_ns = -1, .cancel_fd = cancel_fd, .stop_fd = -1};
 	h->lease_config.ttl_ns = config_duration(l->ttl, DEFAULT_TTL_NS);
 	h->lease_config.renew_ns = config_duration(l->renew, h->lease_config.ttl_ns / 6);
 	h->lease_config.poll_ns = config_duration(l->poll, DEFAULT_POLL_NS);
@@ -299,7 +300,7 @@ int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err)
 	hv->v.n_mountpoints = q->n_mountpoints;
 	hv->v.max_bytes = limits->bytes_per_volume;
 	hv->v.max_files = limits->files_per_volume;
-	hv->v.max_file_bytes = limits->bytes_per_file;
+	hv->v.max_file_bytes = limits->bytes_per_file ? limits->bytes_per_file : CONFIG_FILE_BYTES;
 	hv->v.max_volumes = limits->volumes_per_workspace;
 	return q->ro ? 0 : probe(h, hv, err);
 }

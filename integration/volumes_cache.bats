@@ -218,6 +218,14 @@ limited() {
 	limited 'bytes_per_file: 1000' 'head -c 1001 /dev/zero >/data/new' 'the file "new" has 1001 bytes, the limit is 1000 \(limits.bytes_per_file\)'
 }
 
+@test "a file of more than 1 TiB, which only a hole can be, fails the commit at once, by default" {
+	limited '' 'truncate -s 1099511627777 /data/new' 'the file "new" has 1099511627777 bytes, the limit is 1099511627776 \(limits.bytes_per_file\)'
+}
+
+@test "holes of many files are as bad as a large one" {
+	limited 'bytes_per_file: 1000000' 'truncate -s 900000 /data/new; truncate -s 900000 /data/new2' 'its files have holes of more than 1000000 bytes in all .limits.bytes_per_file., "new2?" among them'
+}
+
 @test "past limits.bytes_per_volume a commit fails, the last one stays, the tree is kept" {
 	limited 'bytes_per_volume: 1000' 'head -c 999 /dev/zero >/data/new' 'it has 1004 bytes, the limit is 1000 \(limits.bytes_per_volume\)'
 }

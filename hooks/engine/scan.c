@@ -34,6 +34,7 @@ struct scan {
 	struct ids *ids;    /* of the tree */
 	struct name *names; /* of files that have several */
 	size_t n_names, names_room;
+	uint64_t holes; /* bytes of all files that are not on the disk */
 	char path[MANIFEST_PATH_MAX + 1];
 	char target[MANIFEST_PATH_MAX + 2];
 };
@@ -154,15 +155,26 @@ static int add_entry(struct scan *s, int dir_fd, const char *name, const struct 
 	return type == ENTRY_SYMLINK ? read_target(s, dir_fd, name, e) : 0;
 }
 
+/* Holes cost nothing to make, and as much as bytes to hash and to send: many files of them are as bad as a large one.
+ */
 static int check_file(struct scan *s, const struct stat *st)
 {
+	uint64_t size = (uint64_t)st->st_size, there = (uint64_t)st->st_blocks * 512;
 	const struct volume *v = s->v;
 
-	if (s->limits && v->max_file_bytes && (uint64_t)st->st_size > v->max_file_bytes)
+	if (!s->limits || !v->max_file_bytes)
+		return 0;
+	if (size > v->max_file_bytes)
 		return error_set(s->err, EFBIG,
 				 "the file \"%s\" has %" PRIu64 " bytes, the limit is %" PRIu64
 				 " (limits.bytes_per_file); nothing was committed",
-				 s->path, (uint64_t)st->st_size, v->max_file_bytes);
+				 s->path, size, v->max_file_bytes);
+	s->holes += size > there ? size - there : 0;
+	if (s->holes > v->max_file_bytes)
+		return error_set(s->err, EFBIG,
+				 "its files have holes of more than %" PRIu64
+				 " bytes in all (limits.bytes_per_file), \"%s\" among them; nothing was committed",
+				 v->max_file_bytes, s->path);
 	return 0;
 }
 
