@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * copy.h - copies a file or a tree on this node: contents (by reflink where the
- * file system can), mode, times, user.* attributes, owners where allowed. No link is followed,
- * sockets, pipes and devices are left out. Hard links become files of their own.
+ * file system can), holes, mode, times, user.* attributes, owners where allowed, and which names are one file. No
+ * link is followed, sockets, pipes and devices are left out.
  */
 #ifndef VOLRUN_HOOKS_COPY_H
 #define VOLRUN_HOOKS_COPY_H

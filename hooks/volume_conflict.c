@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "hooks/engine/stream.h"
 #include "hooks/engine/tree.h"
+#include "hooks/engine/xattrs.h"
 #include "hooks/volume_hold.h"
 
 #define CHANGES_MAX_SIZE (UINT64_C(1) << 30)
@@ -70,11 +71,43 @@ int volume_conflict_read(struct volume *v, const char *id, struct arena *a, stru
 
 /* --- fetching ---------------------------------------------------------------------------- */
 
+/* What is done when all is there: a directory gets its times when nothing is made in it any more. */
+struct later {
+	struct later *next; /* the one that came before */
+	char *name, *first, *xattrs;
+	char sha256[SHA256_HEX_MAX];
+	uint32_t mode, uid, gid;
+	int64_t mtime;
+};
+
 struct fetch {
 	struct volume *v;
 	const char *id;
 	int root_fd;
+	struct arena arena;
+	struct later *dirs, *names;
 };
+
+static int keep(struct fetch *f, const struct conflict_change *c, struct later **list, struct error *err)
+{
+	struct later *l = arena_alloc(&f->arena, sizeof(*l));
+
+	if (l)
+		*l = (struct later){.next = *list,
+				    .name = arena_strdup(&f->arena, c->name),
+				    .first = c->first ? arena_strdup(&f->arena, c->first) : NULL,
+				    .xattrs = c->xattrs ? arena_strdup(&f->arena, c->xattrs) : NULL,
+				    .mode = c->mode,
+				    .uid = c->uid,
+				    .gid = c->gid,
+				    .mtime = c->mtime};
+	if (!l || !l->name || (c->first && !l->first) || (c->xattrs && !l->xattrs))
+		return error_set(err, ENOMEM, "out of memory");
+	if (c->sha256)
+		snprintf(l->sha256, sizeof(l->sha256), "%s", c->sha256);
+	*list = l;
+	return 0;
+}
 
 /* The directory of the path, made as needed; no link is followed. */
 static int open_parent(int root_fd, char *path, const char **ret_name)
@@ -117,8 +150,21 @@ static int fetch_file(struct fetch *f, const struct conflict_change *c, int dir,
 		return r;
 	if (fchown(fd, c->uid, c->gid) < 0 && errno != EPERM)
 		return tree_error(err, errno, "\"%s\" can't be made as it was", name);
+	if (c->xattrs)
+		xattrs_write(fd, c->xattrs, true); /* a place that can't hold them gets the file without */
 	fchmod(fd, c->mode & 01777);
 	futimens(fd, times);
+	return c->first ? keep(f, c, &f->names, err) : 0;
+}
+
+static int fetch_link(const struct conflict_change *c, int dir, const char *name)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, entry_timespec(c->mtime)};
+
+	if (symlinkat(c->link, dir, name) < 0 ||
+	    (fchownat(dir, name, c->uid, c->gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM))
+		return -errno;
+	utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW);
 	return 0;
 }
 
@@ -140,23 +186,92 @@ static int fetch_one(void *ctx, const struct conflict_change *c, struct error *e
 		return tree_error(err, dir, "\"%s\" can't be made", c->name);
 	if (strcmp(c->type, "file") == 0)
 		return fetch_file(f, c, dir, name, err);
-	if (strcmp(c->type, "dir") == 0)
-		r = mkdirat(dir, name, 0755) < 0 && errno != EEXIST ? -errno : 0;
-	else if (strcmp(c->type, "symlink") == 0)
-		r = symlinkat(c->link, dir, name) < 0 ? -errno : 0;
-	return r < 0 ? tree_error(err, r, "\"%s\" can't be made", name) : 0;
+	if (strcmp(c->type, "symlink") == 0)
+		r = fetch_link(c, dir, name);
+	else if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+		r = -errno;
+	if (r < 0)
+		return tree_error(err, r, "\"%s\" can't be made", name);
+	return strcmp(c->type, "dir") == 0 ? keep(f, c, &f->dirs, err) : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(struct later *const *)a)->name, (*(struct later *const *)b)->name);
+}
+
+/* Of files that came each with bytes of its own, those that are one file become one. */
+static int join_names(struct fetch *f, struct error *err)
+{
+	_cleanup_free_ struct later **all = NULL;
+	size_t n = 0;
+
+	for (struct later *l = f->names; l; l = l->next)
+		n++;
+	if (n == 0)
+		return 0;
+	all = calloc(n, sizeof(*all));
+	if (!all)
+		return error_set(err, ENOMEM, "out of memory");
+	n = 0;
+	for (struct later *l = f->names; l; l = l->next)
+		all[n++] = l;
+	qsort(all, n, sizeof(*all), by_name);
+	for (size_t i = 0; i < n; i++) {
+		struct later key = {.name = all[i]->first}, *wanted = &key, **first;
+		char *first_path = arena_strdup(&f->arena, all[i]->first);
+		char *path = arena_strdup(&f->arena, all[i]->name);
+		_cleanup_close_ int from = -1, to = -1;
+		const char *old, *name;
+
+		if (!first_path || !path)
+			return error_set(err, ENOMEM, "out of memory");
+
+		first = bsearch(&wanted, all, n, sizeof(*all), by_name);
+		if (!first || *first == all[i] || strcmp((*first)->sha256, all[i]->sha256) != 0 ||
+		    strcmp((*first)->first, (*first)->name) != 0)
+			continue;
+		from = open_parent(f->root_fd, first_path, &old);
+		to = open_parent(f->root_fd, path, &name);
+		if (from < 0 || to < 0 || unlinkat(to, name, 0) < 0 || linkat(from, old, to, name, 0) < 0)
+			return tree_error(err, errno, "\"%s\" can't be made as it was", all[i]->name);
+	}
+	return 0;
+}
+
+static int finish_directories(struct fetch *f, struct error *err)
+{
+	for (struct later *l = f->dirs; l; l = l->next) {
+		struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, entry_timespec(l->mtime)};
+		_cleanup_close_ int fd = tree_open(f->root_fd, l->name, O_RDONLY | O_DIRECTORY);
+
+		if (fd < 0 || (fchown(fd, l->uid, l->gid) < 0 && errno != EPERM))
+			return tree_error(err, fd < 0 ? fd : errno, "\"%s\" can't be made as it was", l->name);
+		if (l->xattrs)
+			xattrs_write(fd, l->xattrs, true);
+		fchmod(fd, l->mode & 01777);
+		futimens(fd, times);
+	}
+	return 0;
 }
 
 int volume_conflict_fetch(struct volume *v, const char *id, const char *dir, struct error *err)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_close_ int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct fetch f = {v, id, root};
+	struct fetch f = {.v = v, .id = id, .root_fd = root};
 	struct conflict_note note;
+	int r;
 
 	if (root < 0)
 		return tree_error(err, errno, "%s: can't be opened", dir);
-	return volume_conflict_read(v, id, &a, &note, fetch_one, &f, err);
+	r = volume_conflict_read(v, id, &a, &note, fetch_one, &f, err);
+	if (r == 0)
+		r = join_names(&f, err);
+	if (r == 0)
+		r = finish_directories(&f, err);
+	arena_free(&f.arena);
+	return r;
 }
 
 int volume_conflict_delete(struct volume *v, const char *id, size_t *ret_n, struct error *err)

@@ -324,6 +324,78 @@ head_of() { cat "$T/store/volumes/default/.volrun/$1/head"; }
 	not_ok 'not the number of one'
 }
 
+# All that a tree holds, as it looks here.
+# shellcheck disable=SC2016
+LOOK='cd "$1" && find . -mindepth 1 -printf "%p %y %m %U:%G %n %T@ %l\n" | sort && getfattr -R -h -d . | grep . && sha256sum $(find . -type f | sort)'
+look() { bash -c "$LOOK" - "$1"; }
+
+# rich DIRECTORY: fills it with what is lost easily.
+rich() {
+	mkdir "$1/d" "$1/e"
+	echo two >"$1/two"
+	ln "$1/two" "$1/d/second"
+	ln "$1/two" "$1/a"
+	echo mine >"$1/d/f"
+	setfattr -n user.note -v 'a b' "$1/d/f"
+	setfattr -n user.dir -v x "$1/e"
+	ln -s two "$1/l"
+	chown -h 12:13 "$1/l"
+	chown 7:8 "$1/d" "$1/d/f"
+	chmod 750 "$1/d"
+	touch -h -d '2001-02-03 04:05:06.789' "$1/l" "$1/d/f" "$1/e" "$1/d"
+}
+
+@test "conflicts restore keeps hard links, attributes, owners of links and times of directories, from the node and from the store" {
+	local here
+	vrun A c0 "$V" 'echo base >/data/base'
+	vstart A c1 "$V" 'echo up >/data/up; sleep 100'
+	until_true 10 test -e "$T/cache-A/main/default/state/rw/up"
+	rich "$T/cache-A/main/default/state/rw"
+	on B volrun volume break-lease state
+	beside B c2 'echo theirs >/data/theirs'
+	on A volrun delete --force c1
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	here=$(look "$T/cache-A/main/default/state/conflict-2")
+	like "$here" 'user.note="a b"'
+	try vol conflicts restore state 2 "$T/whole"
+	ok
+	is "$(look "$T/whole")" "$here"
+	rm "$T/cache-A/main/default/state/conflict-2/base"
+	here=$(look "$T/cache-A/main/default/state/conflict-2")
+	try on B volrun volume conflicts restore state 2 "$T/restored"
+	ok
+	is "$(look "$T/restored")" "$here"
+}
+
+@test "cp keeps hard links, attributes, owners of links, holes and times, in both directions" {
+	local here
+	mkdir "$T/in"
+	rich "$T/in"
+	truncate -s 200M "$T/in/holes"
+	printf x | dd of="$T/in/holes" bs=1 seek=100000000 conv=notrunc status=none
+	here=$(look "$T/in")
+	try vol cp "$T/in/." state:
+	ok
+	try vol cp state: "$T/out"
+	ok
+	is "$(look "$T/out")" "$here"
+	(($(stat -c %b "$T/out/holes") < 100)) || fail "$(stat "$T/out/holes")"
+}
+
+@test "a tree of any depth that has names is copied" {
+	local d i
+	mkdir "$T/in"
+	d=$T/in
+	for ((i = 0; i < 1000; i++)); do d+=/d; done
+	(cd "$T/in" && mkdir -p "${d#"$T/in/"}" && echo deep >"${d#"$T/in/"}/f")
+	ulimit -n 256
+	try vol cp "$T/in/." state:
+	ok
+	try vol cp state: "$T/out"
+	ok
+	is "$(cat "${d/\/in\//\/out\/}/f")" deep
+}
+
 @test "a completion script for each shell names the commands" {
 	local shell
 	for shell in bash zsh fish; do

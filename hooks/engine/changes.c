@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "hooks/engine/manifest.h"
+#include "hooks/engine/xattrs.h"
 
 static const struct json_field note_fields[] = {
     JSON_FIELD(struct conflict_note, id, "id", JSON_STR, .required = true),
@@ -37,6 +38,8 @@ static const struct json_field change_fields[] = {
     JSON_FIELD(struct conflict_change, rawtarget, "rawtarget", JSON_STR),
     JSON_FIELD(struct conflict_change, key, "key", JSON_STR),
     JSON_FIELD(struct conflict_change, sha256, "sha256", JSON_STR),
+    JSON_FIELD(struct conflict_change, xattrs, "xattrs", JSON_STR),
+    JSON_FIELD(struct conflict_change, first, "link", JSON_STR),
     JSON_FIELD(struct conflict_change, mode, "mode", JSON_U32),
     JSON_FIELD(struct conflict_change, uid, "uid", JSON_U32),
     JSON_FIELD(struct conflict_change, gid, "gid", JSON_U32),
@@ -85,6 +88,10 @@ static int check(struct conflict_change *c, struct arena *a, struct error *err)
 	c->name = bytes_of(c->path, c->rawpath, a);
 	if (!c->name || !path_is_safe_relative(c->name, strlen(c->name)))
 		return error_set(err, EINVAL, "changes.json: a path that can't be one");
+	if (c->first && (strlen(c->first) > MANIFEST_PATH_MAX || !path_is_safe_relative(c->first, strlen(c->first))))
+		return error_set(err, EINVAL, "changes.json: a path that can't be one");
+	if (c->xattrs && !xattrs_valid(c->xattrs))
+		return error_set(err, EINVAL, "changes.json: attributes that can't be");
 	c->link = bytes_of(c->target, c->rawtarget, a);
 	if (!deleted && strcmp(c->type, "symlink") == 0 && (!c->link || !*c->link))
 		return error_set(err, EINVAL, "changes.json: a link without a target");

@@ -29,6 +29,8 @@ struct conflict_change {
 	const char *target, *rawtarget; /* of a link */
 	const char *key;		/* of its bytes, below conflicts/<epoch>/ */
 	const char *sha256;
+	const char *xattrs; /* of files and directories: user.* attributes as text (xattrs.h); NULL: none */
+	const char *first;  /* of a file of several names: the first of them; NULL: it has one, or that is no UTF-8 */
 	uint32_t mode, uid, gid;
 	int64_t mtime;
 	uint64_t size;
@@ -42,7 +44,8 @@ typedef int (*changes_fn)(void *ctx, const struct conflict_change *change, struc
 
 /*
  * Reads the note (its strings: the arena's) and calls fn (NULL: nobody) for each change, whose change, type, name, and
- * for a file that was not deleted key and sha256, are what they can be. 0; -EINVAL, -ENOMEM, or what fn returned.
+ * for a file that was not deleted key and sha256, and xattrs and first where they are given, are what they can be. 0;
+ * -EINVAL, -ENOMEM, or what fn returned.
  */
 int changes_read(struct stream_in *in, struct arena *a, struct conflict_note *ret, changes_fn fn, void *ctx,
 		 struct error *err);

@@ -18,6 +18,7 @@
 #include "hooks/engine/stream.h"
 #include "hooks/engine/transfer.h"
 #include "hooks/engine/tree.h"
+#include "hooks/engine/xattrs.h"
 
 struct upload {
 	struct transfer x;
@@ -90,6 +91,9 @@ static void add_line(struct upload *u, const struct entry *e, const char *change
 		c.gid = e->gid;
 		c.mtime = e->mtime_ns;
 		c.size = e->size;
+		c.xattrs = e->xattrs;
+		c.first =
+		    e->type == ENTRY_FILE && e->link && json_utf8_valid(e->link, strlen(e->link)) ? e->link : NULL;
 	}
 	json_write(&line, &conflict_change_table, &c, 0);
 	strbuf_addc(&line, '\n');
@@ -103,6 +107,8 @@ static bool differs(const struct entry *a, const struct entry *b)
 {
 	if (a->type != b->type || a->mode != b->mode || a->uid != b->uid || a->gid != b->gid)
 		return true;
+	if (!xattrs_equal(a->xattrs, b->xattrs))
+		return true;
 	if (a->type == ENTRY_SYMLINK)
 		return strcmp(a->target, b->target) != 0;
 	return a->type == ENTRY_FILE &&
@@ -113,6 +119,7 @@ static bool differs(const struct entry *a, const struct entry *b)
 static int read_entry_file(struct upload *u, struct entry *e)
 {
 	_cleanup_close_ int fd = -1;
+	struct xattrs_lost lost = {0};
 	struct stat st;
 	int r;
 
@@ -120,6 +127,9 @@ static int read_entry_file(struct upload *u, struct entry *e)
 	if (fd < 0)
 		return fd;
 	e->size = (uint64_t)st.st_size;
+	/* What can't be read of them is not worth the file. */
+	if (xattrs_read(fd, &u->arena, &e->xattrs, &lost) < 0)
+		e->xattrs = NULL;
 	r = entry_hash_fd(fd, e->size, e->sha256);
 	return r < 0 ? r : TAKE_FD(fd);
 }
