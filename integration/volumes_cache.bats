@@ -218,6 +218,30 @@ limited() {
 	limited 'bytes_per_file: 1000' 'head -c 1001 /dev/zero >/data/new' 'the file "new" has 1001 bytes, the limit is 1000 \(limits.bytes_per_file\)'
 }
 
+# Half of the packs' bytes are dead, which a commit puts together anew; there is no room for that.
+@test "packs that there is no room to put together anew stay as they are, and the commit counts" {
+	local store=$T/store/volumes/default/.volrun/state used
+	mkdir -p "$T/disk"
+	mount -t tmpfs -o size=100m tmpfs "$T/disk"
+	node A '.cache.path = "'"$T/disk/c"'"'
+	vrun A c0 "state /data" 'cd /data; for i in $(seq 30); do head -c 1000000 /dev/urandom >f$i; done'
+	vrun A c1 "state /data" 'cd /data; for i in $(seq 16); do rm f$i; done'
+	head_of | jq -c '.collected = 1' >"$T/head" && cp "$T/head" "$store/head"
+	used=$(df --output=used -k "$T/disk" | tail -1)
+	mount -o "remount,size=$((used + 3000))k" "$T/disk"
+	vrun A c2 "state /data" 'echo small >/data/small'
+	ok
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 3"
+	vrun A c3 "state /data" 'cat /data/small; ls /data | wc -l'
+	is "$output" $'small\n15'
+	# With room they are.
+	mount -o remount,size=100m "$T/disk"
+	head_of | jq -c '.collected = 1' >"$T/head" && cp "$T/head" "$store/head"
+	vrun A c4 "state /data" 'echo small2 >/data/small'
+	ok
+	like "$(find "$store/commits" -path '*-4/pack-*' -size +10M)" pack-
+}
+
 @test "a file of more than 1 TiB, which only a hole can be, fails the commit at once, by default" {
 	limited '' 'truncate -s 1099511627777 /data/new' 'the file "new" has 1099511627777 bytes, the limit is 1099511627776 \(limits.bytes_per_file\)'
 }

@@ -313,7 +313,7 @@ static int scan(struct commit *c)
 	return r < 0 ? r : add_gone(c);
 }
 
-static int stage(struct commit *c)
+static int stage_once(struct commit *c, bool list)
 {
 	struct transfer *x = &c->x;
 
@@ -322,10 +322,32 @@ static int stage(struct commit *c)
 	c->stage = stage_new(x, c->root_fd, c->m.epoch, c->m.seq);
 	if (!c->stage)
 		return error_set(x->err, ENOMEM, "out of memory");
-	list_objects(c);
+	if (list)
+		list_objects(c);
 	if (c->live)
 		stage_from_snapshot(c->stage, &c->snapshot);
 	return stage_files(c->stage, &c->base, &c->m);
+}
+
+static int stage(struct commit *c)
+{
+	struct transfer_report before = *c->x.report;
+	struct transfer *x = &c->x;
+	int r = stage_once(c, true);
+
+	if (c->repacked == 0 || (r != -ENOSPC && r != -EDQUOT && r != -EFBIG))
+		return r;
+	/* To put packs together anew needs room; what the run changed may need none. */
+	stage_free(c->stage);
+	c->stage = NULL;
+	manifest_free(&c->m);
+	c->repacked = 0;
+	x->failed = 0;
+	*x->report = before;
+	report_warning(x->report, "old packs were not put together anew: %.400s", x->err->msg);
+	*x->err = (struct error)ERROR_INIT;
+	r = scan(c);
+	return r < 0 ? r : stage_once(c, false);
 }
 
 /* Record and register. ret's strings are the stage's. */

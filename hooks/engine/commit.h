@@ -16,10 +16,9 @@
  * Every changing request checks the lease just before it is sent. -ESTALE: the
  * lease was lost; the store holds the commit before. -EFBIG: a limit of §7;
  * -ENOSPC: no room in the cache for what is to be sent; nothing committed. After success the cache is clean;
- * of a volume that is unquiet the tree stays dirty, the commit says so, and the finished one before it stays restorable.
- * Publishes what it committed; a failure there is not a failure of the commit:
- * *ret_applied_seq says how far the plain copy is (for lease_release).
- * The container no longer runs, or nobody writes.
+ * of a volume that is unquiet the tree stays dirty, the commit says so, and the finished one before it stays
+ * restorable. Publishes what it committed; a failure there is not a failure of the commit: *ret_applied_seq says how
+ * far the plain copy is (for lease_release). The container no longer runs, or nobody writes.
  */
 int commit_run(struct volume *v, struct lease *l, struct transfer_report *report, uint64_t *ret_applied_seq,
 	       struct error *err);

@@ -14,7 +14,8 @@
  *     changes.json             last; lines of JSON: the note, then a struct conflict_change each
  *
  * <epoch> is that of the run ("3", "3-1" when there are several on one node).
- * "0-<a large random number>": of a run whose epoch nobody knows any more. In the store alone: "0-7", of what commit 7 could not publish (publish_conflict.h).
+ * "0-<a large random number>": of a run whose epoch nobody knows any more. In the store alone: "0-7", of what commit 7
+ * could not publish (publish_conflict.h).
  */
 #ifndef VOLRUN_HOOKS_CONFLICT_H
 #define VOLRUN_HOOKS_CONFLICT_H

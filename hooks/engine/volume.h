@@ -37,8 +37,9 @@ struct volume {
 	 * volume. */
 	const char **mountpoints;
 	size_t n_mountpoints;
-	uint64_t max_bytes, max_files, max_file_bytes; /* limits; 0: none. The last one also of the holes of all files */
-	uint64_t max_volumes;			       /* of the workspace */
+	uint64_t max_bytes, max_files,
+	    max_file_bytes;   /* limits; 0: none. The last one also of the holes of all files */
+	uint64_t max_volumes; /* of the workspace */
 };
 
 /*
