@@ -220,7 +220,10 @@ static int enter(int ns_fd)
 	return user >= 0 && setns(user, CLONE_NEWUSER) == 0 && setns(ns_fd, CLONE_NEWNS) == 0 ? 0 : -1;
 }
 
-/* A process of its own: a namespace is of all threads. It keeps nothing but what it needs, no lock above all. */
+/*
+ * A process of its own: a namespace is of all threads. It keeps nothing but what it needs, no lock above all. Nothing
+ * is loaded in there, where a path is the container's: find_place has used libmount before.
+ */
 static void look_in(int ns_fd, int answer_fd, const struct place *place)
 {
 	int proc = fcntl(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), F_DUPFD_CLOEXEC, LOOK_FDS);
