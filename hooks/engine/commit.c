@@ -59,7 +59,9 @@ struct commit {
 	struct arena arena;
 	struct fence fence;
 	int root_fd;
-	struct manifest base, m; /* m's strings are base's in part */
+	/* base: the last commit; after the scan, what of it the tree has no more, or not as it was. m's strings are
+	 * base's in part. */
+	struct manifest base, m;
 	struct stage *stage;
 	struct collect collect;
 	size_t repacked; /* files whose bytes go into new packs */
@@ -136,7 +138,8 @@ static int add_gone(struct commit *c)
 		e->type = b->type == ENTRY_DIR || b->type == ENTRY_GONE_DIR ? ENTRY_GONE_DIR : ENTRY_GONE;
 		n++;
 	}
-	manifest_sort(&c->m);
+	if (n > sorted)
+		manifest_sort(&c->m);
 	return 0;
 }
 
@@ -156,30 +159,41 @@ static bool differs(const struct entry *a, const struct entry *b)
 	return false;
 }
 
+static void count_entry(struct commit *c, const struct entry *e, bool *changed)
+{
+	struct transfer_report *r = c->x.report;
+	const struct entry *old;
+
+	/* The plain copy is to be mended: publishing is of a commit, and its table is written once. */
+	*changed |= !entry_in_tree(e) || (e->flags & ENTRY_REPUBLISH);
+	if (!entry_in_tree(e) || (e->flags & ENTRY_TAKEN))
+		return;
+	old = manifest_find(&c->base, e->path);
+	if (old && !differs(e, old))
+		return;
+	*changed = true;
+	/* Taken from the base, and then read: it had no bytes in a commit, or they go to another pack. */
+	if (!old && (e->flags & ENTRY_CLEAN))
+		return;
+	*(old ? &r->files_changed : &r->files_added) += 1;
+}
+
 /* Counts what is different from the last commit. false: nothing is. */
 static bool count_changes(struct commit *c)
 {
-	struct transfer_report *r = c->x.report;
 	bool changed = c->repacked > 0 || c->base.differs || differs(&c->m.root, &c->base.root);
-	const struct entry *e;
 
-	for (size_t i = 0; i < c->m.n; i++) {
-		/* The plain copy is to be mended: publishing is of a commit, and its table is written once. */
-		changed |= !entry_in_tree(&c->m.entries[i]) || (c->m.entries[i].flags & ENTRY_REPUBLISH);
-		if (!entry_in_tree(&c->m.entries[i]))
-			continue;
-		e = manifest_find(&c->base, c->m.entries[i].path);
-		if (e && !differs(&c->m.entries[i], e))
-			continue;
-		*(e ? &r->files_changed : &r->files_added) += 1;
-		changed = true;
-	}
+	for (size_t i = 0; i < c->m.n; i++)
+		count_entry(c, &c->m.entries[i], &changed);
+	/* The base has what was not taken from it. */
 	for (size_t i = 0; i < c->base.n; i++) {
+		const struct entry *e;
+
 		if (!entry_in_tree(&c->base.entries[i]))
 			continue;
 		e = manifest_find(&c->m, c->base.entries[i].path);
 		if (!e || !entry_in_tree(e)) {
-			r->files_deleted++;
+			c->x.report->files_deleted++;
 			changed = true;
 		}
 	}

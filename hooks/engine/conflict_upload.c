@@ -169,7 +169,7 @@ static struct store_op *look_at(struct upload *u, struct entry *e)
 	struct job *j;
 	int fd = -1;
 
-	if (old && (e->flags & ENTRY_CLEAN))
+	if (e->flags & ENTRY_CLEAN)
 		return NULL;
 	if (e->type == ENTRY_FILE &&
 	    (u->note.bytes + e->size > CONFLICT_MAX_BYTES || u->note.files >= CONFLICT_MAX_CHANGES)) {

@@ -79,21 +79,26 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
 }
 
-void manifest_sort(struct manifest *m)
+void manifest_count(struct manifest *m)
 {
-	bool sorted = true;
-
 	m->files = m->bytes = 0;
 	for (size_t i = 0; i < m->n; i++) {
-		if (i > 0 && strcmp(m->entries[i - 1].path, m->entries[i].path) > 0)
-			sorted = false;
 		if (m->entries[i].type == ENTRY_FILE) {
 			m->files++;
 			m->bytes += m->entries[i].size;
 		}
 	}
+}
+
+void manifest_sort(struct manifest *m)
+{
+	bool sorted = true;
+
+	for (size_t i = 1; i < m->n && sorted; i++)
+		sorted = strcmp(m->entries[i - 1].path, m->entries[i].path) <= 0;
 	if (!sorted)
 		qsort(m->entries, m->n, sizeof(*m->entries), by_path);
+	manifest_count(m);
 }
 
 /* The first entry whose path is not less than the first len bytes of path followed by the character c. */
@@ -114,6 +119,14 @@ static size_t lower_bound(const struct manifest *m, const char *path, size_t len
 			hi = mid;
 	}
 	return lo;
+}
+
+void manifest_beneath(const struct manifest *m, const char *path, size_t *ret_lo, size_t *ret_hi)
+{
+	size_t len = strlen(path);
+
+	*ret_lo = len > 0 ? lower_bound(m, path, len, '/') : 0;
+	*ret_hi = len > 0 ? lower_bound(m, path, len, '/' + 1) : m->n;
 }
 
 static struct entry *find(const struct manifest *m, const char *path, size_t len)

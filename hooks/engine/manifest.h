@@ -42,6 +42,7 @@ enum entry_flags {
 	ENTRY_DROP = 16,     /* within one step: to be removed from the list */
 	ENTRY_SPARSE = 32,   /* a file that had holes: a restore makes them again */
 	ENTRY_REPACK = 64,   /* its bytes are to go into a new pack (collect.h) */
+	ENTRY_TAKEN = 128,   /* scan: the base's entry itself, which the base has no more; nothing of it was changed */
 };
 
 /* Strings are in a manifest's arena (or in that of the one it was made from). */
@@ -81,7 +82,7 @@ struct manifest {
 	size_t n, room;
 	struct entry root;     /* the volume's own directory; path "" */
 	uint64_t epoch, seq;   /* of the commit; 0: none */
-	uint64_t files, bytes; /* counted by manifest_sort */
+	uint64_t files, bytes; /* counted by manifest_sort and manifest_count */
 	const char *recent[8]; /* objects named last; see manifest_object */
 	/* The records that it was put together from: a base, then deltas, its own last (record.h). 0: not known. */
 	struct head_commit *chain;
@@ -99,6 +100,10 @@ struct entry *manifest_add(struct manifest *m);
 const char *manifest_object(struct manifest *m, const char *object);
 /* Sorts and counts. */
 void manifest_sort(struct manifest *m);
+/* Counts: files and bytes. */
+void manifest_count(struct manifest *m);
+/* Where what lies beneath the directory is: entries [lo, hi). "": all. */
+void manifest_beneath(const struct manifest *m, const char *path, size_t *ret_lo, size_t *ret_hi);
 /*
  * Sorted, paths unique, each entry's parent there and a directory (not asked of ENTRY_GONE*), hard links to files that
  * are the same. -EINVAL names the path.

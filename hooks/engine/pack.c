@@ -250,6 +250,8 @@ static int read_steadily(struct stage *s, struct entry *e, int out, uint64_t off
 {
 	int r = -ESTALE;
 
+	/* It may be found to be another one. */
+	e->flags &= (uint8_t)~ENTRY_TAKEN;
 	for (int i = 0; i < READ_ATTEMPTS && r == -ESTALE; i++)
 		r = read_once(s, e, out, offset, ret_fd);
 	if (r < 0)

@@ -157,6 +157,17 @@ static bool tells_of_plain(const struct entry *e)
 	return !entry_in_tree(e) || (e->tag && e->type != ENTRY_DIR);
 }
 
+/* Is the entry to be told of? old: the one of the same path. */
+static bool has_line(struct writer *w, const struct entry *e, const struct entry *old)
+{
+	if (tells_of_plain(e) || (old && !entry_in_tree(old)))
+		return true;
+	/* What the last commit has, and a scan took from it. */
+	if (!old)
+		return !(e->flags & ENTRY_TAKEN);
+	return !same_line(w, e, old);
+}
+
 static void find_lines(struct writer *w, const struct manifest *m, const struct manifest *last, struct lines *l)
 {
 	size_t i = 0, k = 0;
@@ -170,7 +181,7 @@ static void find_lines(struct writer *w, const struct manifest *m, const struct 
 			l->removed[l->n_removed] = (struct entry){.path = old->path, .type = ENTRY_REMOVED};
 			l->entries[l->n++] = &l->removed[l->n_removed++];
 		}
-		if (cmp < 0 || (cmp == 0 && (tells_of_plain(e) || !entry_in_tree(old) || !same_line(w, e, old))))
+		if (cmp <= 0 && (!last || has_line(w, e, cmp == 0 ? old : NULL)))
 			l->entries[l->n++] = e;
 		i += cmp <= 0;
 		k += cmp >= 0;

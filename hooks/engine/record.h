@@ -36,8 +36,8 @@
 #define RECORD_CHAIN_MAX 17
 
 /*
- * m is sorted and checked. last: the commit before, whose chain is known; then a
- * delta on it is written. NULL: a base. -ENOMEM, or what the stream failed with.
+ * m is sorted and checked. last: the commit before, whose chain is known, or what of it a scan did not take into m
+ * (scan.h); then a delta on it is written. NULL: a base. -ENOMEM, or what the stream failed with.
  */
 int record_write(struct stream_out *out, const struct manifest *m, const struct manifest *last, struct error *err);
 /*

@@ -17,6 +17,12 @@
  * with ENTRY_CLEAN; the other files are ENTRY_CHANGED: their bytes are to be
  * read. Strings are shared with base, which must live as long.
  *
+ * What is taken moves, it is not copied: it has ENTRY_TAKEN, too, and base keeps
+ * the other entries alone (also of those with ENTRY_CLEAN whose names or owners
+ * are looked at again). So an entry with neither flag that base doesn't have is
+ * new, and what base still has and the tree hasn't is gone. After a failure
+ * base is good for manifest_free only. A large tree is looked at by several threads.
+ *
  * Names of one file are hard links (hardlinks.h) of each other. Extended
  * attributes of directories are read; those of files when their bytes are
  * (pack.h): of an ENTRY_CHANGED file they are not known.
@@ -26,7 +32,7 @@
  * empty and not in base. -EFBIG: a limit of the volume (limits: false
  * asks for none); -ENAMETOOLONG: a path over 4,095 bytes.
  */
-int scan_tree(const struct volume *v, int root_fd, const struct manifest *base, bool limits, struct manifest *ret,
+int scan_tree(const struct volume *v, int root_fd, struct manifest *base, bool limits, struct manifest *ret,
 	      struct transfer_report *report, struct error *err);
 
 /* Notes what of an entry's attributes is not kept: once for each kind (*warned remembers). */

@@ -31,6 +31,14 @@ void stream_in_close(struct stream_in *s)
 	*s = (struct stream_in){.fd = -1};
 }
 
+/* In large pieces: there may be several hundred thousand small ones, which cost more than their bytes. */
+static void hash_handed_out(struct stream_in *s)
+{
+	if (s->hash)
+		sha256_update(s->hash, s->data + s->hashed, s->start - s->hashed);
+	s->hashed = s->start;
+}
+
 /* Gets more of the file behind what is there. The buffer has room: it is longer than any line. */
 static int fill(struct stream_in *s)
 {
@@ -39,9 +47,10 @@ static int fill(struct stream_in *s)
 
 	if (s->left == 0)
 		return 0;
+	hash_handed_out(s);
 	memmove(s->data, s->data + s->start, s->end - s->start);
 	s->end -= s->start;
-	s->start = 0;
+	s->start = s->hashed = 0;
 	n = STREAM_BUFFER - s->end;
 	if (n > s->left)
 		n = (size_t)s->left;
@@ -52,13 +61,6 @@ static int fill(struct stream_in *s)
 	s->left -= n;
 	s->end += n;
 	return 0;
-}
-
-static void hand_out(struct stream_in *s, size_t n)
-{
-	if (s->hash)
-		sha256_update(s->hash, s->data + s->start, n);
-	s->start += n;
 }
 
 int stream_line(struct stream_in *s, const char **ret_line, size_t *ret_len)
@@ -83,7 +85,7 @@ int stream_line(struct stream_in *s, const char **ret_line, size_t *ret_len)
 		return -EINVAL;
 	*ret_line = line;
 	*ret_len = len;
-	hand_out(s, len + 1);
+	s->start += len + 1;
 	return 1;
 }
 
@@ -104,7 +106,7 @@ int stream_read(struct stream_in *s, void *data, size_t len)
 		if (n > len)
 			n = len;
 		memcpy(p, s->data + s->start, n);
-		hand_out(s, n);
+		s->start += n;
 		p += n;
 		len -= n;
 	}
@@ -113,6 +115,7 @@ int stream_read(struct stream_in *s, void *data, size_t len)
 
 void stream_in_hash(struct stream_in *s, char out[SHA256_HEX_MAX])
 {
+	hash_handed_out(s);
 	sha256_final_hex(s->hash, out);
 }
 
@@ -134,6 +137,7 @@ void stream_out_close(struct stream_out *s)
 
 static void flush(struct stream_out *s)
 {
+	sha256_update(s->hash, s->data, s->used);
 	if (s->failed == 0 && s->used > 0)
 		s->failed = pwrite_all(s->fd, s->data, s->used, s->offset);
 	s->offset += (off_t)s->used;
@@ -146,7 +150,6 @@ void stream_add(struct stream_out *s, const void *data, size_t len)
 
 	if (s->failed < 0)
 		return;
-	sha256_update(s->hash, data, len);
 	s->written += len;
 	while (len > 0) {
 		size_t n = STREAM_BUFFER - s->used;

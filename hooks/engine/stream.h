@@ -24,6 +24,7 @@ struct stream_in {
 	struct sha256 *hash;
 	char *data;
 	size_t start, end; /* of what was not yet handed out */
+	size_t hashed;	   /* start of what was handed out, but is not in the hash yet */
 	bool borrowed;	   /* data is the caller's */
 };
 
