@@ -64,12 +64,10 @@ struct stage *stage_new(struct transfer *x, int root_fd, uint64_t epoch, uint64_
 	s->x = x;
 	s->root_fd = root_fd;
 	s->pack_fd = -1;
-	s->hash = sha256_new();
-	s->buffer = malloc(COPY_BUFFER);
 	snprintf(s->base_name, sizeof(s->base_name), "%" PRIu64 "-%" PRIu64, epoch, seq);
 	random_bytes(random, sizeof(random));
 	hex_encode(random, sizeof(random), s->attempt);
-	if (s->hash && s->buffer && ids_load(x->v->cache.dir_fd, root_fd, &s->ids) == 0)
+	if (ids_load(x->v->cache.dir_fd, root_fd, &s->ids) == 0)
 		return s;
 	stage_free(s);
 	return NULL;
@@ -136,12 +134,22 @@ static void set_from_stat(const struct stage *s, struct entry *e, const struct s
 	index_set_stat(e, st);
 }
 
+/* Most runs end without a change, and need neither. */
+static int get_ready(struct stage *s)
+{
+	if (!s->buffer)
+		s->buffer = malloc(COPY_BUFFER);
+	if (!s->hash)
+		s->hash = sha256_new();
+	return s->buffer && s->hash ? 0 : -ENOMEM;
+}
+
 /* Hashes size bytes from `from` on, and copies them to out at offset (out -1: not). -ESTALE when it ends early. */
 static int read_file(struct stage *s, int fd, uint64_t from, uint64_t size, int out, uint64_t offset,
 		     unsigned char sha256[SHA256_LEN])
 {
 	uint64_t done = 0, hole = 0, data = 0; /* what is known to lie ahead */
-	int r = 0;
+	int r = get_ready(s);
 
 	while (done < size && r == 0) {
 		uint64_t *ahead;
@@ -162,7 +170,8 @@ static int read_file(struct stage *s, int fd, uint64_t from, uint64_t size, int 
 			r = pwrite_all(out, s->buffer, n, (off_t)(offset + done));
 		done += n;
 	}
-	entry_hash_final(s->hash, sha256);
+	if (s->hash)
+		entry_hash_final(s->hash, sha256);
 	return r == -ENODATA ? -ESTALE : r;
 }
 

@@ -25,6 +25,7 @@
 #include "base/sys.h"
 
 #define NAMESPACES_SEEN_MAX 256
+#define MOUNTINFO_MAX (16u << 20)
 
 /* A directory as mountinfo names it: the file system, and the path in that. */
 struct place {
@@ -60,6 +61,25 @@ static struct libmnt_table *read_mounts(int proc_fd, const char *path)
 		t = NULL;
 	}
 	return t;
+}
+
+/*
+ * Most namespaces have nothing of the tree, and are not worth a parser: the last two names of its path, the
+ * volume's and our own, stand in the text of a line of its mounts.
+ */
+static bool is_named(const char *mountinfo, const struct place *place)
+{
+	_cleanup_close_ int fd = open(mountinfo, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *text = NULL;
+	const char *name = strrchr(place->root, '/');
+	size_t len;
+
+	while (name && name > place->root && name[-1] != '/')
+		name--;
+	if (fd < 0)
+		return false;
+	/* What mountinfo would escape is left to libmount. */
+	return !name || strpbrk(name, " \t\n\\") || read_fd(fd, MOUNTINFO_MAX, &text, &len) < 0 || memmem(text, len, name, strlen(name));
 }
 
 static bool join(struct place *place, const char *root, const char *rest)
@@ -155,7 +175,7 @@ static bool is_in_namespace_of(void *ctx, const char *pid)
 	char path[sizeof("/proc//mountinfo") + NAME_MAX];
 
 	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
-	return is_in(path, ctx);
+	return is_named(path, ctx) && is_in(path, ctx);
 }
 
 bool tree_is_mounted_elsewhere(int fd)
@@ -300,7 +320,7 @@ static bool quiet_in_namespace_of(void *ctx, const char *pid)
 	struct quieting *q = ctx;
 
 	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
-	if (!has_part(path, &q->place))
+	if (!is_named(path, &q->place) || !has_part(path, &q->place))
 		return false;
 	snprintf(path, sizeof(path), "/proc/%s/ns/mnt", pid);
 	ns = open(path, O_RDONLY | O_CLOEXEC);
