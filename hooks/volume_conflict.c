@@ -61,7 +61,7 @@ int volume_conflict_read(struct volume *v, const char *id, struct arena *a, stru
 		r = error_set(err, EFBIG, "its list of changes is damaged");
 	if (r < 0)
 		return r;
-	r = stream_in_open(&in, fd, 0, size);
+	r = stream_in_open(&in, fd, 0, size, false);
 	if (r < 0)
 		return error_set(err, ENOMEM, "out of memory");
 	r = changes_read(&in, a, ret, fn, ctx, err);

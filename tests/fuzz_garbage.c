@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = garbage_read(&in, add, &c, &err);
 	FUZZ_CHECK(r <= 0 && err.code == -r && !strchr(err.msg, '\n'));
 	FUZZ_CHECK(stream_finish(&c.out, NULL) == 0);
-	FUZZ_CHECK(stream_in_open(&in, fd, 0, c.out.written) == 0);
+	FUZZ_CHECK(stream_in_open(&in, fd, 0, c.out.written, false) == 0);
 	FUZZ_CHECK(garbage_read(&in, count, &n, &err) == 0 && n == c.n);
 	stream_in_close(&in);
 	stream_out_close(&c.out);

@@ -35,7 +35,7 @@ static void write_again(const struct manifest *m)
 
 	FUZZ_CHECK(fd >= 0 && stream_out_open(&out, fd, 0) == 0);
 	FUZZ_CHECK(record_write(&out, m, NULL, &err) == 0 && stream_finish(&out, NULL) == 0);
-	FUZZ_CHECK(stream_in_open(&in, fd, 0, out.written) == 0);
+	FUZZ_CHECK(stream_in_open(&in, fd, 0, out.written, false) == 0);
 	FUZZ_CHECK(record_read(&in, &again, &err) == 0 && again.n == m->n);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * applied_kept.h - an applied table as the cache keeps it: whole, in a form that
- * 100,000 entries are read and written in milliseconds, and with a sum at its
+ * 100,000 entries are read and written in milliseconds, and with a hash at its
  * end instead of an fsync. Broken, it costs requests.
  */
 #ifndef VOLRUN_HOOKS_APPLIED_KEPT_H

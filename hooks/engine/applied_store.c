@@ -89,7 +89,7 @@ static int read_text(struct transfer *x, int fd, const struct applied_link *link
 	struct stream_in in;
 	int r;
 
-	if (stream_in_open(&in, fd, 0, link->length) < 0) {
+	if (stream_in_open(&in, fd, 0, link->length, false) < 0) {
 		transfer_fail(x, ENOMEM, "out of memory");
 		return x->failed;
 	}
@@ -105,7 +105,7 @@ static int read_head(struct transfer *x, int fd, uint64_t size, struct applied_h
 	struct stream_in stream;
 	int r;
 
-	if (stream_in_open(&stream, fd, 0, size) < 0) {
+	if (stream_in_open(&stream, fd, 0, size, false) < 0) {
 		transfer_fail(x, ENOMEM, "out of memory");
 		return x->failed;
 	}
@@ -147,7 +147,7 @@ static int write_kept(struct transfer *x, const struct applied *a, int fd, uint6
 {
 	_cleanup_(stream_out_close) struct stream_out out = {.fd = -1};
 
-	if (stream_out_open_summed(&out, fd, 0) < 0) {
+	if (stream_out_open(&out, fd, 0) < 0) {
 		transfer_fail(x, ENOMEM, "out of memory");
 		return x->failed;
 	}

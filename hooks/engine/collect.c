@@ -306,7 +306,7 @@ static int read_list(struct collect *c, struct transfer *x)
 		transfer_fail(x, EFBIG, "list of garbage: %" PRIu64 " bytes are too many", op.got_size);
 	if (x->failed < 0)
 		return x->failed;
-	r = stream_in_open(&in, fd, 0, op.got_size);
+	r = stream_in_open(&in, fd, 0, op.got_size, false);
 	if (r == 0)
 		r = garbage_read(&in, mark_listed, c, x->err);
 	if (r == -ENOMEM)

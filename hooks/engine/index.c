@@ -13,7 +13,7 @@
 #include "hooks/engine/tree.h"
 #include "hooks/engine/xattrs.h"
 
-#define INDEX_MAGIC "volrun index 4\n"
+#define INDEX_MAGIC "volrun index 3\n"
 /* Two changes within a tick of the kernel's clock can have one time stamp. */
 #define TICK_NS (20 * NSEC_PER_MSEC)
 
@@ -95,9 +95,10 @@ static int write_all_of(int fd, const struct manifest *m)
 {
 	_cleanup_(stream_out_close) struct stream_out out;
 	struct disk_header h;
+	char sha256[SHA256_HEX_MAX];
 	int r;
 
-	r = stream_out_open_summed(&out, fd, 0);
+	r = stream_out_open(&out, fd, 0);
 	if (r < 0)
 		return r;
 	memset(&h, 0, sizeof(h));
@@ -115,7 +116,11 @@ static int write_all_of(int fd, const struct manifest *m)
 	write_entry(&out, &m->root);
 	for (size_t i = 0; i < m->n; i++)
 		write_entry(&out, &m->entries[i]);
-	return stream_finish_summed(&out);
+	r = stream_finish(&out, sha256);
+	if (r < 0)
+		return r;
+	stream_add(&out, sha256, sizeof(sha256));
+	return stream_finish(&out, NULL);
 }
 
 int index_write(const struct volume *v, const struct manifest *m, struct error *err)
@@ -220,6 +225,7 @@ static int read_chain(struct stream_in *in, struct manifest *m, size_t n)
 
 static int read_all_of(struct stream_in *in, struct manifest *m)
 {
+	char want[SHA256_HEX_MAX], got[SHA256_HEX_MAX];
 	struct disk_header h;
 	int r;
 
@@ -246,7 +252,11 @@ static int read_all_of(struct stream_in *in, struct manifest *m)
 		if (r == 0 && !is_entry(e, false))
 			r = -EINVAL;
 	}
-	return r < 0 ? r : stream_read_sum(in);
+	if (r < 0)
+		return r;
+	stream_in_hash(in, got);
+	r = stream_read(in, want, sizeof(want));
+	return r < 0 ? r : memcmp(want, got, sizeof(want)) ? -EINVAL : 0;
 }
 
 int index_load(const struct volume *v, struct manifest *ret)
@@ -261,7 +271,7 @@ int index_load_file(const struct volume *v, const char *name, struct manifest *r
 	struct manifest m = {0};
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || stream_in_open(&in, fd, 0, (uint64_t)st.st_size) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || stream_in_open(&in, fd, 0, (uint64_t)st.st_size, true) < 0)
 		return -ENOENT;
 	if (read_all_of(&in, &m) < 0) {
 		manifest_free(&m);

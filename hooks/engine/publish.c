@@ -308,7 +308,7 @@ static int write_table(struct publish *p, enum table_form form, const struct app
 	_cleanup_(stream_out_close) struct stream_out out = {.fd = -1};
 	_cleanup_close_ int fd = tree_tmpfile(p->x->v);
 
-	if (fd < 0 || (form == TABLE_KEPT ? stream_out_open_summed : stream_out_open)(&out, fd, 0) < 0) {
+	if (fd < 0 || stream_out_open(&out, fd, 0) < 0) {
 		transfer_fail(p->x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
 		return -1;
 	}

@@ -99,7 +99,7 @@ static int parse(int fd, const struct head_commit *commit, struct manifest *ret,
 	/* Believed only when it is what the register, or a record that is believed, names. */
 	r = sha256_fd(fd, 0, commit->length, sha256, NULL);
 	if (r == 0)
-		r = stream_in_open(&in, fd, 0, commit->length);
+		r = stream_in_open(&in, fd, 0, commit->length, false);
 	if (r < 0)
 		return error_set(err, r, "cache: the record can't be read (error %d)", -r);
 	if (strcmp(sha256, commit->sha256) != 0)

@@ -1,50 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hooks/engine/stream.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/io.h"
-#include "base/num.h"
 
-/* As FNV-1a, of words, with the high bits brought down: they are all that a multiplication mixes well. */
-static uint64_t mix(uint64_t sum, uint64_t word)
+int stream_in_open(struct stream_in *s, int fd, off_t offset, uint64_t len, bool hash)
 {
-	sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-	return sum ^ sum >> 29;
-}
-
-static void sum_add(struct stream_sum *s, const char *p, size_t len)
-{
-	uint64_t word;
-
-	for (; len > 0 && s->n > 0; p++, len--) {
-		s->word |= (uint64_t)(unsigned char)*p << 8 * s->n;
-		if (++s->n == sizeof(word)) {
-			s->sum = mix(s->sum, s->word);
-			s->word = s->n = 0;
-		}
-	}
-	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, p, sizeof(word));
-		s->sum = mix(s->sum, le64toh(word));
-	}
-	for (; len > 0; p++, len--)
-		s->word |= (uint64_t)(unsigned char)*p << 8 * s->n++;
-}
-
-static uint64_t sum_of(const struct stream_sum *s)
-{
-	return mix(mix(s->sum, s->word), s->n + 1);
-}
-
-int stream_in_open(struct stream_in *s, int fd, off_t offset, uint64_t len)
-{
-	*s = (struct stream_in){
-	    .fd = fd, .offset = offset, .left = len, .data = malloc(STREAM_BUFFER), .sum = {.sum = HASH64_START}};
-	return s->data ? 0 : -ENOMEM;
+	*s = (struct stream_in){.fd = fd, .offset = offset, .left = len, .data = malloc(STREAM_BUFFER)};
+	if (hash)
+		s->hash = sha256_new();
+	if (s->data && (s->hash || !hash))
+		return 0;
+	stream_in_close(s);
+	return -ENOMEM;
 }
 
 void stream_in_memory(struct stream_in *s, const char *text, size_t len)
@@ -56,14 +27,16 @@ void stream_in_close(struct stream_in *s)
 {
 	if (!s->borrowed)
 		free(s->data);
+	sha256_free(s->hash);
 	*s = (struct stream_in){.fd = -1};
 }
 
 /* In large pieces: there may be several hundred thousand small ones, which cost more than their bytes. */
-static void sum_handed_out(struct stream_in *s)
+static void hash_handed_out(struct stream_in *s)
 {
-	sum_add(&s->sum, s->data + s->summed, s->start - s->summed);
-	s->summed = s->start;
+	if (s->hash)
+		sha256_update(s->hash, s->data + s->hashed, s->start - s->hashed);
+	s->hashed = s->start;
 }
 
 /* Gets more of the file behind what is there. The buffer has room: it is longer than any line. */
@@ -74,10 +47,10 @@ static int fill(struct stream_in *s)
 
 	if (s->left == 0)
 		return 0;
-	sum_handed_out(s);
+	hash_handed_out(s);
 	memmove(s->data, s->data + s->start, s->end - s->start);
 	s->end -= s->start;
-	s->start = s->summed = 0;
+	s->start = s->hashed = 0;
 	n = STREAM_BUFFER - s->end;
 	if (n > s->left)
 		n = (size_t)s->left;
@@ -140,31 +113,16 @@ int stream_read(struct stream_in *s, void *data, size_t len)
 	return 0;
 }
 
-int stream_read_sum(struct stream_in *s)
+void stream_in_hash(struct stream_in *s, char out[SHA256_HEX_MAX])
 {
-	uint64_t want, got;
-	int r;
-
-	sum_handed_out(s);
-	got = sum_of(&s->sum);
-	r = stream_read(s, &want, sizeof(want));
-	return r < 0 ? r : le64toh(want) == got ? 0 : -EINVAL;
-}
-
-int stream_out_open_summed(struct stream_out *s, int fd, off_t offset)
-{
-	*s = (struct stream_out){
-	    .fd = fd, .offset = offset, .data = malloc(STREAM_BUFFER), .sum = {.sum = HASH64_START}};
-	return s->data ? 0 : -ENOMEM;
+	hash_handed_out(s);
+	sha256_final_hex(s->hash, out);
 }
 
 int stream_out_open(struct stream_out *s, int fd, off_t offset)
 {
-	int r = stream_out_open_summed(s, fd, offset);
-
-	if (r == 0)
-		s->hash = sha256_new();
-	if (r == 0 && s->hash)
+	*s = (struct stream_out){.fd = fd, .offset = offset, .data = malloc(STREAM_BUFFER), .hash = sha256_new()};
+	if (s->data && s->hash)
 		return 0;
 	stream_out_close(s);
 	return -ENOMEM;
@@ -179,10 +137,7 @@ void stream_out_close(struct stream_out *s)
 
 static void flush(struct stream_out *s)
 {
-	if (s->hash)
-		sha256_update(s->hash, s->data, s->used);
-	else
-		sum_add(&s->sum, s->data, s->used);
+	sha256_update(s->hash, s->data, s->used);
 	if (s->failed == 0 && s->used > 0)
 		s->failed = pwrite_all(s->fd, s->data, s->used, s->offset);
 	s->offset += (off_t)s->used;
@@ -216,14 +171,4 @@ int stream_finish(struct stream_out *s, char hash_out[SHA256_HEX_MAX])
 	if (hash_out)
 		sha256_final_hex(s->hash, hash_out);
 	return s->failed;
-}
-
-int stream_finish_summed(struct stream_out *s)
-{
-	uint64_t sum;
-
-	flush(s);
-	sum = htole64(sum_of(&s->sum));
-	stream_add(s, &sum, sizeof(sum));
-	return stream_finish(s, NULL);
 }
