@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The index beside a tree. Its hash, which is no secret, is put behind the input. */
+/* The index beside a tree. Its checksum is put behind the input. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/path.h"
@@ -27,7 +28,9 @@ static void check_manifest(const struct manifest *m)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_(manifest_free) struct manifest m = {0}, again = {0};
-	_cleanup_free_ char *text = malloc(size + SHA256_HEX_MAX);
+	uint64_t sum;
+	_cleanup_free_ char *text = malloc(size + sizeof(sum));
+	struct checksum c;
 	char dir[] = "/tmp/volrun-fuzz-XXXXXX";
 	struct error err = ERROR_INIT;
 	struct volume v = {0};
@@ -35,8 +38,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(text && mkdtemp(dir));
 	v.cache.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	memcpy(text, data, size);
-	sha256_hex(data, size, text + size);
-	FUZZ_CHECK(write_file_atomic_at(v.cache.dir_fd, "index", text, size + SHA256_HEX_MAX, 0600, false) == 0);
+	checksum_init(&c);
+	checksum_update(&c, data, size);
+	sum = checksum_sum(&c);
+	memcpy(text + size, &sum, sizeof(sum));
+	FUZZ_CHECK(write_file_atomic_at(v.cache.dir_fd, "index", text, size + sizeof(sum), 0600, false) == 0);
 	if (index_load(&v, &m) == 0) {
 		check_manifest(&m);
 		FUZZ_CHECK(index_write(&v, &m, &err) == 0 && index_load(&v, &again) == 0 && again.n == m.n);

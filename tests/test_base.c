@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/checksum.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -451,6 +452,38 @@ static void a_hash_is_fnv_1a(void **state)
 	assert_true(hash64(hash64(HASH64_START, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
 }
 
+static uint64_t sum_of(const unsigned char *data, size_t len, size_t piece)
+{
+	struct checksum c;
+
+	checksum_init(&c);
+	for (size_t at = 0; at < len; at += piece)
+		checksum_update(&c, data + at, len - at < piece ? len - at : piece);
+	return checksum_sum(&c);
+}
+
+static void a_checksum_tells_of_every_bit_however_the_bytes_are_divided(void **state)
+{
+	unsigned char data[100];
+	uint64_t sum;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (unsigned char)(i * 7);
+	sum = sum_of(data, sizeof(data), sizeof(data));
+	for (size_t piece = 1; piece < sizeof(data); piece++)
+		assert_true(sum_of(data, sizeof(data), piece) == sum);
+	for (size_t bit = 0; bit < 8 * sizeof(data); bit++) {
+		data[bit / 8] ^= (unsigned char)(1u << bit % 8);
+		assert_true(sum_of(data, sizeof(data), 33) != sum);
+		data[bit / 8] ^= (unsigned char)(1u << bit % 8);
+	}
+	/* Zeros at the end count, and no bytes are no block of zeros. */
+	memset(data, 0, sizeof(data));
+	assert_true(sum_of(data, 32, 32) != sum_of(data, 31, 32));
+	assert_true(sum_of(data, 32, 32) != sum_of(data, 0, 32));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +510,7 @@ int main(void)
 	    cmocka_unit_test(a_spawned_program_inherits_only_what_it_is_given),
 	    cmocka_unit_test(what_a_program_leaves_running_does_not_hold_its_caller),
 	    cmocka_unit_test(dates_are_those_of_the_c_library),
+	    cmocka_unit_test(a_checksum_tells_of_every_bit_however_the_bytes_are_divided),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,14 +7,14 @@
 #include "base/path.h"
 #include "hooks/engine/stream.h"
 
-#define MAGIC "volrun applied1"
+#define MAGIC "volrun applied2"
 
 struct disk_head {
 	char magic[16];
 	struct applied_head head;
 };
 
-/* The strings follow it, without NULs. path_len 0: the end, and the hash follows. */
+/* The strings follow it, without NULs. path_len 0: the end, and the checksum follows. */
 struct disk_entry {
 	uint16_t path_len, tag_len;
 	uint32_t reserved;
@@ -46,15 +46,9 @@ void kept_write_entry(struct stream_out *out, const struct applied_entry *e)
 int kept_write_end(struct stream_out *out)
 {
 	const struct disk_entry end = {0};
-	char sha256[SHA256_HEX_MAX];
-	int r;
 
 	stream_add(out, &end, sizeof(end));
-	r = stream_finish(out, sha256);
-	if (r < 0)
-		return r;
-	stream_add(out, sha256, sizeof(sha256));
-	return stream_finish(out, NULL);
+	return stream_finish_summed(out);
 }
 
 static int broken(struct error *err)
@@ -80,16 +74,12 @@ int kept_open(struct kept_in *k, int fd, uint64_t size, struct error *err)
 
 int kept_next(struct kept_in *k, struct applied_entry *ret, struct error *err)
 {
-	char want[SHA256_HEX_MAX], got[SHA256_HEX_MAX];
 	struct disk_entry d;
 
 	if (stream_read(&k->in, &d, sizeof(d)) < 0)
 		return broken(err);
-	if (d.path_len == 0) {
-		stream_in_hash(&k->in, got);
-		return stream_read(&k->in, want, sizeof(want)) < 0 || memcmp(want, got, sizeof(want)) != 0 ? broken(err)
-													   : 0;
-	}
+	if (d.path_len == 0)
+		return stream_in_is_whole(&k->in) ? 0 : broken(err);
 	if (d.path_len > MANIFEST_PATH_MAX || d.tag_len == 0 || d.tag_len >= STORE_TAG_MAX ||
 	    stream_read(&k->in, k->path, d.path_len) < 0 || stream_read(&k->in, k->tag, d.tag_len) < 0)
 		return broken(err);

@@ -147,7 +147,7 @@ static int write_kept(struct transfer *x, const struct applied *a, int fd, uint6
 {
 	_cleanup_(stream_out_close) struct stream_out out = {.fd = -1};
 
-	if (stream_out_open(&out, fd, 0) < 0) {
+	if (stream_out_open_summed(&out, fd, 0) < 0) {
 		transfer_fail(x, ENOMEM, "out of memory");
 		return x->failed;
 	}

@@ -4,7 +4,7 @@
  * stat of each entry on this node, in <cache>/.../index. A file whose stat is
  * the index's has the index's bytes, so that a scan reads only what changed.
  *
- * Binary, of this machine, with a sha256 at its end; a broken index is no
+ * Binary, of this machine, with a checksum at its end; a broken index is no
  * error but costs hashing.
  */
 #ifndef VOLRUN_HOOKS_INDEX_H

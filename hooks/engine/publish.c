@@ -308,13 +308,14 @@ static int write_table(struct publish *p, enum table_form form, const struct app
 	_cleanup_(stream_out_close) struct stream_out out = {.fd = -1};
 	_cleanup_close_ int fd = tree_tmpfile(p->x->v);
 
-	if (fd < 0 || stream_out_open(&out, fd, 0) < 0) {
+	if (fd < 0 || (form == TABLE_KEPT ? stream_out_open_summed : stream_out_open)(&out, fd, 0) < 0) {
 		transfer_fail(p->x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
 		return -1;
 	}
 	if (plan_write_table(&p->plan, form, head, &out) < 0)
 		return -1;
-	if (stream_finish(&out, form == TABLE_KEPT ? NULL : ret_sha256) < 0) {
+	/* The kept one's writer has finished it. */
+	if ((form == TABLE_KEPT ? out.failed : stream_finish(&out, ret_sha256)) < 0) {
 		transfer_fail(p->x, EIO, "cache: the applied table can't be written (error %d)", -out.failed);
 		return -1;
 	}

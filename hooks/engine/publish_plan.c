@@ -25,8 +25,9 @@ bool item_is_copy(const struct publish_plan *p, const struct item *i)
 	       (p->x->v->store->caps & STORE_CAP_COPY);
 }
 
+/* a: what the old table has of the path, or NULL. */
 static struct item *add_item(struct publish_plan *p, enum item_kind kind, const char *path, const struct entry *e,
-			     const char *tag)
+			     const struct applied_entry *a, const char *tag)
 {
 	struct item *i;
 
@@ -51,6 +52,7 @@ static struct item *add_item(struct publish_plan *p, enum item_kind kind, const 
 	}
 	/* What is deleted is looked at first; so is what is replaced by a copy without a condition. */
 	i->state = kind == ITEM_FILE || kind == ITEM_LINKS ? STATE_WRITE : STATE_LOOK;
+	i->in_old = a != NULL;
 	p->n++;
 	return i;
 }
@@ -76,23 +78,22 @@ static void plan_path(struct publish_plan *p, const char *path, const struct ent
 	if (!strcmp(path, PLAIN_SYMLINKS))
 		return;
 	if (e && e->type == ENTRY_GONE_DIR) {
-		add_item(p, ITEM_DELETE_MARKER, e->path, e, e->tag);
+		add_item(p, ITEM_DELETE_MARKER, e->path, e, a, e->tag);
 		return;
 	}
 	if (e && is_published_file(p, e)) {
 		if (a && is_kept(p, e, a))
 			return;
-		i = add_item(p, ITEM_FILE, e->path, e, tag);
+		i = add_item(p, ITEM_FILE, e->path, e, a, tag);
 		if (!i)
 			return;
 		memcpy(i->sha256, e->sha256, SHA256_LEN);
-		i->in_old = a != NULL;
 		if (item_is_copy(p, i) && (!(p->x->v->store->caps & STORE_CAP_COPY_IF) || e->size > STORE_COPY_IF_MAX))
 			i->state = STATE_LOOK;
 		return;
 	}
 	if (tag)
-		add_item(p, ITEM_DELETE, path, NULL, tag);
+		add_item(p, ITEM_DELETE, path, NULL, a, tag);
 }
 
 /* The document of links; a: its line in the applied table, or NULL. */
@@ -113,7 +114,7 @@ static void plan_links(struct publish_plan *p, const struct applied_entry *a)
 		return;
 	if (n == 0 && !tag)
 		return;
-	i = add_item(p, n > 0 ? ITEM_LINKS : ITEM_DELETE, PLAIN_SYMLINKS, NULL, tag);
+	i = add_item(p, n > 0 ? ITEM_LINKS : ITEM_DELETE, PLAIN_SYMLINKS, NULL, a, tag);
 	if (i)
 		memcpy(i->sha256, sha256, SHA256_LEN);
 }
@@ -206,14 +207,16 @@ static void put_line(struct table *t, const struct applied_entry *e, bool change
 }
 
 /* The items of one path, of which one at most is published. Returns how many they are. */
-static size_t put_items(const struct publish_plan *p, size_t at, bool in_old, struct table *t)
+static size_t put_items(const struct publish_plan *p, size_t at, struct table *t)
 {
 	struct applied_entry e = {.path = p->items[at].path, .seq = p->m->seq};
+	bool in_old = false;
 	size_t end = at;
 
 	for (; end < p->n && !strcmp(p->items[end].path, e.path); end++) {
 		const struct item *i = &p->items[end];
 
+		in_old |= i->in_old;
 		if (i->state != STATE_DONE || item_is_deletion(i))
 			continue;
 		e.tag = i->tag;
@@ -224,31 +227,41 @@ static size_t put_items(const struct publish_plan *p, size_t at, bool in_old, st
 	return end - at;
 }
 
-int plan_write_table(struct publish_plan *p, enum table_form form, const struct applied_head *head,
-		     struct stream_out *out)
+/* What stayed as it was, and the items: both sorted by path. */
+static void put_all(struct publish_plan *p, struct table *t)
 {
-	struct table t = {.form = form, .out = out};
 	size_t at = 0;
 	struct walk w;
 
 	if (walk_begin(p, &w) < 0)
-		return p->x->failed;
-	if (form == TABLE_KEPT)
-		kept_write_head(out, head);
-	else
-		applied_write_header(out, head);
+		return;
 	while ((at < p->n || w.has_entry) && p->x->failed == 0) {
 		int cmp = at == p->n ? 1 : !w.has_entry ? -1 : strcmp(p->items[at].path, w.a.path);
 
 		/* What has an item is no longer what the old table says. */
 		if (cmp > 0)
-			put_line(&t, &w.a, false);
+			put_line(t, &w.a, false);
 		else
-			at += put_items(p, at, cmp == 0, &t);
+			at += put_items(p, at, t);
 		if (cmp >= 0)
 			walk_next(p, &w);
 	}
 	kept_close(&w.table);
+}
+
+int plan_write_table(struct publish_plan *p, enum table_form form, const struct applied_head *head,
+		     struct stream_out *out)
+{
+	struct table t = {.form = form, .out = out};
+
+	if (form == TABLE_KEPT)
+		kept_write_head(out, head);
+	else
+		applied_write_header(out, head);
+	if (form != TABLE_DELTA)
+		put_all(p, &t);
+	for (size_t at = 0; form == TABLE_DELTA && at < p->n;)
+		at += put_items(p, at, &t);
 	if (form == TABLE_KEPT)
 		kept_write_end(out);
 	else

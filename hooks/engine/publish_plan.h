@@ -55,7 +55,8 @@ enum table_form {
 	TABLE_DELTA, /* text: what is other than in the table before */
 	TABLE_WHOLE, /* text */
 };
-/* The applied table, without its stream's finish: what stayed as it was, and the items that are STATE_DONE. */
+/* The applied table, without its stream's finish (of TABLE_KEPT, whose stream is a summed one, with it): what stayed as
+ * it was, and the items that are STATE_DONE. */
 int plan_write_table(struct publish_plan *p, enum table_form form, const struct applied_head *head,
 		     struct stream_out *out);
 

@@ -7,15 +7,11 @@
 
 #include "base/io.h"
 
-int stream_in_open(struct stream_in *s, int fd, off_t offset, uint64_t len, bool hash)
+int stream_in_open(struct stream_in *s, int fd, off_t offset, uint64_t len, bool sum)
 {
-	*s = (struct stream_in){.fd = fd, .offset = offset, .left = len, .data = malloc(STREAM_BUFFER)};
-	if (hash)
-		s->hash = sha256_new();
-	if (s->data && (s->hash || !hash))
-		return 0;
-	stream_in_close(s);
-	return -ENOMEM;
+	*s = (struct stream_in){.fd = fd, .offset = offset, .left = len, .data = malloc(STREAM_BUFFER), .summed = sum};
+	checksum_init(&s->sum);
+	return s->data ? 0 : -ENOMEM;
 }
 
 void stream_in_memory(struct stream_in *s, const char *text, size_t len)
@@ -27,16 +23,14 @@ void stream_in_close(struct stream_in *s)
 {
 	if (!s->borrowed)
 		free(s->data);
-	sha256_free(s->hash);
 	*s = (struct stream_in){.fd = -1};
 }
 
-/* In large pieces: there may be several hundred thousand small ones, which cost more than their bytes. */
-static void hash_handed_out(struct stream_in *s)
+static void sum_handed_out(struct stream_in *s)
 {
-	if (s->hash)
-		sha256_update(s->hash, s->data + s->hashed, s->start - s->hashed);
-	s->hashed = s->start;
+	if (s->summed)
+		checksum_update(&s->sum, s->data + s->counted, s->start - s->counted);
+	s->counted = s->start;
 }
 
 /* Gets more of the file behind what is there. The buffer has room: it is longer than any line. */
@@ -47,10 +41,10 @@ static int fill(struct stream_in *s)
 
 	if (s->left == 0)
 		return 0;
-	hash_handed_out(s);
+	sum_handed_out(s);
 	memmove(s->data, s->data + s->start, s->end - s->start);
 	s->end -= s->start;
-	s->start = s->hashed = 0;
+	s->start = s->counted = 0;
 	n = STREAM_BUFFER - s->end;
 	if (n > s->left)
 		n = (size_t)s->left;
@@ -113,10 +107,13 @@ int stream_read(struct stream_in *s, void *data, size_t len)
 	return 0;
 }
 
-void stream_in_hash(struct stream_in *s, char out[SHA256_HEX_MAX])
+bool stream_in_is_whole(struct stream_in *s)
 {
-	hash_handed_out(s);
-	sha256_final_hex(s->hash, out);
+	uint64_t want, got;
+
+	sum_handed_out(s);
+	got = checksum_sum(&s->sum);
+	return stream_read(s, &want, sizeof(want)) == 0 && want == got;
 }
 
 int stream_out_open(struct stream_out *s, int fd, off_t offset)
@@ -128,6 +125,13 @@ int stream_out_open(struct stream_out *s, int fd, off_t offset)
 	return -ENOMEM;
 }
 
+int stream_out_open_summed(struct stream_out *s, int fd, off_t offset)
+{
+	*s = (struct stream_out){.fd = fd, .offset = offset, .data = malloc(STREAM_BUFFER)};
+	checksum_init(&s->sum);
+	return s->data ? 0 : -ENOMEM;
+}
+
 void stream_out_close(struct stream_out *s)
 {
 	free(s->data);
@@ -137,7 +141,10 @@ void stream_out_close(struct stream_out *s)
 
 static void flush(struct stream_out *s)
 {
-	sha256_update(s->hash, s->data, s->used);
+	if (s->hash)
+		sha256_update(s->hash, s->data, s->used);
+	else
+		checksum_update(&s->sum, s->data, s->used);
 	if (s->failed == 0 && s->used > 0)
 		s->failed = pwrite_all(s->fd, s->data, s->used, s->offset);
 	s->offset += (off_t)s->used;
@@ -170,5 +177,16 @@ int stream_finish(struct stream_out *s, char hash_out[SHA256_HEX_MAX])
 	flush(s);
 	if (hash_out)
 		sha256_final_hex(s->hash, hash_out);
+	return s->failed;
+}
+
+int stream_finish_summed(struct stream_out *s)
+{
+	uint64_t sum;
+
+	flush(s);
+	sum = checksum_sum(&s->sum);
+	stream_add(s, &sum, sizeof(sum));
+	flush(s);
 	return s->failed;
 }
