@@ -355,12 +355,15 @@ static int stage(struct commit *c)
 	stage_free(c->stage);
 	c->stage = NULL;
 	manifest_free(&c->m);
+	manifest_free(&c->base); /* the scan took of it what the tree has */
 	c->repacked = 0;
 	x->failed = 0;
 	*x->report = before;
 	report_warning(x->report, "old packs were not put together anew: %.400s", x->err->msg);
 	*x->err = (struct error)ERROR_INIT;
-	r = scan(c);
+	r = load_base(c);
+	if (r == 0)
+		r = scan(c);
 	return r < 0 ? r : stage_once(c, false);
 }
 
