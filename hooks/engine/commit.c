@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "hooks/engine/applied_store.h"
+#include "hooks/engine/cleaning.h"
 #include "hooks/engine/collect.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/pack.h"
@@ -245,25 +246,6 @@ static int note_unquiet(struct commit *c, struct error *err)
 	return r < 0 ? r : cache_mark_unquiet(&c->x.v->cache, lease_epoch(c->lease), c->m.seq, err);
 }
 
-/*
- * The tree is the commit now; the next scan and the next start may rely on it.
- * Where that can't be noted, the commit still counts: the tree stays marked
- * dirty, and the next start sets it aside.
- */
-static void note_clean(struct commit *c, const struct head_commit *commit)
-{
-	struct transfer *x = &c->x;
-	struct error err = ERROR_INIT;
-	int r;
-
-	note_commit(c, commit);
-	r = x->v->unquiet ? note_unquiet(c, &err) : index_write(x->v, &c->m, &err);
-	if (r == 0 && !x->v->unquiet)
-		r = cache_mark_clean(&x->v->cache, commit->epoch, commit->seq, c->m.record_sha256, &err);
-	if (r < 0)
-		report_warning(x->report, "%.400s", err.msg);
-}
-
 /* Once a day. What fails here is tried again with the next run; the commit goes on. */
 static void list_objects(struct commit *c)
 {
@@ -403,17 +385,42 @@ static void forget_done(struct commit *c)
 }
 
 /* A failure here is the next holder's work, not this commit's failure. */
-static void publish_changes(struct commit *c, uint64_t *ret_applied_seq)
+static bool publish_changes(struct commit *c)
 {
 	struct error err = ERROR_INIT;
 	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
 
-	if (publish_run(&x, &c->m, c->head.applied_seq) < 0) {
-		report_warning(c->x.report, "the plain copy is not complete yet: %.400s", err.msg);
-		return;
+	if (publish_run(&x, &c->m, c->head.applied_seq) == 0)
+		return true;
+	report_warning(c->x.report, "the plain copy is not complete yet: %.400s", err.msg);
+	return false;
+}
+
+/*
+ * The tree is the commit now; the next scan and the next start may rely on it. Where that can't be noted, the commit
+ * still counts: the tree stays marked dirty, and the next start sets it aside.
+ */
+static void finish(struct commit *c, const struct head_commit *commit, bool publish, uint64_t *ret_applied_seq)
+{
+	struct error err = ERROR_INIT;
+	struct cleaning cleaning;
+	bool published;
+	int r;
+
+	note_commit(c, commit);
+	if (c->x.v->unquiet)
+		r = note_unquiet(c, &err);
+	else
+		cleaning_begin(&cleaning, c->x.v, &c->m);
+	published = publish && publish_changes(c);
+	if (!c->x.v->unquiet)
+		r = cleaning_end(&cleaning, &err);
+	if (r < 0)
+		report_warning(c->x.report, "%.400s", err.msg);
+	if (published) {
+		forget_done(c);
+		*ret_applied_seq = c->m.seq;
 	}
-	forget_done(c);
-	*ret_applied_seq = c->m.seq;
 }
 
 static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
@@ -432,13 +439,11 @@ static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
 		c->m.chain = c->base.chain;
 		c->m.n_chain = c->base.n_chain;
 		c->m.root.mtime_ns = c->base.root.mtime_ns;
-		note_clean(c, &c->head.commit);
+		finish(c, &c->head.commit, false, ret_applied_seq);
 	} else {
 		r = commit_changes(c, &commit);
-		if (r == 0) {
-			note_clean(c, &commit);
-			publish_changes(c, ret_applied_seq);
-		}
+		if (r == 0)
+			finish(c, &commit, true, ret_applied_seq);
 	}
 	if (r == 0)
 		collect_garbage(c, *ret_applied_seq);
@@ -524,7 +529,10 @@ int commit_live_finish(struct commit_live *live, struct commit_mapped *mapped, u
 				qsort(mapped->inodes, mapped->n, sizeof(*mapped->inodes), by_number);
 			distrust(c, mapped);
 			note_live(c, &commit);
-			publish_changes(c, &live->applied_seq);
+			if (publish_changes(c)) {
+				forget_done(c);
+				live->applied_seq = c->m.seq;
+			}
 		}
 	}
 	if (r < 0)
