@@ -82,7 +82,8 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 
 	tree = dirty ? tree_open(hv->v.cache.dir_fd, "rw", O_RDONLY | O_DIRECTORY) : -1;
 	noted = keeper_note_read(&hv->v.cache, &a, &note) == 0;
-	lives = noted && (keeper_note_lives(&note, tree) || (dirty && users_live(&hv->v.cache, mark.epoch)));
+	lives = noted && (keeper_note_lives(&note, tree) ||
+			  (dirty && (users_live(&hv->v.cache, mark.epoch) || users_live(&hv->v.cache, mark.users))));
 	/* The lock says that this keeper is dead. Its container's delete may have come already, or died with it. */
 	if (noted && !lives)
 		keeper_socket_forget(h->config->run_dir, note.request.id, note.request.bundle);
@@ -103,6 +104,7 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 		return r;
 	cache_note_keeper(&hv->v.cache, NULL);
 	users_move(&hv->v.cache, mark.epoch, 0);
+	users_move(&hv->v.cache, mark.users, 0);
 	tell(h, hv, &hv->recovered);
 	if (hv->v.unquiet && hv->recovered.outcome == RECOVER_COMMITTED)
 		return leave_to_writer(h, hv, &mark, err);
@@ -159,6 +161,9 @@ static int adopt_lease(struct hold *h, struct hold_volume *hv, const struct cach
 	struct head head;
 	int r;
 
+	/* An adopter that died had noted its epoch, but not brought the users with it. */
+	if (mark->users)
+		users_move(&hv->v.cache, mark->users, mark->epoch);
 	r = recover_claim(&hv->v, &h->lease_id, mark, &epoch, &why, err);
 	if (r == 0)
 		return set_aside_living(h, hv, mark, why, err);
@@ -181,6 +186,8 @@ static int adopt_lease(struct hold *h, struct hold_volume *hv, const struct cach
 	}
 	users_move(&hv->v.cache, mark->epoch, lease_epoch(hv->lease));
 	hv->dirty = hv->joinable = true;
+	/* What one that ended meanwhile had to tell is lost, perhaps. */
+	hv->was_unquiet = h->request->pod;
 	hv->begin_seq = mark->seq;
 	hv->report.asked_ns = hv->report.leased_ns = hv->report.ready_ns = clock_boottime_ns();
 	if (lease_head(hv->lease, &a, &head) == 0)

@@ -15,6 +15,9 @@ V="state /data"
 head_of() { cat "$T/store/volumes/default/.volrun/state/head"; }
 cached() { echo "$T/cache-A/main/default/state/$1"; }
 
+# The keeper that has the volume.
+adopter() { jq -r .pid "$(cached keeper)"; }
+
 # member POD NAME SCRIPT: a container of that pod, started, which has the volume.
 member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\"] = \"$1\""; }
 
@@ -89,4 +92,47 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 	until_true 20 eval '[[ -z $(keepers) ]]'
 	vrun B c4 "$V" 'cat /data/three'
 	is "$output" $'one\ntwo'
+}
+
+# Adopters by a tool that kills them at their nth call that changes something (faults/inject.c).
+@test "an adopter that is killed at any moment: the pod goes on, and nothing is committed while one of it runs" {
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the tool counts the sanitizers' own calls; shown by the usual build"
+	local n=0 last='' call
+	cc -O2 -o "$T/inject" "$HERE/faults/inject.c"
+	mkdir "$T/bin"
+	cp "$BIN"/volrun "$BIN"/volrun-* "$T/bin/"
+	member p1 c1 'echo one >/data/one; sleep 100'
+	until_true 10 test -s "$(cached rw/one)"
+	last=$(keepers)
+	member p1 c2 'echo two >/data/two; sleep 100'
+	until_true 10 test -s "$(cached rw/two)"
+	on A volrun delete --force c1
+	cp "$(cached keeper)" "$T/note"
+	while ((n < 200)); do
+		((++n))
+		kill -9 "$last"
+		# What the first one noted: the others have no cgroup of the container's any more, and go by the mounts.
+		cp "$T/note" "$(cached keeper)"
+		printf '#!/bin/sh\nexec %s -c -o %s %s KILL %s "$@"\n' "$T/inject" "$T/call" "$n" "$BIN/volrun-keeper" >"$T/bin/volrun-keeper"
+		rm -f "$T/call"
+		try on A timeout 20 "$T/bin/volrun-volume" --config="$T/A.json" recover
+		sleep 0.1
+		call=$(cat "$T/call" 2>/dev/null) || :
+		[[ $call == spoiled* ]] || break
+		try on A volrun volume recover
+		ok
+		like "$output" 'state: adopted'
+		is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "held 0" "after $call"
+		last=$(adopter)
+	done
+	((n > 5)) || fail "no call was spoiled: $n, $call"
+	# The one that was to be killed later than that.
+	kill -9 "$(adopter)"
+	try on A volrun volume recover
+	like "$output" 'state: adopted'
+	on A volrun exec c2 sh -c 'echo three >/data/three'
+	on A volrun delete --force c2
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	vrun B c4 "$V" 'cat /data/one /data/two /data/three'
+	is "$output" $'one\ntwo\nthree'
 }

@@ -168,7 +168,7 @@ int cache_lock_ro(const struct cache_volume *c, int64_t deadline_ns, int cancel_
 }
 
 struct mark_file {
-	uint64_t epoch, seq;
+	uint64_t epoch, seq, users;
 	const char *record_sha256, *boot_id, *heir;
 	bool unquiet;
 };
@@ -179,6 +179,7 @@ static const struct json_field mark_fields[] = {
     JSON_FIELD(struct mark_file, record_sha256, "record_sha256", JSON_STR),
     JSON_FIELD(struct mark_file, boot_id, "boot_id", JSON_STR, .required = true),
     JSON_FIELD(struct mark_file, heir, "heir", JSON_STR),
+    JSON_FIELD(struct mark_file, users, "users", JSON_U64),
     JSON_FIELD(struct mark_file, unquiet, "unquiet", JSON_BOOL),
     {NULL},
 };
@@ -196,7 +197,7 @@ static int read_mark(const struct cache_volume *c, const char *name, struct cach
 		return -ENOENT;
 	if (json_parse(text, len, name, &mark_table, &a, &m, &ignored) < 0)
 		return -ENOENT;
-	*ret = (struct cache_mark){.epoch = m.epoch, .seq = m.seq, .unquiet = m.unquiet};
+	*ret = (struct cache_mark){.epoch = m.epoch, .seq = m.seq, .users = m.users, .unquiet = m.unquiet};
 	snprintf(ret->record_sha256, sizeof(ret->record_sha256), "%s", m.record_sha256 ? m.record_sha256 : "");
 	snprintf(ret->boot_id, sizeof(ret->boot_id), "%s", m.boot_id);
 	snprintf(ret->heir, sizeof(ret->heir), "%s", m.heir ? m.heir : "");
@@ -263,11 +264,14 @@ int cache_mark_unquiet(const struct cache_volume *c, uint64_t epoch, uint64_t se
 int cache_mark_heir(const struct cache_volume *c, const struct cache_mark *m, uint64_t epoch, const char *heir,
 		    struct error *err)
 {
-	return write_mark(
-	    c, "dirty",
-	    &(struct mark_file){
-		.epoch = epoch, .seq = m->seq, .boot_id = m->boot_id, .heir = heir, .unquiet = m->unquiet},
-	    err);
+	return write_mark(c, "dirty",
+			  &(struct mark_file){.epoch = epoch,
+					      .seq = m->seq,
+					      .boot_id = m->boot_id,
+					      .heir = heir,
+					      .unquiet = m->unquiet,
+					      .users = epoch == m->epoch ? m->users : m->epoch},
+			  err);
 }
 
 int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,

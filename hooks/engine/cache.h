@@ -41,7 +41,8 @@ struct cache_mark {
 	uint64_t epoch, seq;
 	char record_sha256[SHA256_HEX_MAX];
 	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
-	bool unquiet; /* dirty: the run is over and committed, but somebody might have written to the tree since */
+	uint64_t users; /* dirty: the epoch before, whose users may not be this one's yet (keeper_users.h); or 0 */
+	bool unquiet;	/* dirty: the run is over and committed, but somebody might have written to the tree since */
 	char heir[CACHE_HEIR_MAX]; /* dirty: the keeper that is about to take the lease to recover the tree; "" none */
 };
 
@@ -70,7 +71,10 @@ int cache_read_clean(const struct cache_volume *c, struct cache_mark *ret);
 int cache_mark_dirty(const struct cache_volume *c, uint64_t epoch, uint64_t seq, struct error *err);
 /* The same of a tree that is this commit, unless somebody goes on writing to it. */
 int cache_mark_unquiet(const struct cache_volume *c, uint64_t epoch, uint64_t seq, struct error *err);
-/* Writes the dirty mark m anew, as it is but for its epoch and heir: before a recovery takes the lease. */
+/*
+ * Writes the dirty mark m anew, as it is but for its epoch (where that is another one, `users` is m's) and heir: before
+ * a recovery takes the lease.
+ */
 int cache_mark_heir(const struct cache_volume *c, const struct cache_mark *m, uint64_t epoch, const char *heir,
 		    struct error *err);
 /* Does syncfs first. */
