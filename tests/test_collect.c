@@ -313,6 +313,61 @@ static void a_file_of_a_pack_that_was_emptied_since_the_scan_makes_a_record_that
 	node_kill(a);
 }
 
+/* A commit of a container that runs. */
+static void live(struct node *n, const char *text)
+{
+	static const struct snapshot_limits limits = {.copy_bytes = UINT64_MAX, .deadline_ns = INT64_MAX};
+	struct commit_mapped nothing = {0};
+	struct commit_live *l;
+	uint64_t seq, applied;
+
+	put_file(n, "f0", text, 0644, 5000 + text[0]);
+	n->report = (struct transfer_report){0};
+	if (commit_live_begin(&n->v, n->lease, &n->report, &l, &n->err) < 0 ||
+	    commit_live_snapshot(l, &limits, &n->err) < 0 ||
+	    commit_live_finish(l, &nothing, &seq, &applied, &n->err) < 0)
+		fail_msg("%s", n->err.msg);
+	commit_live_free(l);
+	assert_string_equal(n->report.warning, "");
+}
+
+static void a_run_of_days_collects_and_keeps_what_the_last_run_left(void **state)
+{
+	static const char *const texts[] = {"a", "b", "c", "d", "e"};
+	struct box *b = *state;
+	struct node *a = open_node(b, "a");
+
+	change(a, 0);
+	change(a, 3);
+	node_begin(a);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		live(a, texts[i]);
+	assert_int_equal(count_objects(b, "commits/"), 7);
+	/* As a_day_passes, but it is the holder who writes the register: when it notes what is published. */
+	lease_collected(a->lease, 1);
+	live(a, "f");
+	assert_int_equal(a->report.collected, 0);
+	assert_int_equal(count_objects(b, "commits/"), 8);
+	fake_store_age(b->fake, DAY_AND_MORE);
+	lease_collected(a->lease, 1);
+	live(a, "g");
+	assert_in_range(a->report.collected, 5, 99);
+	/* The end of the last run, and what this one has now. */
+	assert_int_equal(count_objects(b, "commits/2-2/"), 1);
+	assert_int_equal(count_objects(b, "commits/1-1/"), 0);
+	assert_int_equal(count_objects(b, "commits/3-3/"), 0);
+	assert_sound(b, a);
+	assert_int_equal(node_end(a), 0);
+	/* And that one goes, when this run has ended. */
+	for (int i = 0; i < 2; i++) {
+		a_day_passes(b);
+		idle(a);
+	}
+	assert_int_equal(count_objects(b, "commits/2-2/"), 0);
+	assert_sound(b, a);
+	node_close(a);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
@@ -323,6 +378,7 @@ int main(void)
 	    TEST(a_list_names_nothing_that_a_commit_needs),
 	    TEST(without_its_lease_it_deletes_nothing),
 	    TEST(packs_that_are_mostly_dead_are_put_together_anew),
+	    TEST(a_run_of_days_collects_and_keeps_what_the_last_run_left),
 	    TEST(many_small_packs_become_few),
 	    TEST(a_file_of_a_pack_that_was_emptied_since_the_scan_makes_a_record_that_can_be_read),
 	};

@@ -126,16 +126,20 @@ static struct collect_object *find_below_commits(const struct collect *c, const 
 	return find(c, name);
 }
 
+static void mark_none(struct collect *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		c->objects[i].needed = false;
+		c->objects[i].live = 0;
+	}
+}
+
 /* Marks what the manifest needs, and how much of it. */
 static void mark(struct collect *c, const struct manifest *m)
 {
 	struct collect_object *o = NULL;
 	const char *last = NULL;
 
-	for (size_t i = 0; i < c->n; i++) {
-		c->objects[i].needed = false;
-		c->objects[i].live = 0;
-	}
 	for (size_t i = 0; i < m->n; i++) {
 		const struct entry *e = &m->entries[i];
 
@@ -224,6 +228,7 @@ size_t collect_repack(struct collect *c, struct manifest *m)
 	struct packs p;
 	size_t n = 0;
 
+	mark_none(c);
 	mark(c, m);
 	if (find_packs(c, &p) < 0)
 		return 0;
@@ -431,14 +436,18 @@ static void mark_tables(struct collect *c, uint64_t oldest)
 	}
 }
 
-int collect_run(struct collect *c, struct transfer *x, const struct manifest *m, uint64_t applied_seq)
+int collect_run(struct collect *c, struct transfer *x, const struct manifest *m, const struct manifest *finished,
+		uint64_t applied_seq)
 {
 	struct removal removal = {.c = c, .x = x};
 	int ripe = is_ripe(x);
 
 	if (ripe <= 0)
 		return x->failed;
+	mark_none(c);
 	mark(c, m);
+	if (finished)
+		mark(c, finished);
 	mark_tables(c, oldest_table(x, applied_seq));
 	if (x->failed < 0 || read_list(c, x) < 0)
 		return x->failed;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * collect.h - what no commit needs any more goes; and packs that are mostly
- * dead, or too many, are put together anew (volumes.md §5). By the holder, at
- * the end of a run, at most once a day.
+ * dead, or too many, are put together anew (volumes.md §5). By the holder, with
+ * a commit, at most once a day; packs at the end of a run alone.
  *
  * Nothing is deleted that a reader of an earlier commit may still be reading:
  * what is needed by nothing is listed in the object "garbage", and deleted by
@@ -50,9 +50,11 @@ void collect_free(struct collect *c);
  */
 size_t collect_repack(struct collect *c, struct manifest *m);
 /*
- * Deletes what an old list names, and writes the next one. m: the last commit;
- * applied_seq: its, too. Asks for the lease before each change. Returns x->failed.
+ * Deletes what an old list names, and writes the next one. m: the last commit; finished: one before it that is kept
+ * beside it (head.h), or NULL; applied_seq: the last one's, too. Asks for the lease before each change. Returns
+ * x->failed.
  */
-int collect_run(struct collect *c, struct transfer *x, const struct manifest *m, uint64_t applied_seq);
+int collect_run(struct collect *c, struct transfer *x, const struct manifest *m, const struct manifest *finished,
+		uint64_t applied_seq);
 
 #endif

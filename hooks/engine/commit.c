@@ -10,9 +10,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "hooks/engine/applied_store.h"
 #include "hooks/engine/cleaning.h"
 #include "hooks/engine/collect.h"
+#include "hooks/engine/fence.h"
 #include "hooks/engine/index.h"
 #include "hooks/engine/pack.h"
 #include "hooks/engine/publish.h"
@@ -24,34 +24,6 @@
 
 /* A write without the page cache takes no longer than this from its time stamp to the disk, we trust. */
 #define UNDER_WAY_NS (2 * NSEC_PER_SEC)
-
-/* While it exists, the store changes nothing without the lease. */
-struct fence {
-	struct store *store;
-	struct arena arena;
-};
-
-static int fence_begin(struct fence *f, struct volume *v, struct lease *l, struct error *err)
-{
-	*f = (struct fence){.store = v->store};
-	v->store->fence_key = volume_key_meta(&f->arena, v, "head");
-	if (!v->store->fence_key)
-		return error_set(err, ENOMEM, "out of memory");
-	v->store->fence_epoch = lease_epoch(l);
-	v->store->valid = lease_valid;
-	v->store->valid_ctx = l;
-	return 0;
-}
-
-static void fence_end(struct fence *f)
-{
-	if (!f->store)
-		return;
-	f->store->fence_key = NULL;
-	f->store->valid = NULL;
-	f->store->valid_ctx = NULL;
-	arena_free(&f->arena);
-}
 
 struct commit {
 	struct transfer x;
@@ -252,11 +224,7 @@ static void list_objects(struct commit *c)
 	struct error err = ERROR_INIT;
 	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
 
-	/*
-	 * Not during a run: what the last run's end (head.finished) needs is garbage
-	 * only when this run has come to its own, quietly. And a repacking reads the tree.
-	 */
-	if (c->live || c->x.v->unquiet || !c->x.v->collect || !collect_due(c->head.collected))
+	if (!c->x.v->collect || !collect_due(c->head.collected))
 		return;
 	lease_collected(c->lease, (uint64_t)time(NULL));
 	/* A volume that begins has nothing to collect. */
@@ -267,7 +235,26 @@ static void list_objects(struct commit *c)
 		collect_free(&c->collect);
 		return;
 	}
-	c->repacked = collect_repack(&c->collect, &c->m);
+	/* It reads the tree, to which nobody may write meanwhile. */
+	if (!c->live && !c->x.v->unquiet)
+		c->repacked = collect_repack(&c->collect, &c->m);
+}
+
+/*
+ * What the end of the last run needs (head.finished) is garbage only when this run has come to its own, quietly. 1: it
+ * is *ret; 0: nothing is kept beside the last commit.
+ */
+static int load_finished(struct commit *c, struct manifest *ret, struct error *err)
+{
+	struct head head;
+	int r;
+
+	if (!c->live && !c->x.v->unquiet)
+		return 0;
+	if (lease_head(c->lease, &c->arena, &head) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	r = head.finished ? restore_manifest(c->x.v, head.finished, ret, err) : 0;
+	return r < 0 ? r : head.finished != NULL;
 }
 
 /* When the last commit is published: of what it doesn't need, some may go. */
@@ -276,9 +263,15 @@ static void collect_garbage(struct commit *c, uint64_t applied_seq)
 	struct error err = ERROR_INIT;
 	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
 
+	_cleanup_(manifest_free) struct manifest finished = {0};
+	int r;
+
 	if (!c->collect.objects || applied_seq != c->m.seq)
 		return;
-	if (collect_run(&c->collect, &x, &c->m, applied_seq) < 0)
+	r = load_finished(c, &finished, &err);
+	if (r >= 0)
+		r = collect_run(&c->collect, &x, &c->m, r > 0 ? &finished : NULL, applied_seq);
+	if (r < 0)
 		report_warning(c->x.report, "old commits were not removed: %.400s", err.msg);
 }
 
@@ -405,7 +398,7 @@ static void finish(struct commit *c, const struct head_commit *commit, bool publ
 	struct error err = ERROR_INIT;
 	struct cleaning cleaning;
 	bool published;
-	int r;
+	int r = 0;
 
 	note_commit(c, commit);
 	if (c->x.v->unquiet)
@@ -534,9 +527,14 @@ int commit_live_finish(struct commit_live *live, struct commit_mapped *mapped, u
 				live->applied_seq = c->m.seq;
 			}
 		}
+	} else if (r == 0) {
+		c->m.chain = c->base.chain;
+		c->m.n_chain = c->base.n_chain;
+		c->m.seq = c->head.commit.seq;
 	}
 	if (r < 0)
 		return r;
+	collect_garbage(c, live->applied_seq);
 	*ret_seq = commit.seq;
 	*ret_applied_seq = live->applied_seq;
 	return 0;
@@ -554,51 +552,4 @@ void commit_live_free(struct commit_live *live)
 		return;
 	commit_end(&live->c);
 	free(live);
-}
-
-/* --- publishing what others committed ----------------------------------------------- */
-
-/* Where the table of the commit is, its publishing came to its end. */
-static bool is_published(struct transfer *x, const struct head_commit *commit)
-{
-	_cleanup_(kept_close) struct kept_in table = {.in = {.fd = -1}};
-	_cleanup_close_ int fd = -1;
-	struct error ignored = ERROR_INIT;
-	uint64_t size;
-
-	if (applied_fetch(x, commit->seq, &fd, &size) < 0 || fd < 0)
-		return false;
-	return kept_open(&table, fd, size, &ignored) == 0 && !strcmp(table.head.record_sha256, commit->sha256);
-}
-
-static int redo(struct transfer *x, struct lease *l, const struct head *head)
-{
-	_cleanup_(manifest_free) struct manifest m = {0};
-	_cleanup_(fence_end) struct fence fence = {0};
-	int r;
-
-	r = fence_begin(&fence, x->v, l, x->err);
-	if (r == 0 && !is_published(x, &head->commit)) {
-		if (x->failed == 0)
-			r = restore_manifest(x->v, &head->commit, &m, x->err);
-		if (r == 0)
-			r = publish_run(x, &m, head->applied_seq);
-	}
-	return r < 0 ? r : lease_applied(l, head->commit.seq, x->err);
-}
-
-int publish_redo(struct volume *v, struct lease *l, uint64_t *ret_applied_seq, struct error *err)
-{
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	struct transfer_report ignored = {0};
-	struct transfer x = {.v = v, .report = &ignored, .err = err};
-	struct head head;
-	int r = 0;
-
-	lease_head(l, &arena, &head);
-	if (head.applied_seq < head.commit.seq)
-		r = redo(&x, l, &head);
-	if (r == 0)
-		*ret_applied_seq = head.commit.seq;
-	return r;
 }
