@@ -381,3 +381,31 @@ line' "$(printf 'x%.0s' {1..300})" 'back\slash'; do s3 put "$BUCKET" "$P/$key" "
 	vrun B c3 "$V" 'cat /data/small'
 	is "$output" small
 }
+
+# due: the next commit looks for garbage.
+due() {
+	head_of | jq -c '.collected = 1' >"$T/head"
+	s3 put "$BUCKET" "$M/head" "$T/head"
+}
+uploads() { s3 uploads "$BUCKET" | jq -r . | sort; }
+
+@test "uploads that a holder before left unfinished are given up with the next collection; others are not" {
+	vrun A c1 "$V" 'echo 1 >/data/f'
+	ok
+	s3 begin "$BUCKET" "$M/commits/1-2/large-0-dead"
+	s3 begin "$BUCKET" "$M/commits/1-2/large-0-dead"
+	s3 begin "$BUCKET" "$M/commits/2-2/a&b <c>"
+	# Of who comes after us; of nobody's lease, and young; of another volume; another tool's.
+	s3 begin "$BUCKET" "$M/commits/9-2/large"
+	s3 begin "$BUCKET" "$M/conflicts/1/tree/f"
+	s3 begin "$BUCKET" "${M}2/commits/1-2/large"
+	s3 begin "$BUCKET" "$P/by-hand"
+	is "$(uploads | wc -l)" 7
+	vrun B c2 "$V" 'echo 2 >/data/f'
+	ok
+	is "$(uploads | wc -l)" 7 "not due yet"
+	due
+	vrun B c3 "$V" 'echo 3 >/data/f'
+	ok
+	is "$(uploads)" "$(printf '%s\n' "$M/commits/9-2/large" "$M/conflicts/1/tree/f" "${M}2/commits/1-2/large" "$P/by-hand" | sort)"
+}

@@ -436,12 +436,52 @@ static void mark_tables(struct collect *c, uint64_t oldest)
 	}
 }
 
+/* --- uploads that nobody completed ----------------------------------------------------------- */
+
+struct uploads {
+	const struct collect *c;
+	size_t prefix_len;
+	int64_t now; /* by the store's clock; 0: not known */
+};
+
+/*
+ * For a commit: of a holder before us, which can't commit any more, or of ours, who has none under way now. Anything
+ * else (conflicts need no lease) when it is old.
+ */
+static bool is_given_up(void *ctx, const char *key, int64_t began)
+{
+	const struct uploads *u = ctx;
+	const char *name = key + u->prefix_len;
+
+	if (strncmp(name, "commits/", strlen("commits/")) == 0)
+		return is_ours(u->c, name);
+	return began < u->now && u->now - began >= COLLECT_AGE;
+}
+
+/* A store that can't tell of them, or is not allowed to, keeps them: they cost money, and nothing else. */
+static void give_up_uploads(struct collect *c, struct transfer *x)
+{
+	struct uploads u = {.c = c};
+	struct error ignored = ERROR_INIT;
+	const char *prefix = volume_key_meta(&c->arena, x->v, "");
+	uint64_t n;
+
+	if (!prefix || !transfer_go_on(x))
+		return;
+	u.prefix_len = strlen(prefix);
+	u.now = mtime_of(x, "head");
+	if (x->failed == 0)
+		store_give_up_uploads(x->v->store, prefix, is_given_up, &u, &n, &ignored);
+}
+
 int collect_run(struct collect *c, struct transfer *x, const struct manifest *m, const struct manifest *finished,
 		uint64_t applied_seq)
 {
 	struct removal removal = {.c = c, .x = x};
-	int ripe = is_ripe(x);
+	int ripe;
 
+	give_up_uploads(c, x);
+	ripe = is_ripe(x);
 	if (ripe <= 0)
 		return x->failed;
 	mark_none(c);

@@ -49,19 +49,20 @@ enum s3_call_kind {
 	S3_CALL_COMPLETE, /* put the parts together */
 	S3_CALL_ABORT,	  /* give up */
 	S3_CALL_LIST,	  /* one page */
+	S3_CALL_UPLOADS,  /* one page of the uploads that nobody has completed */
 };
 
 /* What a request is made of. */
 struct s3_call {
 	enum s3_call_kind kind;
-	const struct store_op *op; /* not for LIST */
+	const struct store_op *op; /* not for LIST and UPLOADS */
 	unsigned quirks;	   /* STORE_QUIRK_* */
 	unsigned caps;		   /* STORE_CAP_*: conditions on DELETE and COPY are sent only to who honours them */
-	const char *upload_id;	   /* PART, COMPLETE, ABORT */
+	const char *upload_id;	   /* PART, COMPLETE, ABORT; UPLOADS: the last one of the page before, of list_token */
 	unsigned part;		   /* PART: from 1 */
 	uint64_t offset, size;	   /* PART of a COPY: the range of the source */
-	const char *list_prefix;   /* LIST: with the endpoint's prefix */
-	const char *list_token;	   /* LIST: NULL for the first page */
+	const char *list_prefix;   /* LIST, UPLOADS: with the endpoint's prefix */
+	const char *list_token;	   /* LIST: NULL for the first page. UPLOADS: the last key of the page before */
 	const char *payload_hash;  /* hex, S3_UNSIGNED, or NULL: no body */
 };
 #define S3_UNSIGNED "UNSIGNED-PAYLOAD"
@@ -88,6 +89,12 @@ void s3_reply_header(struct reply *r, const char *name, const char *value);
 bool s3_reply_error(struct reply *r, const char *body, size_t len);
 /* What an answer means for a call. */
 void s3_judge(const struct s3_call *call, const struct reply *r, struct verdict *ret);
+
+/* Is it of the bucket, and of no object? */
+static inline bool s3_call_lists(const struct s3_call *call)
+{
+	return call->kind == S3_CALL_LIST || call->kind == S3_CALL_UPLOADS;
+}
 
 /* Does the call change the store? */
 bool s3_call_changes(const struct s3_call *call);

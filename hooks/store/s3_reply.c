@@ -60,12 +60,12 @@ static const struct {
 
 bool s3_call_changes(const struct s3_call *call)
 {
-	return call->kind != S3_CALL_LIST && (call->kind != S3_CALL_OP || store_op_changes(call->op));
+	return !s3_call_lists(call) && (call->kind != S3_CALL_OP || store_op_changes(call->op));
 }
 
 static void judge_absent(const struct s3_call *call, struct verdict *v)
 {
-	if (call->kind == S3_CALL_LIST)
+	if (s3_call_lists(call))
 		verdict_set(v, STORE_FAILED, false, "the bucket was not found");
 	else if (call->op->kind == STORE_DELETE || call->kind == S3_CALL_ABORT)
 		verdict_set(v, s3_call_condition(call) == STORE_IF_TAG ? STORE_FALSE : STORE_OK, false,

@@ -213,6 +213,18 @@ static void draft_list(struct draft *d, const struct s3_call *call)
 		query(d, "continuation-token", call->list_token);
 }
 
+static void draft_uploads(struct draft *d, const struct s3_call *call)
+{
+	d->method = "GET";
+	query(d, "uploads", "");
+	query(d, "max-uploads", "1000");
+	query(d, "prefix", call->list_prefix);
+	if (call->list_token)
+		query(d, "key-marker", call->list_token);
+	if (call->list_token && call->upload_id)
+		query(d, "upload-id-marker", call->upload_id);
+}
+
 static void draft_call(struct draft *d, const struct s3_endpoint *e, const struct s3_call *call)
 {
 	switch (call->kind) {
@@ -239,6 +251,9 @@ static void draft_call(struct draft *d, const struct s3_endpoint *e, const struc
 	case S3_CALL_LIST:
 		draft_list(d, call);
 		break;
+	case S3_CALL_UPLOADS:
+		draft_uploads(d, call);
+		break;
 	}
 }
 
@@ -252,9 +267,9 @@ static void draft_write(struct draft *d, const struct s3_endpoint *e, const stru
 	struct sigv4 s;
 
 	strbuf_adds(&path, e->base);
-	if (call->kind != S3_CALL_LIST || !e->base[0])
+	if (!s3_call_lists(call) || !e->base[0])
 		strbuf_addc(&path, '/');
-	if (call->kind != S3_CALL_LIST) {
+	if (!s3_call_lists(call)) {
 		sigv4_encode(&path, e->prefix, true);
 		sigv4_encode(&path, call->op->key, true);
 	}

@@ -27,4 +27,8 @@ struct s3_exchange *s3_exchange_new(struct http_store *s, enum s3_call_kind kind
 bool s3_upload_wanted(const struct s3_store *s3, const struct store_op *op);
 void s3_upload_begin(struct s3_store *s3, struct store_op *op);
 
+/* --- s3_uploads.c: for the vtable */
+int s3_give_up_uploads(struct store *s, const char *prefix, store_upload_fn fn, void *ctx, uint64_t *ret_n,
+		       struct error *err);
+
 #endif

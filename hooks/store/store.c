@@ -219,6 +219,13 @@ void store_run(struct store *s, struct store_op *(*next)(void *), void (*done)(v
 	s->ops->run(s, next, done, ctx, s->parallel);
 }
 
+int store_give_up_uploads(struct store *s, const char *prefix, store_upload_fn fn, void *ctx, uint64_t *ret_n,
+			  struct error *err)
+{
+	*ret_n = 0;
+	return s->ops->give_up ? s->ops->give_up(s, prefix, fn, ctx, ret_n, err) : 0;
+}
+
 int store_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err)
 {
 	return s->ops->list(s, prefix, fn, ctx, err);

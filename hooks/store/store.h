@@ -109,6 +109,9 @@ struct store;
 #define STORE_COPY_IF_MAX (UINT64_C(5) << 30)
 enum { STORE_CAP_DELETE_IF = 1, STORE_CAP_COPY_IF = 2, STORE_CAP_COPY = 4 };
 
+/* Shall what was begun under the key at that time (seconds since the epoch, by the store's clock) be given up? */
+typedef bool (*store_upload_fn)(void *ctx, const char *key, int64_t began);
+
 struct store_vtable {
 	const char *type; /* "filesystem", "gcs", "s3" */
 	void (*close)(struct store *s);
@@ -118,6 +121,9 @@ struct store_vtable {
 		    void *ctx, unsigned parallel);
 	/* 0 or a negative errno; a listing that did not reach its end is an error, never a short list. */
 	int (*list)(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);
+	/* store_give_up_uploads; NULL: nothing stays of an upload that nobody completes, or the store sees to it. */
+	int (*give_up)(struct store *s, const char *prefix, store_upload_fn fn, void *ctx, uint64_t *ret_n,
+		       struct error *err);
 };
 
 struct store {
@@ -219,5 +225,11 @@ enum store_result store_do(struct store *s, struct store_op *op);
 void store_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *), void *ctx);
 /* Each key that begins with prefix ("" : all). Keys that C strings can't hold (a NUL) are left out. */
 int store_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);
+/*
+ * Of the uploads in parts below prefix that were begun and not completed, those of which fn says so are given up; how
+ * many: *ret_n, also after an error. A store that keeps nothing of them (or has rules of its own) has none.
+ */
+int store_give_up_uploads(struct store *s, const char *prefix, store_upload_fn fn, void *ctx, uint64_t *ret_n,
+			  struct error *err);
 
 #endif
