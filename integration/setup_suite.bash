@@ -37,5 +37,6 @@ teardown_suite() {
 	local here
 	here=$(dirname "${BASH_SOURCE[0]}")
 	[[ ! -d $SUITE/rgw ]] || "$here/s3/rgw" stop "$SUITE/rgw"
+	[[ ! -d $SUITE/gcs ]] || "$here/gcs/server" stop "$SUITE/gcs"
 	find /sys/fs/cgroup -depth -type d -path "*/$CG*" -exec rmdir {} + 2>/dev/null || :
 }

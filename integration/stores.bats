@@ -1,21 +1,25 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # The stores themselves: one suite (tests/store_conformance.c), unchanged, on
-# the filesystem and on a real S3 server, with and without TLS and through a proxy.
+# the filesystem, on a real S3 server, with and without TLS and through a proxy,
+# and on a server of Google's API.
 
 bats_require_minimum_version 1.5.0
 
 S3=$BATS_TEST_DIRNAME/s3
+GCS=$BATS_TEST_DIRNAME/gcs
 
 setup_file() {
 	"$S3/rgw" start "$BATS_FILE_TMPDIR/tls" --tls --life 1200
 	"$S3/rgw" start "$BATS_FILE_TMPDIR/plain" --life 1200
+	"$GCS/server" start "$BATS_FILE_TMPDIR/gcs" --life 1200
 	"$S3/faults" start "$BATS_FILE_TMPDIR/proxy" "$BATS_FILE_TMPDIR/plain/env" --life 1200
 }
 
 teardown_file() {
 	local server
 	"$S3/faults" stop "$BATS_FILE_TMPDIR/proxy" || :
+	"$GCS/server" stop "$BATS_FILE_TMPDIR/gcs" || :
 	for server in tls plain; do
 		"$S3/rgw" stop "$BATS_FILE_TMPDIR/$server" || :
 	done
@@ -45,6 +49,17 @@ use() {
 	use plain
 	"$SUITE_PROGRAM" s3 "$S3_ENDPOINT" "$BUCKET"
 	[[ -z $("$S3/s3tool" ls "$BUCKET") ]]
+}
+
+@test "the store suite on a server of Google Cloud Storage's API, named in the configuration or by the environment" {
+	local address
+	# shellcheck source=/dev/null # written by the server
+	. "$BATS_FILE_TMPDIR/gcs/env"
+	"$GCS/gcstool" --env "$BATS_FILE_TMPDIR/gcs/env" mkbucket "$BUCKET"
+	"$SUITE_PROGRAM" gcs "$GCS_ENDPOINT" "$BUCKET"
+	address=${GCS_ENDPOINT#http://}
+	STORE_TESTS="*probe*" STORAGE_EMULATOR_HOST=$address "$SUITE_PROGRAM" gcs "" "$BUCKET"
+	[[ -z $("$GCS/gcstool" --env "$BATS_FILE_TMPDIR/gcs/env" ls "$BUCKET") ]]
 }
 
 @test "the store suite over TLS, with the certificates of ca_file" {

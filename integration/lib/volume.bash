@@ -2,7 +2,7 @@
 # volume.bash - containers with volumes, on "nodes": a node is a configuration
 # (own cache, run directory, name) with a state directory of its own.
 #
-#   A store is $T/store (type filesystem), or the S3 bucket $BUCKET where that is set.
+#   A store is $T/store (type filesystem), or the S3 bucket $BUCKET where that is set, or the one of GCS, $GCS_BUCKET.
 
 # node NAME [JQ-FILTER]: makes $T/NAME.json.
 node() {
@@ -16,6 +16,11 @@ node() {
 			jq -cn --arg b "$BUCKET" --arg e "$S3_ENDPOINT" --arg k "$AWS_ACCESS_KEY_ID" --arg s "$T/secret" --arg ca "${S3_CA_FILE:-}" \
 				'{type: "s3", bucket: $b, endpoint: $e, region: "us-east-1", path_style: true, access_key_id: $k, secret_access_key_file: $s}
 				+ if $ca == "" then {} else {ca_file: $ca} end'
+		)
+	elif [[ -n ${GCS_BUCKET:-} ]]; then
+		store=$(
+			. "$SUITE/gcs/env"
+			jq -cn --arg b "$GCS_BUCKET" --arg e "$GCS_ENDPOINT" '{type: "gcs", bucket: $b, endpoint: $e}'
 		)
 	else
 		store=$(jq -cn --arg p "$T/store" '{type: "filesystem", path: $p}')
@@ -90,6 +95,10 @@ left_leases() {
 		s3 ls "$BUCKET" volumes/ | cut -d ' ' -f 2- | jq -r 'select(test("/\\.volrun/.*/head$"))' | while read -r key; do
 			s3 get "$BUCKET" "$key" | jq -r --arg k "$key" 'select(.state == "held") | $k' 2>/dev/null
 		done
+	elif [[ -n ${GCS_BUCKET:-} ]]; then
+		gcs ls "$GCS_BUCKET" volumes/ | cut -d ' ' -f 2- | jq -r 'select(test("/\\.volrun/.*/head$"))' | while read -r key; do
+			gcs get "$GCS_BUCKET" "$key" | jq -r --arg k "$key" 'select(.state == "held") | $k' 2>/dev/null
+		done
 	elif [[ -d $T/store/volumes ]]; then
 		find "$T/store/volumes" -path '*/.volrun/*/head' -exec grep -lE '"state": ?"held"' {} +
 	fi
@@ -112,5 +121,25 @@ s3_contents() {
 	local key
 	s3 ls "$BUCKET" | cut -d ' ' -f 2- | jq -r . | sort | while IFS= read -r key; do
 		[[ $key == */head || $key == .volrun-probe/* ]] || printf '%s %s\n' "$(s3 get "$BUCKET" "$key" | sha256sum | cut -c 1-64)" "$key"
+	done
+}
+
+# --- GCS ----------------------------------------------------------------------
+
+gcs() { "$HERE/gcs/gcstool" --env "$SUITE/gcs/env" "$@"; }
+
+# The server of its API, one for the whole suite. It is built at its first use, which takes minutes.
+gcs_start() {
+	[[ -d $SUITE/gcs ]] || "$HERE/gcs/server" start "$SUITE/gcs" --life 5400 >"$SUITE/gcs.log" 2>&1 </dev/null 3>&- 4>&- || {
+		cat "$SUITE/gcs.log" >&2
+		return 1
+	}
+}
+
+# gcs_contents: every object and what is in it, but for the registers.
+gcs_contents() {
+	local key
+	gcs ls "$GCS_BUCKET" | cut -d ' ' -f 2- | jq -r . | sort | while IFS= read -r key; do
+		[[ $key == */head || $key == .volrun-probe/* ]] || printf '%s %s\n' "$(gcs get "$GCS_BUCKET" "$key" | sha256sum | cut -c 1-64)" "$key"
 	done
 }
