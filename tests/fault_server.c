@@ -21,7 +21,7 @@
 struct step script[SCRIPT_MAX];
 atomic_int served;
 char last_request[65536];
-char seen_requests[SCRIPT_MAX][2048];
+char seen_requests[SCRIPT_MAX][4096];
 
 static int listener = -1;
 static atomic_int stop;
@@ -44,14 +44,18 @@ static bool read_request(int fd)
 	}
 	length = strcasestr(last_request, "\r\nContent-Length: ");
 	body = length ? strtoul(length + 18, NULL, 10) : 0;
-	len -= (size_t)(end + 4 - last_request);
+	body += (size_t)(end + 4 - last_request);
 	while (len < body) {
+		bool fits = body < sizeof(last_request);
 		char buf[4096];
-		ssize_t n = read(fd, buf, sizeof(buf));
+		ssize_t n =
+		    read(fd, fits ? last_request + len : buf, fits ? sizeof(last_request) - 1 - len : sizeof(buf));
 
 		if (n <= 0)
 			return false;
 		len += (size_t)n;
+		if (fits)
+			last_request[len] = '\0';
 	}
 	return true;
 }
@@ -63,7 +67,7 @@ static void serve(int fd)
 
 		if (!read_request(fd))
 			return;
-		snprintf(seen_requests[served % SCRIPT_MAX], sizeof(seen_requests[0]), "%.2047s", last_request);
+		snprintf(seen_requests[served % SCRIPT_MAX], sizeof(seen_requests[0]), "%.4095s", last_request);
 		served++;
 		if (s->delay_ms > 0)
 			clock_sleep_ns(s->delay_ms * NSEC_PER_MSEC);

@@ -21,8 +21,8 @@ struct step {
 extern struct step script[SCRIPT_MAX];
 extern atomic_int served; /* requests so far */
 extern char last_request[65536];
-/* How each request began. */
-extern char seen_requests[SCRIPT_MAX][2048];
+/* How each request began; a small one with its body. */
+extern char seen_requests[SCRIPT_MAX][4096];
 
 /* With an empty script. Returns its address, "http://127.0.0.1:PORT". */
 const char *fault_server_start(void);

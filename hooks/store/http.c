@@ -17,6 +17,7 @@
 #define LOW_SPEED_BYTES 1024 /* a second */
 #define BUFFER_SIZE (128 * 1024)
 #define HANDLES_KEPT 64
+#define UNASKED_BYTES (1024 * 1024)
 
 /* One request under way: a curl handle and what belongs to it. */
 struct http_transfer {
@@ -269,11 +270,26 @@ static void release(struct http *h, struct http_transfer *t)
 	free(t);
 }
 
+/* A small body goes out with its head: to ask first ("Expect: 100-continue", curl's way) costs a round trip. */
+static bool add_no_question(struct http_transfer *t)
+{
+	struct curl_slist *more;
+
+	if (!t->headers && t->request->headers[0])
+		return false;
+	if (!t->request->has_body || body_size(t->request) > UNASKED_BYTES)
+		return true;
+	more = curl_slist_append(t->headers, "Expect:");
+	if (more)
+		t->headers = more;
+	return more;
+}
+
 static int launch(struct http *h, struct http_transfer *t)
 {
 	t->headers = header_list(t->request->headers);
 	t->easy = h->n_idle > 0 ? h->idle[--h->n_idle] : curl_easy_init();
-	if ((!t->headers && t->request->headers[0]) || !t->easy)
+	if (!add_no_question(t) || !t->easy)
 		return -ENOMEM;
 	set_pool_options(h, t->easy);
 	set_request_options(h, t);

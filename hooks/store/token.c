@@ -170,18 +170,19 @@ int token_send(struct token_client *c, const struct token_request *r, struct tok
 
 	if (result < 0)
 		return result;
-	x.http = (struct http_request){.method = r->method ? r->method
-						 : r->body ? "POST"
-							   : "GET",
-				       .url = r->url,
-				       .headers = r->headers ? r->headers : "",
-				       .has_body = r->body,
-				       .data = r->body,
-				       .in_fd = -1,
-				       .size = r->body ? strlen(r->body) : 0,
-				       .header = on_header,
-				       .sink = on_body,
-				       .user = &x};
+	x.http =
+	    (struct http_request){.method = r->method ? r->method
+					    : r->body ? "POST"
+						      : "GET",
+				  .url = r->url,
+				  .headers = r->headers && r->headers[0] ? r->headers : "accept: application/json\n",
+				  .has_body = r->body,
+				  .data = r->body,
+				  .in_fd = -1,
+				  .size = r->body ? strlen(r->body) : 0,
+				  .header = on_header,
+				  .sink = on_body,
+				  .user = &x};
 	result = exchange(c, h, r, &x, err);
 	show_handle(c, NULL);
 	http_close(h);
