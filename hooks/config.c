@@ -403,7 +403,11 @@ static int check_store(const struct store_config *s, struct error *err)
 		r = missing(s, "bucket", s->bucket, err);
 		return r < 0 ? r : check_credentials(s, CREDENTIALS_GCS, err);
 	}
-	return error_set(err, EINVAL, "configuration: stores.%s.type: \"%s\" is not one of filesystem, gcs, s3",
+	if (strcmp(s->type, "azure") == 0) {
+		r = missing(s, "container", s->container, err);
+		return r < 0 ? r : check_credentials(s, CREDENTIALS_AZURE, err);
+	}
+	return error_set(err, EINVAL, "configuration: stores.%s.type: \"%s\" is not one of azure, filesystem, gcs, s3",
 			 s->name, s->type);
 }
 

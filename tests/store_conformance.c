@@ -5,6 +5,7 @@
  *     store_conformance                               a filesystem store in a temporary directory
  *     store_conformance s3 ENDPOINT BUCKET [CA_FILE]  credentials from the environment
  *     store_conformance gcs ENDPOINT BUCKET [CA_FILE] the same; "" for Google's own or STORAGE_EMULATOR_HOST
+ *     store_conformance azure ENDPOINT CONTAINER [CA_FILE] the same
  *
  * STORE_TESTS in the environment (a pattern with * and ?) picks tests.
  * All keys lie below a random prefix and are removed at the end.
@@ -242,6 +243,14 @@ static const char *const odd_names[] = {
     "e\xcc\x81 decomposed",
 };
 
+/* Azure keeps such names otherwise than they are: refused before any request. The engine packs what has them. */
+static bool is_refused(const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strcmp(config.type, "azure") && (strpbrk(name, "\\\x01\x1f\x7f\t") || (n > 0 && name[n - 1] == '.'));
+}
+
 static int note_key(void *ctx, const struct store_list_item *item, struct error *err)
 {
 	bool *seen = ctx;
@@ -269,12 +278,17 @@ static void odd_keys_are_written_read_listed_copied_and_deleted_as_they_are(void
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(odd_names); i++) {
 		snprintf(name, sizeof(name), "odd/%s", odd_names[i]);
-		put_text(key(name), odd_names[i]);
+		if (is_refused(odd_names[i]))
+			assert_int_equal(simple(STORE_HEAD, key(name)), STORE_INVALID);
+		else
+			put_text(key(name), odd_names[i]);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(odd_names); i++) {
 		struct store_op op;
 		char copy[420];
 
+		if (is_refused(odd_names[i]))
+			continue;
 		snprintf(name, sizeof(name), "odd/%s", odd_names[i]);
 		snprintf(copy, sizeof(copy), "oddcopy/%s", odd_names[i]);
 		expect_text(key(name), odd_names[i]);
@@ -287,8 +301,10 @@ static void odd_keys_are_written_read_listed_copied_and_deleted_as_they_are(void
 	}
 	assert_int_equal(store_list(store, key("odd/"), note_key, seen, &err), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(odd_names); i++) {
+		if (seen[i] == is_refused(odd_names[i]))
+			fail_msg("not listed, or refused and listed: %s", odd_names[i]);
 		if (!seen[i])
-			fail_msg("not listed: %s", odd_names[i]);
+			continue;
 		snprintf(name, sizeof(name), "odd/%s", odd_names[i]);
 		assert_int_equal(simple(STORE_DELETE, key(name)), STORE_OK);
 		assert_int_equal(simple(STORE_HEAD, key(name)), STORE_ABSENT);
@@ -485,15 +501,15 @@ int main(int argc, char **argv)
 			return 1;
 		config.type = "filesystem";
 		config.path = dir;
-	} else if (argc >= 4 && (!strcmp(argv[1], "s3") || !strcmp(argv[1], "gcs"))) {
+	} else if (argc >= 4 && (!strcmp(argv[1], "s3") || !strcmp(argv[1], "gcs") || !strcmp(argv[1], "azure"))) {
 		config.type = argv[1];
 		config.endpoint = argv[2][0] ? argv[2] : NULL;
-		config.bucket = argv[3];
+		config.bucket = config.container = argv[3];
 		config.path_style = true;
 		config.prefix = "below/this +prefix";
 		config.ca_file = argv[4];
 	} else {
-		fprintf(stderr, "usage: store_conformance [s3|gcs ENDPOINT BUCKET [CA_FILE]]\n");
+		fprintf(stderr, "usage: store_conformance [s3|gcs|azure ENDPOINT BUCKET [CA_FILE]]\n");
 		return 2;
 	}
 	failed = cmocka_run_group_tests(tests, set_up, tear_down);

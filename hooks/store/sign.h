@@ -34,6 +34,19 @@ void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, 
 #define MD5_LEN 16
 bool md5_data(const void *data, size_t len, unsigned char out[MD5_LEN]);
 
+/*
+ * MD5 in base64, of memory (data) or a part of a file, and with it the sha256 where the caller knows it. -EBADMSG: the
+ * file is shorter, or the sha256 another one. ret "": there is no MD5.
+ */
+#define MD5_BASE64_MAX 25
+int md5_body(const void *data, int fd, off_t offset, uint64_t size, const char *sha256, char ret[MD5_BASE64_MAX]);
+
+struct md5;		   /* a running hash */
+struct md5 *md5_new(void); /* NULL: out of memory, or there is none */
+void md5_update(struct md5 *h, const void *data, size_t len);
+void md5_final(struct md5 *h, char ret[MD5_BASE64_MAX]);
+void md5_free(struct md5 *h);
+
 /* RFC 4648 §4, with padding, on one line. Fails only through out->failed. */
 void base64_encode(struct strbuf *out, const void *data, size_t len);
 /* Appends the bytes. -EINVAL: it is none. -ENOMEM. */

@@ -157,6 +157,7 @@ static const struct {
 	const char *type;
 	int (*open)(const struct store_config *config, struct store **ret, struct error *err);
 } types[] = {
+    {"azure", store_azure_open},
     {"filesystem", store_fs_open},
     {"gcs", store_gcs_open},
     {"s3", store_s3_open},
@@ -169,7 +170,7 @@ int store_open(const struct store_config *config, struct store **ret, struct err
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (!strcmp(config->type, types[i].type))
 			return types[i].open(config, ret, err);
-	return error_set(err, EINVAL, "store \"%s\": unknown type \"%s\" (there are filesystem, gcs and s3)",
+	return error_set(err, EINVAL, "store \"%s\": unknown type \"%s\" (there are azure, filesystem, gcs and s3)",
 			 config->name, config->type);
 }
 

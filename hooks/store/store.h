@@ -113,7 +113,7 @@ enum { STORE_CAP_DELETE_IF = 1, STORE_CAP_COPY_IF = 2, STORE_CAP_COPY = 4 };
 typedef bool (*store_upload_fn)(void *ctx, const char *key, int64_t began);
 
 struct store_vtable {
-	const char *type; /* "filesystem", "gcs", "s3" */
+	const char *type; /* "azure", "filesystem", "gcs", "s3" */
 	void (*close)(struct store *s);
 	/* Runs ops from next() (NULL: no more), up to `parallel` at once; calls done() for each, in any order, in the
 	 * calling thread. */
@@ -168,7 +168,7 @@ struct credentials_config {
 /* The part of a store's configuration that is the same for all; hooks/config.h fills it. */
 struct store_config {
 	const char *name;
-	const char *type; /* "filesystem" | "gcs" | "s3" */
+	const char *type; /* "azure" | "filesystem" | "gcs" | "s3" */
 	/* filesystem */
 	const char *path;
 	/* s3, gcs */

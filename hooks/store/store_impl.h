@@ -8,6 +8,7 @@
 #include "hooks/store/store.h"
 
 /* One opener per type; the table in store.c names them. */
+int store_azure_open(const struct store_config *config, struct store **ret, struct error *err);
 int store_fs_open(const struct store_config *config, struct store **ret, struct error *err);
 int store_gcs_open(const struct store_config *config, struct store **ret, struct error *err);
 int store_s3_open(const struct store_config *config, struct store **ret, struct error *err);
