@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "hooks/confine.h"
 #include "hooks/hook.h"
 #include "hooks/keeper_spawn.h"
 
@@ -52,6 +53,8 @@ static int run(const char *config, int sock, struct error *err)
 		fd_cloexec(sock, true);
 		r = keeper_start(&keeper, err);
 	}
+	if (r == 0)
+		r = confine(err);
 	if (r == 0)
 		r = read_state(&arena, &state, err);
 	if (r < 0)

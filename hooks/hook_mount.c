@@ -9,10 +9,12 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/sys.h"
+#include "hooks/confine.h"
 #include "hooks/hook.h"
 
 int hook_user_ns(int pid, int *ret_fd, struct error *err)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 	_cleanup_close_ int fd = -1;
 	struct stat theirs, ours;
 	char path[64];
@@ -50,6 +52,7 @@ static int map_ids(int mount_fd, int user_ns, struct error *err)
 
 int hook_mount_tree(int tree_fd, bool ro, int user_ns, int *ret_fd, struct error *err)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_ADMIN);
 	_cleanup_close_ int fd = -1;
 	int r;
 

@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "hooks/confine.h"
 
 #define PROC_FILE_MAX (1u << 20)
 #define DEPTH_MAX 128 /* a descriptor or two each */
@@ -117,6 +118,7 @@ static int open_group(const char *mount, const char *path, const char *needs)
 static int open_first(pid_t pid, const struct hierarchy *all, size_t n, struct container_cgroup *ret, struct error *err)
 {
 	_cleanup_free_ char *theirs = NULL, *ours = NULL;
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE); /* of a /proc that hides processes */
 	char number[16], path[PATH_MAX], self[PATH_MAX];
 	size_t i;
 
@@ -246,6 +248,8 @@ bool container_cgroup_empty(const struct container_cgroup *c)
 
 void container_cgroup_kill(const struct container_cgroup *c)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_KILL);
+
 	if (c->fd >= 0 && (!c->v2 || write_file_at(c->fd, "cgroup.kill", "1") < 0))
 		each_process(c->fd, 0, kill_one, NULL);
 }

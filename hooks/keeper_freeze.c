@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/group_lock.h"
 #include "base/io.h"
+#include "hooks/confine.h"
 
 #define FILE_MAX 4096
 #define LOOK_AGAIN_NS (200 * 1000)
@@ -53,8 +54,11 @@ static bool is_being_frozen(const struct container_cgroup *c)
 	return !file_has(c, "freezer.state", "THAWED");
 }
 
+/* "trusted." attributes are CAP_SYS_ADMIN's. */
 static void set_mark(const struct container_cgroup *c)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_ADMIN);
+
 	/* Where neither can be set, the container looks paused for the moment. */
 	if (fsetxattr(c->fd, FREEZE_MARK, "1", 1, 0) < 0)
 		fsetxattr(c->fd, FREEZE_MARK_USER, "1", 1, 0);
@@ -62,12 +66,16 @@ static void set_mark(const struct container_cgroup *c)
 
 static bool has_mark(const struct container_cgroup *c)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_ADMIN);
+
 	return fgetxattr(c->fd, FREEZE_MARK, NULL, 0) >= 0 || fgetxattr(c->fd, FREEZE_MARK_USER, NULL, 0) >= 0;
 }
 
 /* In this order: a mark without frost is looked at and removed, frost without a mark would stay. */
 static void thaw(const struct container_cgroup *c)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_ADMIN);
+
 	write_state(c, false);
 	if (fremovexattr(c->fd, FREEZE_MARK) < 0)
 		fremovexattr(c->fd, FREEZE_MARK_USER);
@@ -298,6 +306,7 @@ static bool look_at_maps(pid_t pid, void *ctx)
 void freeze_mapped(const struct container_cgroup *c, int64_t deadline_ns, struct commit_mapped *ret)
 {
 	struct mapped_list l = {.m = ret, .deadline_ns = deadline_ns};
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 
 	*ret = (struct commit_mapped){0};
 	if (container_cgroup_each(c, look_at_maps, &l) < 0)

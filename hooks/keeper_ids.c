@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "hooks/confine.h"
 #include "hooks/engine/ids.h"
 #include "hooks/hook.h"
 #include "hooks/keeper_hold.h"
@@ -16,6 +17,7 @@
 
 static int read_map(int pid, const char *name, struct id_map *ret, struct error *err)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE); /* of a /proc that hides processes */
 	_cleanup_free_ char *text = NULL;
 	char path[64];
 	int r;

@@ -6,15 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -25,6 +20,7 @@
 #include "base/num.h"
 #include "base/sys.h"
 #include "hooks/engine/keeper_name.h"
+#include "hooks/keeper_background.h"
 #include "hooks/keeper_callers.h"
 #include "hooks/keeper_cgroup.h"
 #include "hooks/keeper_freeze.h"
@@ -302,40 +298,6 @@ static void loop(struct keeper *k)
 
 /* --- the way there -------------------------------------------------------------------- */
 
-/* Out of everybody's way: no terminal, no descriptor, no directory of the one who started it, killed last. */
-static int become_background(int *sock, int *signal_fd)
-{
-	sigset_t set;
-	int null, fd;
-
-	prctl(PR_SET_NAME, "volrun-keeper");
-	setsid();
-	umask(077);
-	if (*sock != 3 && dup2(*sock, 3) < 0)
-		return -errno;
-	*sock = 3;
-	fd_cloexec(3, true);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0 || chdir("/") < 0)
-		return -errno;
-	for (fd = 0; fd < 3; fd++)
-		if (dup2(null, fd) < 0)
-			return -errno;
-	sys_close_range(4, ~0U, 0);
-	write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "-999"); /* where allowed */
-	/* One heap: a thread that renews needs no arena of its own. */
-	mallopt(M_ARENA_MAX, 1);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_IGN); /* of adopters */
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	*signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *signal_fd < 0 ? -errno : 0;
-}
-
 /* With the container's process, or, to adopt, the volume's lock. */
 static int receive_request(struct keeper *k, struct arena *arena, struct error *err)
 {
@@ -473,6 +435,7 @@ static int keep(struct keeper *k, struct arena *arena, struct error *err)
 
 	if (r < 0)
 		return r;
+	keeper_begin_run(&k->hold.warnings);
 	r = answer_ready(k, arena, err);
 	begin_callers(k);
 	/* A hook that could not be answered is gone, and with it the create; init follows, or has ended. */
@@ -529,6 +492,7 @@ static int adopt(struct keeper *k, struct arena *arena, struct error *err)
 	r = watch_leases(k, err);
 	if (r == 0 && k->pidfd >= 0)
 		r = watch(k, k->pidfd, INIT_ENDED, EPOLLIN, err);
+	keeper_begin_run(&k->hold.warnings);
 	if (r == 0)
 		r = keeper_send(k->hook_fd, &keeper_answer_table, &done, NULL, 0, err);
 	keeper_socket_log(&k->socket, &k->hold.warnings);
@@ -548,12 +512,14 @@ static int run(int sock)
 	k.socket = KEEPER_SOCKET_INIT;
 	k.cgroup.fd = k.freezer.fd = -1;
 	k.hold.cache_fd = k.hold.mnt_ns = -1;
-	r = become_background(&k.hook_fd, &k.signal_fd);
-	if (r < 0)
+	if (keeper_become_background(&k.hook_fd, &k.signal_fd) < 0)
 		return 1;
-	r = receive_request(&k, &arena, &err);
+	r = keeper_confine(&err);
+	if (r == 0)
+		r = receive_request(&k, &arena, &err);
 	if (r == 0)
 		r = k.request.adopt ? adopt(&k, &arena, &err) : keep(&k, &arena, &err);
+	keeper_tell_refused(&k.hold.warnings);
 	keeper_socket_log(&k.socket, &k.hold.warnings);
 	keeper_socket_close(&k.socket);
 	tell_journal(&k.hold);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "hooks/confine.h"
 #include "hooks/engine/tree_mounts.h"
 #include "hooks/engine/tree_writers.h"
 #include "hooks/keeper_hold.h"
@@ -25,6 +26,7 @@ void hold_unsure(struct hold *h)
 void hold_pin(struct hold *h, int pidfd)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 	_cleanup_close_ int fd = -1;
 	struct stat theirs, ours;
 	char path[64];

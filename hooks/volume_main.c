@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "hooks/confine.h"
 #include "hooks/volume_cmd.h"
 #include "oci/volume.h"
 
@@ -54,7 +55,9 @@ static int run(const struct volume_command *command, struct volume_cmd *c, const
 	struct config config;
 	int r;
 
-	r = config_load(c->config_path, &arena, &config, &err);
+	r = confine(&err);
+	if (r == 0)
+		r = config_load(c->config_path, &arena, &config, &err);
 	if (r == 0)
 		r = fill(c, &config, store, &err);
 	if (r == 0)
@@ -63,6 +66,9 @@ static int run(const struct volume_command *command, struct volume_cmd *c, const
 		r = error_set(&err, EIO, "the output can't be written");
 	if (r < 0)
 		fprintf(stderr, "volrun volume: %s\n", err.msg);
+	if (confine_refused() >= 0)
+		fprintf(stderr, "warning: the program was refused system call %d, which is not on its list\n",
+			confine_refused());
 	return r < 0 ? 1 : 0;
 }
 

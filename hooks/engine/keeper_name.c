@@ -10,9 +10,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "hooks/confine.h"
 
 const char *keeper_name(pid_t pid, struct arena *a)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE); /* of a /proc that hides processes */
 	_cleanup_free_ char *stat = NULL;
 	char path[32];
 	const char *p;

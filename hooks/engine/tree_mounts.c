@@ -23,6 +23,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "hooks/confine.h"
 
 #define NAMESPACES_SEEN_MAX 256
 #define MOUNTINFO_MAX (16u << 20)
@@ -148,6 +149,7 @@ static bool is_new(ino_t *seen, size_t *n, ino_t ns)
  */
 static bool each_namespace(bool (*fn)(void *ctx, const char *pid), void *ctx)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	ino_t seen[NAMESPACES_SEEN_MAX];
 	struct dirent *e;
@@ -246,6 +248,7 @@ static int enter(int ns_fd)
  */
 static void look_in(int ns_fd, int answer_fd, const struct place *place)
 {
+	_cleanup_right_ struct right admin = right_raise(CAP_SYS_ADMIN), root = right_raise(CAP_SYS_CHROOT);
 	int proc = fcntl(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), F_DUPFD_CLOEXEC, LOOK_FDS);
 	int ns = fcntl(ns_fd, F_DUPFD_CLOEXEC, LOOK_FDS), answer = fcntl(answer_fd, F_DUPFD_CLOEXEC, LOOK_FDS);
 	char c = CLOSED;

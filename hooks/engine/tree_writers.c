@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "hooks/confine.h"
 
 #define FDINFO_MAX 4096
 #define COMM_MAX 64
@@ -125,6 +126,7 @@ static void tell(const char *pid, char *ret, size_t size)
 
 bool tree_has_writers(int root_fd, char *ret, size_t size)
 {
+	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	struct search s = {.root_fd = root_fd};
 	struct dirent *e;

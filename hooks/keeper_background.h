@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keeper_background.h - what the keeper does with itself before, and beside, its work. */
+#ifndef VOLRUN_HOOKS_KEEPER_BACKGROUND_H
+#define VOLRUN_HOOKS_KEEPER_BACKGROUND_H
+
+struct error;
+struct strbuf;
+
+/*
+ * Out of everybody's way: no terminal, no descriptor, no directory of the one who started it, killed last. *sock moves
+ * to 3; *signal_fd tells of what would have ended it. A negative errno.
+ */
+int keeper_become_background(int *sock, int *signal_fd);
+
+/* Drops what it does not need (confine.h), before anything is read. */
+int keeper_confine(struct error *err);
+
+/*
+ * The trees are there: what only making them needs goes, too. A failure is a line of the warnings: no reason to take
+ * the trees away again.
+ */
+void keeper_begin_run(struct strbuf *warnings);
+
+/* At the end: was something refused? A hole in the list, or somebody's attempt. */
+void keeper_tell_refused(struct strbuf *warnings);
+
+#endif
