@@ -11,10 +11,11 @@
  * Takes the volumes that the container's spec declares, by a keeper, and sends
  * the runtime one message for each over `sock` (SOCK_SEQPACKET):
  * {"destination":"/data","ro":false} with a detached mount. Nothing is sent,
- * and no keeper stays, on failure. config NULL: the standard list. keeper: the
- * socket of one that waits for its request (keeper_start); it ends when that is closed.
+ * and no keeper stays, on failure. config NULL: the standard list. keeper,
+ * keeper_pid: socket and process of one that waits for its request (keeper_start); it ends when that is closed.
  */
-int hook_prestart(const char *config, const struct oci_state *state, int sock, int keeper, struct error *err);
+int hook_prestart(const char *config, const struct oci_state *state, int sock, int keeper, pid_t keeper_pid,
+		  struct error *err);
 
 /* Waits for the container's keeper, for a while; what it has to tell goes to stderr. */
 int hook_poststop(const char *config, const struct oci_state *state, struct error *err);

@@ -46,12 +46,13 @@ static int run(const char *config, int sock, struct error *err)
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_close_ int keeper = -1;
 	struct oci_state state;
+	pid_t pid = -1;
 	int r = 0;
 
 	/* The state comes when there is a container: until then the keeper loads what it needs. */
 	if (sock >= 0) {
 		fd_cloexec(sock, true);
-		r = keeper_start(&keeper, err);
+		r = keeper_start(&pid, &keeper, err);
 	}
 	if (r == 0)
 		r = confine(err);
@@ -59,7 +60,7 @@ static int run(const char *config, int sock, struct error *err)
 		r = read_state(&arena, &state, err);
 	if (r < 0)
 		return r;
-	return sock >= 0 ? hook_prestart(config, &state, sock, keeper, err) : hook_poststop(config, &state, err);
+	return sock >= 0 ? hook_prestart(config, &state, sock, keeper, pid, err) : hook_poststop(config, &state, err);
 }
 
 static int bad_usage(void)

@@ -14,8 +14,8 @@
 #include "hooks/hook.h"
 #include "hooks/identity.h"
 #include "hooks/keeper_proto.h"
+#include "hooks/keeper_scope.h"
 #include "hooks/keeper_socket.h"
-#include "hooks/keeper_spawn.h"
 #include "oci/volume.h"
 
 /* What the runtime gets of each volume, with the mount. */
@@ -208,7 +208,8 @@ static void clear_up(const char *config, const struct oci_state *state, struct a
 		keeper_socket_wait(c.run_dir, state->id, state->bundle, NSEC_PER_SEC, &log);
 }
 
-int hook_prestart(const char *config, const struct oci_state *state, int sock, int keeper, struct error *err)
+int hook_prestart(const char *config, const struct oci_state *state, int sock, int keeper, pid_t keeper_pid,
+		  struct error *err)
 {
 	static const struct keeper_answer done;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -225,6 +226,8 @@ int hook_prestart(const char *config, const struct oci_state *state, int sock, i
 		r = hand_over(keeper, sock, &request, &arena, &answer, err);
 	if (r == 0)
 		r = keeper_send(keeper, &keeper_answer_table, &done, NULL, 0, err);
+	if (r == 0)
+		keeper_scope_start(keeper_pid, request.id);
 	if (r < 0)
 		clear_up(config, state, &arena);
 	for (i = 0; r == 0 && i < answer.n_warnings; i++)

@@ -100,6 +100,15 @@ static int read_proc_cgroup(const char *pid, char **ret)
 	return read_file_at(AT_FDCWD, path, PROC_FILE_MAX, ret, NULL);
 }
 
+/* Read once, and kept as long as the process. */
+static char *first_self;
+
+void container_cgroup_remember_self(void)
+{
+	if (!first_self)
+		read_proc_cgroup("self", &first_self);
+}
+
 static int open_group(const char *mount, const char *path, const char *needs)
 {
 	_cleanup_close_ int top = open(mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -117,20 +126,21 @@ static int open_group(const char *mount, const char *path, const char *needs)
 /* The first of the hierarchies in which the process has a cgroup of its own with a file of that name. */
 static int open_first(pid_t pid, const struct hierarchy *all, size_t n, struct container_cgroup *ret, struct error *err)
 {
-	_cleanup_free_ char *theirs = NULL, *ours = NULL;
+	_cleanup_free_ char *theirs = NULL;
 	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE); /* of a /proc that hides processes */
 	char number[16], path[PATH_MAX], self[PATH_MAX];
 	size_t i;
 
 	snprintf(number, sizeof(number), "%d", (int)pid);
-	if (read_proc_cgroup(number, &theirs) < 0 || read_proc_cgroup("self", &ours) < 0)
+	container_cgroup_remember_self();
+	if (read_proc_cgroup(number, &theirs) < 0 || !first_self)
 		return error_set(err, ENOENT, "the container's cgroup can't be read");
 	for (i = 0; i < n; i++) {
 		const char *h = all[i].name;
 		int fd;
 
 		if (cgroup_text_path(theirs, h, path, sizeof(path)) < 0 ||
-		    cgroup_text_path(ours, h, self, sizeof(self)) < 0 || !cgroup_is_own(path, self))
+		    cgroup_text_path(first_self, h, self, sizeof(self)) < 0 || !cgroup_is_own(path, self))
 			continue;
 		fd = open_group(all[i].mount, path, all[i].needs);
 		if (fd >= 0) {

@@ -17,6 +17,13 @@ struct container_cgroup {
 };
 
 /*
+ * Which cgroup is this process's, for the look-ups below: the one that it was in first. It may be moved
+ * (keeper_scope.h), and a container that is not in a cgroup of its own is then still not alone in that of who started
+ * both. A failure shows in the look-ups.
+ */
+void container_cgroup_remember_self(void);
+
+/*
  * The cgroup that pid is in, by /proc/PID/cgroup: the v2 one, else a v1 one.
  * Only one that is the container's own: not this process's, nor one above that
  * (the runtime may not have moved init yet: then it is the engine's, whose

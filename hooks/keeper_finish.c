@@ -131,6 +131,14 @@ bool hold_is_mounted(const struct hold *h)
 	return false;
 }
 
+bool hold_is_dirty(const struct hold *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (h->volumes[i].orphan || (h->volumes[i].lease && h->volumes[i].dirty))
+			return true;
+	return false;
+}
+
 void hold_redo(struct hold *h)
 {
 	size_t i;

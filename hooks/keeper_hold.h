@@ -150,6 +150,9 @@ void hold_quiet(struct hold *h);
 /* Of a tree that a dead keeper left, or an unquiet run: does nobody write any more? who: else, if that is known. */
 bool hold_recover_quiet(int tree_fd, char *who, size_t size);
 
+/* Is there a tree that hold_finish is to commit? */
+bool hold_is_dirty(const struct hold *h);
+
 /* Commits what is dirty, releases, unlocks. What can't be committed stays on this node, and is noted. */
 void hold_finish(struct hold *h);
 

@@ -25,6 +25,7 @@
 #include "hooks/keeper_cgroup.h"
 #include "hooks/keeper_freeze.h"
 #include "hooks/keeper_hold.h"
+#include "hooks/keeper_inhibit.h"
 #include "hooks/keeper_memory.h"
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_socket.h"
@@ -428,6 +429,14 @@ static int answer_ready(struct keeper *k, struct arena *arena, struct error *err
 	return r;
 }
 
+static void finish(struct keeper *k)
+{
+	pid_t inhibitor = hold_is_dirty(&k->hold) ? inhibit_begin(k->request.id) : 0;
+
+	hold_finish(&k->hold);
+	inhibit_end(inhibitor);
+}
+
 /* From the request to the end. The error is for the hook. */
 static int keep(struct keeper *k, struct arena *arena, struct error *err)
 {
@@ -440,7 +449,7 @@ static int keep(struct keeper *k, struct arena *arena, struct error *err)
 	begin_callers(k);
 	/* A hook that could not be answered is gone, and with it the create; init follows, or has ended. */
 	loop(k);
-	hold_finish(&k->hold);
+	finish(k);
 	return r;
 }
 
@@ -498,7 +507,7 @@ static int adopt(struct keeper *k, struct arena *arena, struct error *err)
 	keeper_socket_log(&k->socket, &k->hold.warnings);
 	begin_adopted(k);
 	loop(k);
-	hold_finish(&k->hold);
+	finish(k);
 	return r;
 }
 
@@ -514,6 +523,7 @@ static int run(int sock)
 	k.hold.cache_fd = k.hold.mnt_ns = -1;
 	if (keeper_become_background(&k.hook_fd, &k.signal_fd) < 0)
 		return 1;
+	container_cgroup_remember_self();
 	r = keeper_confine(&err);
 	if (r == 0)
 		r = receive_request(&k, &arena, &err);

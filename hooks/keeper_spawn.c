@@ -13,27 +13,13 @@
 #include "base/io.h"
 #include "hooks/engine/volume.h"
 #include "hooks/keeper_note.h"
+#include "hooks/keeper_scope.h"
 #include "hooks/keeper_spawn.h"
+#include "hooks/program_path.h"
 
 #define KEEPER "volrun-keeper"
 
-/* Beside this program, else where it was installed. */
-static void keeper_path(char path[PATH_MAX])
-{
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof("/" KEEPER));
-	char *slash;
-
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	if (slash) {
-		strcpy(slash + 1, KEEPER);
-		if (access(path, X_OK) == 0)
-			return;
-	}
-	snprintf(path, PATH_MAX, "%s/%s", PKGLIBEXECDIR, KEEPER);
-}
-
-int keeper_start(int *ret_sock, struct error *err)
+int keeper_start(pid_t *ret_pid, int *ret_sock, struct error *err)
 {
 	char path[PATH_MAX], option[32];
 	char *const argv[] = {(char *)KEEPER, option, NULL};
@@ -45,7 +31,7 @@ int keeper_start(int *ret_sock, struct error *err)
 		return error_set(err, errno, "can't make a socket for the keeper (error %d)", errno);
 	ours = pair[0];
 	theirs = pair[1];
-	keeper_path(path);
+	program_path(KEEPER, path);
 	if (access(path, X_OK) < 0)
 		return error_set(err, ENOEXEC, "the program %s is missing", path);
 	snprintf(option, sizeof(option), "--socket=%d", theirs);
@@ -57,6 +43,7 @@ int keeper_start(int *ret_sock, struct error *err)
 		execv(path, argv);
 		_exit(127);
 	}
+	*ret_pid = pid;
 	*ret_sock = TAKE_FD(ours);
 	return 0;
 }
@@ -80,12 +67,15 @@ int keeper_start_adopter(struct volume *v, const struct keeper_note *note, struc
 {
 	struct keeper_request request = note->request;
 	_cleanup_close_ int sock = -1;
+	pid_t pid;
 	int r;
 
 	request.adopt = true;
-	r = keeper_start(&sock, err);
+	r = keeper_start(&pid, &sock, err);
 	if (r == 0)
 		r = hand_over(sock, &request, v->cache.lock_fd, err);
+	if (r == 0)
+		keeper_scope_start(pid, request.id);
 	/* The lock is of the open file, which the other one has too: closing it here frees nothing. */
 	cache_unlock(&v->cache);
 	return r;

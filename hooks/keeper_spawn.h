@@ -3,10 +3,12 @@
 #ifndef VOLRUN_HOOKS_KEEPER_SPAWN_H
 #define VOLRUN_HOOKS_KEEPER_SPAWN_H
 
+#include <sys/types.h>
+
 struct error;
 
-/* *ret_sock: this end of its socket (keeper_proto.h). */
-int keeper_start(int *ret_sock, struct error *err);
+/* *ret_sock: this end of its socket (keeper_proto.h). It stays in the caller's cgroup (keeper_scope.h). */
+int keeper_start(pid_t *ret_pid, int *ret_sock, struct error *err);
 
 struct volume;
 struct keeper_note;
