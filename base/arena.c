@@ -11,7 +11,7 @@
 
 struct arena_block {
 	struct arena_block *next;
-	size_t size, used; /* of data */
+	size_t size, used, top; /* of data: bytes in use at its begin; where the strings at its end begin */
 	_Alignas(max_align_t) char data[];
 };
 
@@ -23,6 +23,7 @@ static struct arena_block *new_block(struct arena *a, size_t size)
 		return NULL;
 	b->size = size;
 	b->used = 0;
+	b->top = size;
 	/* A large allocation goes behind the newest block, whose room is still good. */
 	if (a->blocks && size > BLOCK_SIZE) {
 		b->next = a->blocks->next;
@@ -34,25 +35,44 @@ static struct arena_block *new_block(struct arena *a, size_t size)
 	return b;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+/* A block with so much room. NULL: out of memory, or past the limit. */
+static struct arena_block *block_for(struct arena *a, size_t size)
 {
 	struct arena_block *b = a->blocks;
+
+	if (a->limit && (size > a->limit || a->used > a->limit - size))
+		return NULL;
+	if (!b || b->top - b->used < size)
+		b = new_block(a, size > BLOCK_SIZE ? size : BLOCK_SIZE);
+	if (b)
+		a->used += size;
+	return b;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	struct arena_block *b;
 	void *p;
 
 	if (size > SIZE_MAX / 2)
 		return NULL;
 	size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-	if (a->limit && (size > a->limit || a->used > a->limit - size))
+	b = block_for(a, size);
+	if (!b)
 		return NULL;
-	if (!b || b->size - b->used < size) {
-		b = new_block(a, size > BLOCK_SIZE ? size : BLOCK_SIZE);
-		if (!b)
-			return NULL;
-	}
 	p = b->data + b->used;
 	b->used += size;
-	a->used += size;
 	return memset(p, 0, size);
+}
+
+char *arena_text(struct arena *a, size_t len)
+{
+	struct arena_block *b = len < SIZE_MAX / 2 ? block_for(a, len + 1) : NULL;
+
+	if (!b)
+		return NULL;
+	b->top -= len + 1;
+	return memset(b->data + b->top, 0, len + 1);
 }
 
 void *arena_calloc(struct arena *a, size_t count, size_t size)
@@ -66,7 +86,7 @@ void *arena_calloc(struct arena *a, size_t count, size_t size)
 
 char *arena_strndup(struct arena *a, const char *s, size_t len)
 {
-	char *p = len < SIZE_MAX ? arena_alloc(a, len + 1) : NULL;
+	char *p = arena_text(a, len);
 
 	if (p)
 		memcpy(p, s, len);
@@ -89,7 +109,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	va_end(ap);
 	if (len < 0)
 		return NULL;
-	p = arena_alloc(a, (size_t)len + 1);
+	p = arena_text(a, (size_t)len);
 	if (!p)
 		return NULL;
 	va_start(ap, fmt);

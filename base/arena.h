@@ -24,6 +24,8 @@ struct arena {
 
 /* Zeroed, aligned for any type. NULL when out of memory or past the limit. */
 void *arena_alloc(struct arena *a, size_t size);
+/* Room for a string of len bytes: zeroed, with its NUL, and aligned for nothing, so that it takes no more than that. */
+char *arena_text(struct arena *a, size_t len);
 /* count * size, with overflow checked. */
 void *arena_calloc(struct arena *a, size_t count, size_t size);
 char *arena_strdup(struct arena *a, const char *s);

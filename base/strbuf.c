@@ -49,7 +49,30 @@ void strbuf_adds(struct strbuf *b, const char *s)
 
 void strbuf_addc(struct strbuf *b, char c)
 {
-	strbuf_add(b, &c, 1);
+	if (b->failed || b->len + 1 >= b->cap) {
+		strbuf_add(b, &c, 1);
+		return;
+	}
+	b->data[b->len++] = c;
+	b->data[b->len] = '\0';
+}
+
+void strbuf_addu(struct strbuf *b, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	strbuf_add(b, digits + at, sizeof(digits) - at);
+}
+
+void strbuf_addi(struct strbuf *b, int64_t v)
+{
+	if (v < 0)
+		strbuf_addc(b, '-');
+	strbuf_addu(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void strbuf_addf(struct strbuf *b, const char *fmt, ...)

@@ -124,11 +124,21 @@ static size_t utf8_sequence(const unsigned char *s, size_t len)
 
 bool json_utf8_valid(const char *s, size_t len)
 {
+	uint64_t eight;
 	size_t i = 0;
 
 	while (i < len) {
-		size_t n = utf8_sequence((const unsigned char *)s + i, len - i);
+		size_t n;
 
+		/* ASCII is the usual. */
+		for (; len - i >= sizeof(eight); i += sizeof(eight)) {
+			memcpy(&eight, s + i, sizeof(eight));
+			if (eight & UINT64_C(0x8080808080808080))
+				break;
+		}
+		if (i == len)
+			break;
+		n = utf8_sequence((const unsigned char *)s + i, len - i);
 		if (n == 0)
 			return false;
 		i += n;
@@ -166,7 +176,7 @@ void json_write_string_n(struct strbuf *out, const char *s, size_t len)
 	strbuf_addc(out, '"');
 	while (i < len) {
 		unsigned char c = (unsigned char)s[i];
-		size_t n = utf8_sequence((const unsigned char *)s + i, len - i);
+		size_t n = c < 0x80 ? 1 : utf8_sequence((const unsigned char *)s + i, len - i);
 
 		if (n > 0 && c >= 0x20 && c != '"' && c != '\\') {
 			i += n;

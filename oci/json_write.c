@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing by tables. Recursion is as deep as the tables are nested, which is ours. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "oci/json.h"
@@ -108,13 +107,13 @@ static void write_scalar(struct writer *w, const struct json_field *field, enum 
 		write_enum(w, field->names, *(const int *)src);
 		break;
 	case JSON_I32:
-		strbuf_addf(w->out, "%" PRId32, *(const int32_t *)src);
+		strbuf_addi(w->out, *(const int32_t *)src);
 		break;
 	case JSON_I64:
-		strbuf_addf(w->out, "%" PRId64, *(const int64_t *)src);
+		strbuf_addi(w->out, *(const int64_t *)src);
 		break;
 	default:
-		strbuf_addf(w->out, "%" PRIu64, get_unsigned(src, json_scalar_size(kind)));
+		strbuf_addu(w->out, get_unsigned(src, json_scalar_size(kind)));
 	}
 }
 

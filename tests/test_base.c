@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -452,6 +453,23 @@ static void a_hash_is_fnv_1a(void **state)
 	assert_true(hash64(hash64(HASH64_START, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
 }
 
+static void numbers_are_written_as_printf_writes_them(void **state)
+{
+	static const int64_t all[] = {0, 1, -1, 9, 10, -10, 1234567890123, INT64_MAX, INT64_MIN};
+	struct strbuf b = STRBUF_INIT, expected = STRBUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		strbuf_addi(&b, all[i]);
+		strbuf_addc(&b, ' ');
+		strbuf_addu(&b, (uint64_t)all[i]);
+		strbuf_addf(&expected, "%" PRId64 " %" PRIu64, all[i], (uint64_t)all[i]);
+	}
+	assert_string_equal(strbuf_str(&b), strbuf_str(&expected));
+	strbuf_free(&b);
+	strbuf_free(&expected);
+}
+
 static uint64_t sum_of(const unsigned char *data, size_t len, size_t piece)
 {
 	struct checksum c;
@@ -510,6 +528,7 @@ int main(void)
 	    cmocka_unit_test(a_spawned_program_inherits_only_what_it_is_given),
 	    cmocka_unit_test(what_a_program_leaves_running_does_not_hold_its_caller),
 	    cmocka_unit_test(dates_are_those_of_the_c_library),
+	    cmocka_unit_test(numbers_are_written_as_printf_writes_them),
 	    cmocka_unit_test(a_checksum_tells_of_every_bit_however_the_bytes_are_divided),
 	};
 

@@ -15,6 +15,8 @@
 #include "oci/json.h"
 
 #define FORMAT 1
+/* Most lines are shorter. */
+#define LINE_USUAL 512
 
 struct header {
 	uint32_t format;
@@ -59,6 +61,7 @@ static void add_json(struct stream_out *out, const struct json_table *table, con
 {
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 
+	strbuf_reserve(&text, LINE_USUAL);
 	json_write(&text, table, obj, 0);
 	strbuf_addc(&text, '\n');
 	if (text.failed && out->failed == 0)

@@ -142,7 +142,7 @@ static int read_string(struct stream_in *in, struct manifest *m, size_t len, con
 
 	if (len == 0)
 		return 0;
-	s = arena_alloc(&m->arena, len + 1);
+	s = arena_text(&m->arena, len);
 	*ret = s;
 	if (!s)
 		return -ENOMEM;
