@@ -101,6 +101,34 @@ void manifest_sort(struct manifest *m)
 	manifest_count(m);
 }
 
+int manifest_merge(struct manifest *m, struct entry *entries, size_t n)
+{
+	size_t at = m->n + n, old = m->n;
+
+	if (at > MANIFEST_MAX_ENTRIES)
+		return -ENOMEM;
+	if (m->room < at) {
+		struct entry *all = reallocarray(m->entries, at, sizeof(*all));
+
+		if (!all)
+			return -ENOMEM;
+		m->entries = all;
+		m->room = at;
+	}
+	if (n > 1)
+		qsort(entries, n, sizeof(*entries), by_path);
+	m->n = at;
+	/* From the end: nothing is written over that is still to be moved. */
+	while (n > 0) {
+		if (old > 0 && by_path(&m->entries[old - 1], &entries[n - 1]) > 0)
+			m->entries[--at] = m->entries[--old];
+		else
+			m->entries[--at] = entries[--n];
+	}
+	manifest_count(m);
+	return 0;
+}
+
 /* The first entry whose path is not less than the first len bytes of path followed by the character c. */
 static size_t lower_bound(const struct manifest *m, const char *path, size_t len, char c)
 {

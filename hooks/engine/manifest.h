@@ -100,6 +100,11 @@ struct entry *manifest_add(struct manifest *m);
 const char *manifest_object(struct manifest *m, const char *object);
 /* Sorts and counts. */
 void manifest_sort(struct manifest *m);
+/*
+ * Adds n entries, whose paths m (sorted) doesn't have, and which get sorted; counts. In place: a long list is never in
+ * memory twice. -ENOMEM: also past MANIFEST_MAX_ENTRIES.
+ */
+int manifest_merge(struct manifest *m, struct entry *entries, size_t n);
 /* Counts: files and bytes. */
 void manifest_count(struct manifest *m);
 /* Where what lies beneath the directory is: entries [lo, hi). "": all. */

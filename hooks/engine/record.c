@@ -436,52 +436,40 @@ void record_forget_plain(struct manifest *m)
 	manifest_drop(m);
 }
 
-/* Both lists are sorted; the result is written behind room for the longest. */
-static int merge(const struct manifest *m, const struct manifest *delta, struct entry *out, size_t *ret_n)
+/* What the delta replaces and removes. What it adds is then at its begin. */
+static int replace(struct manifest *m, struct manifest *delta)
 {
-	size_t i = 0, k = 0, n = 0;
+	size_t n = 0;
 
-	while (i < m->n || k < delta->n) {
-		const struct entry *old = i < m->n ? &m->entries[i] : NULL;
-		const struct entry *e = k < delta->n ? &delta->entries[k] : NULL;
-		int cmp = !e ? 1 : !old ? -1 : strcmp(e->path, old->path);
+	for (size_t i = 0; i < delta->n; i++) {
+		struct entry *e = &delta->entries[i], *old = manifest_find(m, e->path);
 
-		if (cmp < 0 && e->type == ENTRY_REMOVED)
+		if (e->type == ENTRY_REMOVED && !old)
 			return -EINVAL;
-		if (cmp > 0)
-			out[n++] = *old;
-		else if (e->type != ENTRY_REMOVED)
-			out[n++] = *e;
-		i += cmp >= 0;
-		k += cmp <= 0;
+		if (e->type == ENTRY_REMOVED)
+			old->flags |= ENTRY_DROP;
+		else if (old)
+			*old = *e;
+		else
+			delta->entries[n++] = *e;
 	}
-	*ret_n = n;
+	delta->n = n;
 	return 0;
 }
 
 int record_apply(struct manifest *m, struct manifest *delta, struct error *err)
 {
-	struct entry *entries;
-	size_t n;
-
 	record_forget_plain(m);
-	entries = calloc(m->n + delta->n + 1, sizeof(*entries));
-	if (!entries)
-		return error_set(err, ENOMEM, "out of memory");
-	if (merge(m, delta, entries, &n) < 0 || n > MANIFEST_MAX_ENTRIES) {
-		free(entries);
+	if (replace(m, delta) < 0)
 		return error_set(err, EINVAL, "record of commit %" PRIu64 ": it doesn't fit the one before",
 				 delta->seq);
-	}
-	free(m->entries);
-	m->entries = entries;
-	m->room = m->n + delta->n + 1;
-	m->n = n;
+	manifest_drop(m);
+	if (manifest_merge(m, delta->entries, delta->n) < 0)
+		return error_set(err, ENOMEM, "out of memory");
 	m->root = delta->root;
 	m->epoch = delta->epoch;
 	m->seq = delta->seq;
 	arena_join(&m->arena, &delta->arena);
 	manifest_free(delta);
-	manifest_sort(m);
 	return 0;
 }

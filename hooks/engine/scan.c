@@ -43,24 +43,6 @@ void report_lost(struct transfer_report *report, const struct xattrs_lost *lost,
 
 /* --- when all was seen ---------------------------------------------------------------- */
 
-static int by_path(const void *a, const void *b)
-{
-	return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
-}
-
-/* Brings the entries behind the first n, which are sorted, to their places. `all` has room for both. */
-static void merge(struct entry *all, size_t n, const struct entry *found, size_t n_found)
-{
-	size_t at = n + n_found;
-
-	while (n_found > 0) {
-		if (n > 0 && by_path(&all[n - 1], &found[n_found - 1]) > 0)
-			all[--at] = all[--n];
-		else
-			all[--at] = found[--n_found];
-	}
-}
-
 /*
  * What was taken from the base becomes the scan's, without being copied: of a large tree that is nearly all. What is
  * left is the base's.
@@ -70,7 +52,6 @@ static int take_over(struct scan *s)
 	struct manifest *base = s->base, *m = s->m;
 	size_t n = 0, n_left = 0, n_found = m->n;
 	_cleanup_free_ struct entry *left = NULL, *found = m->entries;
-	struct entry *all;
 
 	m->entries = NULL;
 	m->n = m->room = 0;
@@ -79,8 +60,6 @@ static int take_over(struct scan *s)
 	left = calloc(n_left + 1, sizeof(*left));
 	if (!left || base->n - n_left + n_found > MANIFEST_MAX_ENTRIES)
 		return scan_no_memory(s->err);
-	if (n_found > 1)
-		qsort(found, n_found, sizeof(*found), by_path);
 	n_left = 0;
 	for (size_t i = 0; i < base->n; i++) {
 		struct entry *e = &base->entries[i];
@@ -98,17 +77,7 @@ static int take_over(struct scan *s)
 	base->entries = TAKE_PTR(left);
 	base->n = n_left;
 	base->room = n_left + 1;
-	if (m->room < n + n_found) {
-		all = reallocarray(m->entries, n + n_found, sizeof(*all));
-		if (!all)
-			return scan_no_memory(s->err);
-		m->entries = all;
-		m->room = n + n_found;
-	}
-	merge(m->entries, n, found, n_found);
-	m->n = n + n_found;
-	manifest_count(m);
-	return 0;
+	return manifest_merge(m, found, n_found) < 0 ? scan_no_memory(s->err) : 0;
 }
 
 /* An empty file or directory that was not in the volume: only mounting made it. */
