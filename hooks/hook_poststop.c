@@ -9,6 +9,7 @@
 #include "hooks/hook.h"
 #include "hooks/identity.h"
 #include "hooks/keeper_socket.h"
+#include "hooks/pod_note.h"
 #include "oci/volume.h"
 
 /* Under what the callers of delete allow (volumes.md §8). */
@@ -40,14 +41,17 @@ static int64_t time_to_wait(const struct config *c, const struct oci_state *stat
 	if (spec_load(state->bundle, a, &spec, &ignored) < 0 || !volume_declared(&spec) ||
 	    identity_resolve(c, &spec, identity_kubelet_host(), a, &id, &ignored) < 0)
 		return usual;
-	if (!wait && volume_parse(&spec,
-				  &(struct volume_context){.workspace = id.workspace,
-							   .mount_prefixes = (const char *const *)c->mount_prefixes,
-							   .container_name = id.container_name},
-				  a, &set, &ignored) < 0)
+	if (!wait && !id.sandbox &&
+	    volume_parse(&spec,
+			 &(struct volume_context){.workspace = id.workspace,
+						  .mount_prefixes = (const char *const *)c->mount_prefixes,
+						  .container_name = id.container_name},
+			 a, &set, &ignored) < 0)
 		return usual;
 	for (size_t i = 0; i < set.n_volumes; i++)
 		wait |= set.volumes[i].delete_waits;
+	if (id.sandbox)
+		pod_forget(c->run_dir, id.pod ? id.pod : state->id);
 	limit = caller_limit(state, &id);
 	return wait && limit > usual ? limit : usual;
 }

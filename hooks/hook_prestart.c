@@ -16,6 +16,7 @@
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_scope.h"
 #include "hooks/keeper_socket.h"
+#include "hooks/pod_note.h"
 #include "oci/volume.h"
 
 /* What the runtime gets of each volume, with the mount. */
@@ -83,6 +84,7 @@ static int add_volume(const struct config *config, const struct spec *spec, cons
 static int make_request(const char *config_path, const struct oci_state *state, struct arena *a,
 			struct keeper_request *ret, struct error *err)
 {
+	struct error ignored = ERROR_INIT;
 	struct config config;
 	struct identity id;
 	struct spec spec;
@@ -98,6 +100,9 @@ static int make_request(const char *config_path, const struct oci_state *state, 
 	r = config_load(config_path, a, &config, err);
 	if (r == 0)
 		r = identity_resolve(&config, &spec, identity_kubelet_host(), a, &id, err);
+	/* Who can't be noted has a lease that ends with its last container. */
+	if (r == 0 && id.sandbox)
+		pod_note(config.run_dir, id.pod ? id.pod : state->id, state->pid, &ignored);
 	if (r < 0 || id.sandbox)
 		return r;
 	r = volume_parse(&spec,

@@ -192,6 +192,19 @@ static void tell_unquiet(struct hold *h, struct hold_volume *hv)
 		  hv->writer[0] ? hv->writer : "somebody");
 }
 
+static void committed(struct hold *h, struct hold_volume *hv, const struct transfer_report *report)
+{
+	hv->report.out = *report;
+	hv->dirty = false;
+	if (hv->v.unquiet)
+		tell_unquiet(h, hv);
+	else
+		lease_finished(hv->lease);
+	cache_note_error(&hv->v.cache, NULL);
+	if (report->n_warnings)
+		hold_warn(h, hv, "%s", report->warning);
+}
+
 static void commit(struct hold *h, struct hold_volume *hv)
 {
 	int64_t until = clock_boottime_ns() + COMMIT_PATIENCE_NS, pause = PAUSE_MIN_NS;
@@ -203,15 +216,7 @@ static void commit(struct hold *h, struct hold_volume *hv)
 
 		r = commit_once(hv, &report, &err);
 		if (r == 0) {
-			hv->report.out = report;
-			hv->dirty = false;
-			if (hv->v.unquiet)
-				tell_unquiet(h, hv);
-			else
-				lease_finished(hv->lease);
-			cache_note_error(&hv->v.cache, NULL);
-			if (report.n_warnings)
-				hold_warn(h, hv, "%s", report.warning);
+			committed(h, hv, &report);
 			return;
 		}
 		if (lease_lost(hv->lease))
@@ -304,6 +309,29 @@ static void finish_one(struct hold *h, struct hold_volume *hv)
 	unlock(hv);
 	if (hv->conflict)
 		send_conflict(h, hv);
+}
+
+bool hold_commit(struct hold *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+		struct transfer_report done;
+		struct error err = ERROR_INIT;
+
+		if (!hv->lease || !hv->dirty)
+			continue;
+		hv->report.ended_ns = clock_boottime_ns();
+		if (hv->v.unquiet || commit_once(hv, &done, &err) < 0)
+			return false;
+		committed(h, hv, &done);
+		note_result(hv);
+		hv->report.released_ns = clock_boottime_ns();
+		report(h, hv);
+		/* The next one begins where this one ended. */
+		hv->report.asked_ns = hv->report.leased_ns = hv->report.ready_ns = hv->report.released_ns;
+		hv->begin_seq = hv->report.commit;
+	}
+	return true;
 }
 
 void hold_finish(struct hold *h)

@@ -31,6 +31,7 @@ struct hold_volume {
 	int tree_fd;		  /* the directory to mount; -1: not yet */
 	struct run_report report; /* asked_ns > 0: there is something to report */
 	uint64_t applied_seq;
+	uint64_t resting; /* of a pod that has no container now: the epoch; the tree is as committed. 0: not so */
 	bool was_unquiet; /* somebody had it open for writing when it ended in another container, or run */
 	char writer[80];  /* unquiet: who, if that is known; "" */
 	bool joinable;	  /* others of the pod may join: the hold is complete, and not at its end */
@@ -47,9 +48,10 @@ struct hold {
 	const struct config *config;
 	const struct keeper_request *request;
 	int cache_fd;
-	int mnt_ns;	 /* the container's mount namespace, while a mount of a tree in it may be written to; or -1 */
-	bool end_unsure; /* that namespace was not to be had, or entered: its mounts tell nothing */
-	bool no_foreign; /* of its volumes (volume.h) */
+	int mnt_ns; /* the container's mount namespace, while a mount of a tree in it may be written to; or -1 */
+	int64_t rest_until_ns; /* keeper_pod.h */
+	bool end_unsure;       /* that namespace was not to be had, or entered: its mounts tell nothing */
+	bool no_foreign;       /* of its volumes (volume.h) */
 	struct ids
 	    *ids; /* of the container's user namespace; NULL: it has none of its own, or nobody may map (rootless) */
 	const struct container_cgroup *cgroup; /* of hold_note */
@@ -152,6 +154,8 @@ bool hold_recover_quiet(int tree_fd, char *who, size_t size);
 
 /* Is there a tree that hold_finish is to commit? */
 bool hold_is_dirty(const struct hold *h);
+/* Commits what is dirty, with one attempt, and keeps the leases. false: not all is; or somebody still writes. */
+bool hold_commit(struct hold *h);
 
 /* Commits what is dirty, releases, unlocks. What can't be committed stays on this node, and is noted. */
 void hold_finish(struct hold *h);
@@ -160,6 +164,9 @@ void hold_finish(struct hold *h);
 int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err);
 /* Has the store ask for the lease before each change. */
 int hold_fence(struct hold_volume *hv, struct error *err);
+
+/* One line of each run, and what went wrong; where there is no journal, to syslog, or to nobody. keeper_journal.c */
+void hold_tell_journal(const struct hold *h);
 
 /* Adds a line "volume NAME: text" to the warnings; hold_fail also makes it the volume's last-error. */
 void hold_warn(struct hold *h, struct hold_volume *hv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

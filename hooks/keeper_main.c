@@ -16,7 +16,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
-#include "base/log.h"
 #include "base/num.h"
 #include "base/sys.h"
 #include "hooks/engine/keeper_name.h"
@@ -27,6 +26,7 @@
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_inhibit.h"
 #include "hooks/keeper_memory.h"
+#include "hooks/keeper_pod.h"
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_socket.h"
 #include "hooks/keeper_sync.h"
@@ -43,6 +43,7 @@ enum state {
 	RUNNING, /* nothing to do but to renew, which the leases' threads do */
 	ENDING,	 /* init is gone, others of the container may not be */
 	SHARED,	 /* the container has ended, others of its pod use a volume of it */
+	RESTING, /* all of them have, but the pod's sandbox has not */
 	FINISHED,
 	STATES
 };
@@ -146,10 +147,41 @@ static enum state sync_due(struct keeper *k)
 	return k->state;
 }
 
+/* For the container's delete all is done: it finds nobody at the socket any more, and what there was to tell. */
+static enum state begin_rest(struct keeper *k)
+{
+	keeper_socket_log(&k->socket, &k->hold.warnings);
+	keeper_socket_close(&k->socket);
+	hold_tell_journal(&k->hold);
+	strbuf_reset(&k->hold.warnings);
+	strbuf_reset(&k->hold.journal);
+	keeper_memory_trim();
+	return RESTING;
+}
+
 static enum state look_for_others(struct keeper *k)
 {
 	hold_quiet_own(&k->hold);
-	return hold_is_shared(&k->hold) ? SHARED : FINISHED;
+	if (hold_is_shared(&k->hold))
+		return SHARED;
+	return hold_pod_lives(&k->hold) && hold_rest(&k->hold) ? begin_rest(k) : FINISHED;
+}
+
+static enum state rest(struct keeper *k, bool stop)
+{
+	static const enum state next[] = {[REST_GOES_ON] = RESTING, [REST_WOKEN] = SHARED, [REST_OVER] = FINISHED};
+
+	return next[hold_look_at_rest(&k->hold, stop)];
+}
+
+static enum state look_at_pod(struct keeper *k)
+{
+	return rest(k, false);
+}
+
+static enum state stop_rest(struct keeper *k)
+{
+	return rest(k, true);
 }
 
 /* Without a cgroup nobody can be counted or killed: the container lasts while a mount namespace has a tree of ours. */
@@ -233,6 +265,8 @@ static enum state obey(struct keeper *k)
 			r = error_set(&err, EINVAL, "the keeper knows no command \"%s\"", command);
 		else if (k->state == READY)
 			r = error_set(&err, EAGAIN, "the container is still being created");
+		else if (k->state == RESTING)
+			r = error_set(&err, ESRCH, "the container has ended, and is committed");
 		else if (k->state == SHARED)
 			r = error_set(&err, EBUSY,
 				      "the container has ended; its commit comes when the others of its pod have, too");
@@ -257,6 +291,7 @@ static const action table[STATES][EVENTS] = {
 	[RUNNING] = { stay,      begin_end,  keep_lost,  stay,       sync_due, meet,   obey,    stay },
 	[ENDING]  = { stay,      stay,       keep_lost,  stay,       stay,     meet,   obey,    look_for_end },
 	[SHARED]  = { stay,      stay,       keep_lost,  stay,       stay,     meet,   obey,    look_for_others },
+	[RESTING] = { stay,      stay,       stop_rest,  stop_rest,  stay,     stay,   obey,    look_at_pod },
 };
 /* clang-format on */
 
@@ -287,7 +322,9 @@ static void loop(struct keeper *k)
 {
 	while (k->state != FINISHED) {
 		struct epoll_event e;
-		int tick = k->state == ENDING ? END_TICK_MS : k->state == SHARED ? SHARED_TICK_MS : -1;
+		int tick = k->state == ENDING			       ? END_TICK_MS
+			   : k->state == SHARED || k->state == RESTING ? SHARED_TICK_MS
+								       : -1;
 		int n = epoll_wait(k->epoll_fd, &e, 1, tick);
 
 		if (n < 0)
@@ -379,29 +416,6 @@ static int prepare(struct keeper *k, struct arena *arena, struct error *err)
 	return r;
 }
 
-/* One line of each run, and what went wrong; where there is no journal, to syslog, or to nobody. */
-static void tell_journal(const struct hold *h)
-{
-	const struct {
-		const struct strbuf *lines;
-		enum log_level level;
-	} all[] = {{&h->warnings, LOG_WARNING}, {&h->journal, LOG_INFO}};
-	struct error ignored = ERROR_INIT;
-
-	if (!h->warnings.len && !h->journal.len)
-		return;
-	if (log_open("volrun-keeper", "journald:volrun-keeper", false, LOG_INFO, &ignored) < 0 &&
-	    log_open("volrun-keeper", "syslog:volrun-keeper", false, LOG_INFO, &ignored) < 0)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		_cleanup_free_ char *text = strdup(strbuf_str(all[i].lines));
-		char *line, *rest;
-
-		for (line = text ? strtok_r(text, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
-			log_msg(all[i].level, "%s", line);
-	}
-}
-
 static int answer_ready(struct keeper *k, struct arena *arena, struct error *err)
 {
 	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.u64 = HOOK_DONE};
@@ -424,7 +438,7 @@ static int answer_ready(struct keeper *k, struct arena *arena, struct error *err
 		r = error_set(err, errno, "keeper: can't wait for events (error %d)", errno);
 	if (r == 0)
 		r = keeper_send(k->hook_fd, &keeper_answer_table, &answer, fds, k->hold.n, err);
-	tell_journal(&k->hold);
+	hold_tell_journal(&k->hold);
 	strbuf_reset(&k->hold.warnings);
 	return r;
 }
@@ -532,7 +546,7 @@ static int run(int sock)
 	keeper_tell_refused(&k.hold.warnings);
 	keeper_socket_log(&k.socket, &k.hold.warnings);
 	keeper_socket_close(&k.socket);
-	tell_journal(&k.hold);
+	hold_tell_journal(&k.hold);
 	hold_close(&k.hold);
 	container_cgroup_close(&k.cgroup);
 	container_cgroup_close(&k.freezer);

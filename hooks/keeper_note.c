@@ -25,6 +25,7 @@ static const struct json_field note_fields[] = {
     JSON_FIELD(struct keeper_note, cgroup_id, "cgroup_id", JSON_U64),
     JSON_FIELD(struct keeper_note, cgroup_v2, "cgroup_v2", JSON_BOOL),
     JSON_FIELD(struct keeper_note, joinable, "joinable", JSON_BOOL),
+    JSON_FIELD(struct keeper_note, resting, "resting", JSON_U64),
     JSON_FIELD(struct keeper_note, sync_commit, "sync_commit", JSON_U64),
     JSON_FIELD(struct keeper_note, sync_frozen_us, "sync_frozen_us", JSON_U64),
     JSON_FIELD(struct keeper_note, sync_copied_bytes, "sync_copied_bytes", JSON_U64),

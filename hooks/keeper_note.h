@@ -21,7 +21,8 @@ struct keeper_note {
 	const char *cgroup; /* the container's: the directory; NULL: none, or none yet */
 	uint64_t cgroup_id; /* its inode, which is not used again: another cgroup may get its name */
 	bool cgroup_v2;
-	bool joinable; /* others of its pod may join (keeper_users.h) */
+	bool joinable;	  /* others of its pod may join (keeper_users.h) */
+	uint64_t resting; /* the keeper's epoch, while no container of the pod has the tree, and it is clean; or 0 */
 	/* The last commit during the run, and why a later one failed; for people. */
 	uint64_t sync_commit, sync_frozen_us, sync_copied_bytes, sync_reflinked_bytes;
 	const char *sync_error;

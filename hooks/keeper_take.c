@@ -178,6 +178,7 @@ struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct
 	n.sync_reflinked_bytes = hv->synced.reflinked_bytes;
 	n.sync_error = hv->synced.error;
 	n.joinable = hv->joinable;
+	n.resting = hv->resting;
 	n.request.n_volumes = 1;
 	n.request.volumes = (struct keeper_request_volume *)hv->request;
 	return n;

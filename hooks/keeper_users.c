@@ -123,6 +123,17 @@ static int check_ids(const struct hold *h, const struct hold_volume *hv, struct 
 	return 0;
 }
 
+/* Between two containers of the pod the tree is as committed; who joins is the first to write again. */
+static int find_mark(const struct cache_volume *c, const struct keeper_note *holder, struct cache_mark *ret)
+{
+	if (cache_read_dirty(c, ret) == 0)
+		return 0;
+	if (!holder->resting || cache_read_clean(c, ret) < 0)
+		return -ENOENT;
+	ret->epoch = holder->resting;
+	return 0;
+}
+
 /* With the users' lock. */
 static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 {
@@ -134,7 +145,7 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 	int r;
 
 	/* Not yet while the holder's trees are made, not any more when it is about to commit. */
-	if (cache_read_dirty(&hv->v.cache, &mark) < 0 || keeper_note_read(&hv->v.cache, &a, &note) < 0 ||
+	if (keeper_note_read(&hv->v.cache, &a, &note) < 0 || find_mark(&hv->v.cache, &note, &mark) < 0 ||
 	    !note.joinable || !note.request.pod || strcmp(note.request.pod, h->request->pod) != 0 ||
 	    strcmp(note.request.workspace, h->request->workspace) != 0 || !keeper_alive(note.keeper))
 		return 0;
@@ -148,6 +159,11 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 	if (r < 0)
 		return r;
 	hv->joined = mark.epoch;
+	if (note.resting) {
+		r = cache_mark_dirty(&hv->v.cache, mark.epoch, mark.seq, err);
+		if (r < 0)
+			return r;
+	}
 	/* The holder must know before anything is written, or it commits and gives the tree away meanwhile. */
 	r = hold_note_user(h, hv, &not_known);
 	if (r == 0)
@@ -181,7 +197,7 @@ static uint64_t users_epoch(const struct hold_volume *hv)
 	return hv->orphan ? hv->orphan_epoch : lease_epoch(hv->lease);
 }
 
-static void set_joinable(struct hold *h, struct hold_volume *hv, bool joinable)
+void users_set_joinable(struct hold *h, struct hold_volume *hv, bool joinable)
 {
 	static const struct container_cgroup not_known = {.fd = -1};
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -206,7 +222,7 @@ static bool close_users(struct hold *h, struct hold_volume *hv)
 		return false;
 	hv->was_unquiet |= users_unquiet(&hv->v.cache, users_epoch(hv));
 	users_move(&hv->v.cache, users_epoch(hv), 0);
-	set_joinable(h, hv, false);
+	users_set_joinable(h, hv, false);
 	return true;
 }
 
@@ -233,6 +249,6 @@ bool hold_is_shared(struct hold *h)
 	}
 	while (shared && i-- > 0)
 		if (was[i] && !h->volumes[i].joinable)
-			set_joinable(h, &h->volumes[i], true);
+			users_set_joinable(h, &h->volumes[i], true);
 	return shared;
 }

@@ -24,6 +24,9 @@ int hold_note_user(struct hold *h, struct hold_volume *hv, const struct containe
 /* The holder's: does anybody else of the pod live? Else nobody joins any more. */
 bool hold_is_shared(struct hold *h);
 
+/* Others may join from here on, or not any more. */
+void users_set_joinable(struct hold *h, struct hold_volume *hv, bool joinable);
+
 /* While it is held nobody joins: for an instant only. A descriptor to close, or -1. */
 int users_lock(const struct cache_volume *c);
 /* Does anybody live who joined the holder of that epoch? */

@@ -136,3 +136,99 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 	vrun B c4 "$V" 'cat /data/one /data/two /data/three'
 	is "$output" $'one\ntwo\nthree'
 }
+
+# sandbox POD NAME: the pod's "pause" container; the annotations of the pod reach it, too.
+sandbox() {
+	vstart A "$2" "$V" 'sleep 100' ".annotations += {\"io.kubernetes.cri.sandbox-id\": \"$1\", \"io.kubernetes.cri.container-type\": \"sandbox\"}"
+}
+resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -e $(cached clean) ]]; }
+
+@test "between two containers of a pod what was written is committed, and the lease kept until the sandbox ends" {
+	local began
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one'
+	until_true 10 resting 1
+	began=$(now_ms)
+	on A volrun delete --force c1
+	(($(now_ms) - began < 3000)) || fail "delete waited for the pod's end"
+	# Longer than the lease.
+	sleep 4
+	resting 1
+	vbundle d1 "state /data wait=500ms" true '.annotations["io.kubernetes.cri.sandbox-id"] = "p2"'
+	try on A volrun run --bundle "$T/d1" d1
+	not_ok 'lease held by node-A'
+	vbundle d2 "state /data wait=500ms" true
+	try on B volrun run --bundle "$T/d2" d2
+	not_ok 'lease held by node-A'
+	member p1 c2 'cat /data/one >/data/two; sleep 100'
+	until_true 10 test -s "$(cached rw/two)"
+	[[ -e $(cached dirty) ]] || fail "not dirty: $(ls "$(cached .)")"
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "held 1"
+	on A volrun delete --force c2
+	until_true 10 resting 2
+	# One that ends before anybody looked.
+	member p1 c4 'echo four >/data/four'
+	until_true 10 resting 3
+	on A volrun delete --force c4
+	is "$(keepers | wc -l)" 1
+	on A volrun delete --force s1
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.applied_seq)"')" "free 3 3"
+	vrun B c3 "$V" 'cat /data/one /data/two /data/four'
+	is "$output" $'one\none\nfour'
+}
+
+@test "a pod without a container gives its lease back after lease.pod_timeout" {
+	node A '.lease += {ttl: "3s", renew: "500ms", poll: "200ms", pod_timeout: "1s"}'
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one'
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 1"
+	on A volrun delete --force c1
+	member p1 c2 'echo two >/data/two'
+	until_true 10 resting 2
+	on A volrun delete --force c2
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	on A volrun delete --force s1
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 2"
+}
+
+@test "the keeper of a pod without a container is killed: the next one of the pod has the volume at once" {
+	local began
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one'
+	until_true 10 resting 1
+	on A volrun delete --force c1
+	kill -9 "$(keepers)"
+	began=$(now_ms)
+	member p1 c2 'cat /data/one >/data/two'
+	until_true 10 resting 2
+	(($(now_ms) - began < 5000)) || fail "it waited"
+	on A volrun delete --force c2
+	# And with the sandbox killed, without a delete.
+	on A volrun kill s1 KILL
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	on A volrun delete --force s1
+	vrun B c3 "$V" 'cat /data/two'
+	is "$output" one
+}
+
+@test "a container that joins, and whose holder is killed while it runs, is adopted" {
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one'
+	until_true 10 resting 1
+	on A volrun delete --force c1
+	local holder
+	holder=$(keepers)
+	member p1 c2 'echo two >/data/two; sleep 100'
+	until_true 10 test -s "$(cached rw/two)"
+	kill -9 "$holder"
+	try on A volrun volume recover
+	like "$output" 'state: adopted'
+	on A volrun exec c2 sh -c 'echo three >/data/three'
+	on A volrun delete --force c2
+	on A volrun delete --force s1
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	vrun B c3 "$V" 'cat /data/two /data/three'
+	is "$output" $'two\nthree'
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/keeper_pod.h"
+
+#include "base/clock.h"
+#include "hooks/keeper_users.h"
+#include "hooks/pod_note.h"
+
+/* How long a lease is kept for a container that may come: others wait, perhaps. */
+#define DEFAULT_TIMEOUT_NS (600 * NSEC_PER_SEC)
+
+bool hold_pod_lives(const struct hold *h)
+{
+	return h->request->pod && pod_lives(h->config->run_dir, h->request->pod);
+}
+
+bool hold_rest(struct hold *h)
+{
+	bool leased = false;
+
+	for (size_t i = 0; i < h->n; i++) {
+		const struct hold_volume *hv = &h->volumes[i];
+
+		if (hv->orphan || hv->aside || hv->conflict || (hv->lease && !lease_valid(hv->lease)))
+			return false;
+		leased |= hv->lease != NULL;
+	}
+	if (!leased)
+		return false;
+	hold_quiet(h);
+	if (!hold_commit(h))
+		return false;
+	h->rest_until_ns = clock_boottime_ns() + config_duration(h->config->lease.pod_timeout, DEFAULT_TIMEOUT_NS);
+	for (size_t i = 0; i < h->n; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+
+		if (hv->joined)
+			hold_leave(h, hv);
+		if (!hv->lease)
+			continue;
+		hv->resting = lease_epoch(hv->lease);
+		users_set_joinable(h, hv, true);
+	}
+	return true;
+}
+
+/* His are the volumes that are to be committed again. */
+static bool wake(struct hold *h, bool joinable)
+{
+	struct cache_mark mark;
+	bool woken = false;
+
+	for (size_t i = 0; i < h->n; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+
+		/* He may have ended since. */
+		if (!hv->lease || !hv->resting || cache_read_dirty(&hv->v.cache, &mark) < 0)
+			continue;
+		hv->dirty = woken = true;
+		hv->resting = 0;
+		users_set_joinable(h, hv, joinable); /* the note: the mark says whose tree it is now */
+	}
+	return woken;
+}
+
+enum rest hold_look_at_rest(struct hold *h, bool stop)
+{
+	bool woken = wake(h, true);
+
+	hold_check_lost(h);
+	if (woken)
+		return REST_WOKEN;
+	if (!stop && clock_boottime_ns() < h->rest_until_ns && hold_pod_lives(h))
+		return REST_GOES_ON;
+	/* Who joined at the last moment may have ended, too. */
+	woken = hold_is_shared(h);
+	wake(h, woken);
+	hold_check_lost(h);
+	return woken ? REST_WOKEN : REST_OVER;
+}
