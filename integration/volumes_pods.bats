@@ -94,11 +94,11 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 	is "$output" $'one\ntwo'
 }
 
-# Adopters by a tool that kills them at their nth call that changes something (faults/inject.c).
+# Adopters with a library that kills them at their nth call that changes something (faults/last_call.c).
 @test "an adopter that is killed at any moment: the pod goes on, and nothing is committed while one of it runs" {
-	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the tool counts the sanitizers' own calls; shown by the usual build"
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the sanitizers' library has to be the first; shown by the usual build"
 	local n=0 last='' call
-	cc -O2 -o "$T/inject" "$HERE/faults/inject.c"
+	cc -O2 -shared -fPIC -o "$T/last_call.so" "$HERE/faults/last_call.c"
 	mkdir "$T/bin"
 	cp "$BIN"/volrun "$BIN"/volrun-* "$T/bin/"
 	member p1 c1 'echo one >/data/one; sleep 100'
@@ -113,12 +113,12 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 		kill -9 "$last"
 		# What the first one noted: the others have no cgroup of the container's any more, and go by the mounts.
 		cp "$T/note" "$(cached keeper)"
-		printf '#!/bin/sh\nexec %s -c -o %s %s KILL %s "$@"\n' "$T/inject" "$T/call" "$n" "$BIN/volrun-keeper" >"$T/bin/volrun-keeper"
+		printf '#!/bin/sh\nLAST_CALL=%s LAST_CALL_FILE=%s LD_PRELOAD=%s exec %s "$@"\n' "$n" "$T/call" "$T/last_call.so" "$BIN/volrun-keeper" >"$T/bin/volrun-keeper"
 		rm -f "$T/call"
 		try on A timeout 20 "$T/bin/volrun-volume" --config="$T/A.json" recover
 		sleep 0.1
 		call=$(cat "$T/call" 2>/dev/null) || :
-		[[ $call == spoiled* ]] || break
+		[[ -n $call ]] || break
 		try on A volrun volume recover
 		ok
 		like "$output" 'state: adopted'
