@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -61,6 +62,8 @@ static const struct json_field store_fields[] = {
     JSON_FIELD(struct store_config, connection_string_file, "connection_string_file", JSON_STR),
     JSON_FIELD(struct store_config, connection_string, "connection_string", JSON_STR),
     JSON_FIELD(struct store_config, credentials, "credentials", JSON_OBJ, .table = &credentials_table),
+    JSON_FIELD(struct store_config, proxy, "proxy", JSON_STR),
+    JSON_FIELD(struct store_config, max_bytes_per_second, "max_bytes_per_second", JSON_U64),
     JSON_FIELD(struct store_config, connect_timeout_ms, "connect_timeout_ms", JSON_U32),
     JSON_FIELD(struct store_config, low_speed_seconds, "low_speed_seconds", JSON_U32),
     JSON_FIELD(struct store_config, parallel, "parallel", JSON_U32),
@@ -175,17 +178,20 @@ static int check_secrets(const char *path, const struct config_file *f, const st
 
 	for (i = 0; i < f->n_stores; i++) {
 		const struct store_config *s = &f->stores[i];
-		const char *name = s->secret_access_key	  ? "secret_access_key"
-				   : s->account_key	  ? "account_key"
-				   : s->sas_token	  ? "sas_token"
-				   : s->connection_string ? "connection_string"
-							  : NULL;
+		const char *name = s->secret_access_key		       ? "secret_access_key"
+				   : s->account_key		       ? "account_key"
+				   : s->sas_token		       ? "sas_token"
+				   : s->connection_string	       ? "connection_string"
+				   : s->proxy && strchr(s->proxy, '@') ? "proxy"
+								       : NULL;
 
 		if (name && (st->st_uid != geteuid() || (st->st_mode & 077)))
 			return error_set(err, EINVAL,
 					 "%s: holds a secret in clear (stores.%s.%s): it must belong to "
-					 "uid %u with mode 0600; or use %s_file",
-					 path, s->name, name, (unsigned)geteuid(), name);
+					 "uid %u with mode 0600%s%s%s",
+					 path, s->name, name, (unsigned)geteuid(),
+					 strcmp(name, "proxy") ? "; or use " : "", strcmp(name, "proxy") ? name : "",
+					 strcmp(name, "proxy") ? "_file" : "");
 	}
 	return 0;
 }
@@ -385,9 +391,31 @@ static int check_credentials(const struct store_config *s, enum credentials_clou
 			 s->name, from, s->type);
 }
 
+/* Of all stores behind HTTP. */
+static int check_transport(const struct store_config *s, struct error *err)
+{
+	static const char *const schemes[] = {"http://", "https://", "socks5://", "socks5h://"};
+	bool known = !s->proxy || !s->proxy[0];
+	size_t i;
+
+	for (i = 0; !known && i < ARRAY_SIZE(schemes); i++)
+		known = strncasecmp(s->proxy, schemes[i], strlen(schemes[i])) == 0;
+	if (!known)
+		return error_set(
+		    err, EINVAL,
+		    "configuration: stores.%s.proxy: must be http(s)://host:port, socks5(h)://host:port or \"\"",
+		    s->name);
+	if (s->max_bytes_per_second > 0 && s->max_bytes_per_second < 65536)
+		return error_set(err, EINVAL, "configuration: stores.%s.max_bytes_per_second: is under 65536", s->name);
+	return 0;
+}
+
 static int check_store(const struct store_config *s, struct error *err)
 {
-	int r;
+	int r = check_transport(s, err);
+
+	if (r < 0)
+		return r;
 
 	if (!is_token(s->name, 100))
 		return error_set(err, EINVAL, "configuration: stores: \"%s\" is no name for a store", s->name);

@@ -62,6 +62,21 @@ use() {
 	[[ -z $("$GCS/gcstool" --env "$BATS_FILE_TMPDIR/gcs/env" ls "$BUCKET") ]]
 }
 
+@test "where a server offers HTTP/2, it is spoken" {
+	"$GCS/server" start "$BATS_TEST_TMPDIR/gcs" --tls --life 300
+	# shellcheck source=/dev/null # written by the server
+	. "$BATS_TEST_TMPDIR/gcs/env"
+	"$GCS/gcstool" --env "$BATS_TEST_TMPDIR/gcs/env" mkbucket "$BUCKET"
+	: >"$BATS_TEST_TMPDIR/gcs/log"
+	run "$SUITE_PROGRAM" gcs "$GCS_ENDPOINT" "$BUCKET" "$GCS_CA_FILE"
+	cp "$BATS_TEST_TMPDIR/gcs/log" "$BATS_TEST_TMPDIR/log"
+	"$GCS/server" stop "$BATS_TEST_TMPDIR/gcs"
+	echo "$output"
+	((status == 0))
+	grep -q 'HTTP/2.0' "$BATS_TEST_TMPDIR/log"
+	run ! grep 'HTTP/1' "$BATS_TEST_TMPDIR/log"
+}
+
 @test "the store suite over TLS, with the certificates of ca_file" {
 	use tls
 	"$SUITE_PROGRAM" s3 "$S3_ENDPOINT" "$BUCKET" "$S3_CA_FILE"

@@ -300,7 +300,7 @@ int credentials_open(const struct store_config *config, enum credentials_cloud c
 		return error_set(err, ENOMEM, "store \"%s\": out of memory", config->name);
 	s->chain = chain_of(cloud);
 	s->config = config;
-	token_client_init(&s->client, config->ca_file);
+	token_client_init(&s->client, config->ca_file, config->proxy);
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

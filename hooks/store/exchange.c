@@ -39,6 +39,7 @@ static void on_header(struct http_request *r, const char *name, size_t name_len,
 	char n[32], v[2048];
 
 	x->reply.status = r->status;
+	x->reply.chunked |= r->framed;
 	if (name_len >= sizeof(n) || value_len >= sizeof(v))
 		return;
 	memcpy(n, name, name_len);

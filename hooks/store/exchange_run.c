@@ -8,6 +8,7 @@
 
 #define PARALLEL 24
 #define PARALLEL_MAX 256
+#define RATE_EACH 65536 /* bytes a second of one request, where there is a limit for all */
 
 void http_store_end(struct http_store *s, struct store_op *op, const struct verdict *v)
 {
@@ -104,7 +105,11 @@ int http_store_open(struct http_store *s, const struct store_config *config, con
 {
 	struct http_options options = {.ca_file = config->ca_file,
 				       .connect_timeout_ms = config->connect_timeout_ms,
-				       .low_speed_seconds = config->low_speed_seconds};
+				       .low_speed_seconds = config->low_speed_seconds,
+				       .proxy = config->proxy,
+				       .max_bytes_per_second = config->max_bytes_per_second,
+				       .http2 = true};
+	uint64_t rate = config->max_bytes_per_second;
 	int r;
 
 	s->base.ops = ops;
@@ -113,6 +118,9 @@ int http_store_open(struct http_store *s, const struct store_config *config, con
 	s->base.parallel = config->parallel == 0	     ? PARALLEL
 			   : config->parallel < PARALLEL_MAX ? config->parallel
 							     : PARALLEL_MAX;
+	/* Few enough that each of them still moves. */
+	if (rate > 0 && rate / RATE_EACH < s->base.parallel)
+		s->base.parallel = rate < RATE_EACH ? 1 : (unsigned)(rate / RATE_EACH);
 	s->window = s->base.parallel;
 	s->config = config;
 	s->dialect = dialect;

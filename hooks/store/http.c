@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "hooks/store/http_rate.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define LOW_SPEED_SECONDS 30
@@ -27,6 +28,7 @@ struct http_transfer {
 	struct curl_slist *headers;
 	uint64_t sent; /* of the body, in this sending */
 	bool stopped, sink_refused, source_failed;
+	bool paused;	 /* for the rate */
 	bool head_whole; /* the empty line after the headers came */
 	int64_t not_before_ns;
 	struct http_transfer *next; /* in a list of the pool */
@@ -37,9 +39,12 @@ struct http {
 	CURLSH *share; /* TLS sessions, for all handles */
 	char *ca_file;
 	long connect_timeout_ms, low_speed_seconds;
-	bool direct;
+	char *proxy;
+	bool http2;
 	atomic_bool stop;
+	struct http_rate rate;
 	struct http_transfer *waiting; /* for their time */
+	struct http_transfer *active;  /* under way; who moved bytes last is at the end */
 	CURL *idle[HANDLES_KEPT];
 	unsigned n_idle, n_active;
 };
@@ -99,10 +104,26 @@ static ssize_t read_body(const struct http_request *r, uint64_t at, char *out, s
 	return (ssize_t)want;
 }
 
+/* More than may move now? It goes on when resume() says so. */
+static bool must_pause(struct http_transfer *t)
+{
+	t->paused = t->pool->rate.per_second > 0 && http_rate_wait_ns(&t->pool->rate, clock_boottime_ns()) > 0;
+	return t->paused;
+}
+
+static void moved(struct http_transfer *t, size_t bytes)
+{
+	if (t->pool->rate.per_second > 0)
+		http_rate_take(&t->pool->rate, bytes, clock_boottime_ns());
+}
+
 static size_t on_read(char *out, size_t size, size_t n, void *ctx)
 {
 	struct http_transfer *t = ctx;
 	size_t room = size * n, filled = 0;
+
+	if (t->sent < body_size(t->request) && must_pause(t))
+		return CURL_READFUNC_PAUSE;
 
 	while (filled < room) {
 		ssize_t got = read_body(t->request, t->sent, out + filled, room - filled);
@@ -116,6 +137,7 @@ static size_t on_read(char *out, size_t size, size_t n, void *ctx)
 		t->sent += (uint64_t)got;
 		filled += (size_t)got;
 	}
+	moved(t, filled);
 	return filled;
 }
 
@@ -135,10 +157,12 @@ static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 	struct http_request *r = t->request;
 	size_t len = size * n, name_len, value_len;
 	const char *value;
-	long status = 0;
+	long status = 0, version = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
 	r->status = (int)status;
+	r->framed = version >= CURL_HTTP_VERSION_2_0;
 	t->head_whole = status >= 200 && len <= 2;
 	value = memchr(line, ':', len);
 	if (!value || status < 200 || !r->header)
@@ -160,6 +184,9 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
 	struct http_transfer *t = ctx;
 
+	if (must_pause(t))
+		return CURL_WRITEFUNC_PAUSE;
+	moved(t, size * n);
 	if (t->request->sink && !t->request->sink(t->request, data, size * n)) {
 		t->sink_refused = true;
 		return 0;
@@ -208,7 +235,8 @@ static void set_pool_options(struct http *h, CURL *e)
 {
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+			 h->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
@@ -221,8 +249,8 @@ static void set_pool_options(struct http *h, CURL *e)
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "volrun");
 	if (h->ca_file)
 		curl_easy_setopt(e, CURLOPT_CAINFO, h->ca_file);
-	if (h->direct)
-		curl_easy_setopt(e, CURLOPT_PROXY, "");
+	if (h->proxy)
+		curl_easy_setopt(e, CURLOPT_PROXY, h->proxy);
 }
 
 static void set_request_options(struct http *h, struct http_transfer *t)
@@ -296,7 +324,22 @@ static int launch(struct http *h, struct http_transfer *t)
 	if (curl_multi_add_handle(h->multi, t->easy) != CURLM_OK)
 		return -ENOMEM;
 	h->n_active++;
+	t->next = h->active;
+	h->active = t;
 	return 0;
+}
+
+/* Of the active ones. *ret_slot: where a next one would hang. */
+static void unlink_active(struct http *h, const struct http_transfer *t, struct http_transfer ***ret_end)
+{
+	struct http_transfer **slot = &h->active;
+
+	while (*slot)
+		if (*slot == t)
+			*slot = t->next;
+		else
+			slot = &(*slot)->next;
+	*ret_end = slot;
 }
 
 /* --- outcomes ----------------------------------------------------------------------- */
@@ -376,6 +419,7 @@ static struct http_request *take_finished(struct http *h)
 
 	while ((m = curl_multi_info_read(h->multi, &left))) {
 		struct http_transfer *t = NULL;
+		struct http_transfer **end;
 		struct http_request *r;
 		CURLcode code = m->data.result;
 
@@ -385,6 +429,7 @@ static struct http_request *take_finished(struct http *h)
 		r = t->request;
 		conclude(t, code);
 		curl_multi_remove_handle(h->multi, t->easy);
+		unlink_active(h, t, &end);
 		h->n_active--;
 		release(h, t);
 		return r;
@@ -401,6 +446,7 @@ int http_start(struct http *h, struct http_request *r, int64_t not_before_ns)
 	if (!t)
 		return -ENOMEM;
 	r->status = 0;
+	r->framed = false;
 	r->sendings = 0;
 	r->hopeless = false;
 	r->reason = "";
@@ -440,6 +486,33 @@ static int64_t start_due(struct http *h, struct http_request **ret_failed)
 	return soonest;
 }
 
+/* Lets those go on that wait for the rate, in turn, until no more may move. */
+static void resume(struct http *h)
+{
+	for (unsigned n = h->n_active; n > 0 && h->rate.per_second > 0; n--) {
+		struct http_transfer *t = h->active, **end;
+
+		if (http_rate_wait_ns(&h->rate, clock_boottime_ns()) > 0)
+			return;
+		unlink_active(h, t, &end);
+		t->next = NULL;
+		*end = t;
+		if (t->paused) {
+			t->paused = false;
+			curl_easy_pause(t->easy, CURLPAUSE_CONT);
+		}
+	}
+}
+
+/* How long until somebody who waits for the rate may go on, at most a minute. */
+static int64_t held(struct http *h)
+{
+	for (const struct http_transfer *t = h->active; t; t = t->next)
+		if (t->paused)
+			return http_rate_wait_ns(&h->rate, clock_boottime_ns());
+	return 60 * NSEC_PER_SEC;
+}
+
 void http_stop(struct http *h)
 {
 	h->stop = true;
@@ -458,10 +531,13 @@ struct http_request *http_wait(struct http *h)
 			return r;
 		if (h->n_active == 0 && !h->waiting)
 			return NULL;
+		resume(h);
 		curl_multi_perform(h->multi, &running);
 		r = take_finished(h);
 		if (r)
 			return r;
+		if (held(h) < pause)
+			pause = held(h);
 		curl_multi_poll(h->multi, NULL, 0, (int)(pause / NSEC_PER_MSEC) + 1, NULL);
 	}
 }
@@ -477,11 +553,13 @@ void http_close(struct http *h)
 	if (h->share)
 		curl_share_cleanup(h->share);
 	free(h->ca_file);
+	free(h->proxy);
 	free(h);
 }
 
 int http_open(const struct http_options *options, struct http **ret, struct error *err)
 {
+	const char *proxy = options->direct ? "" : options->proxy;
 	struct http *h;
 
 	/* Counted, and thread-safe since libcurl 7.84; never undone: another store may be open. */
@@ -493,14 +571,16 @@ int http_open(const struct http_options *options, struct http **ret, struct erro
 	h->multi = curl_multi_init();
 	h->share = curl_share_init();
 	h->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
-	if (!h->multi || !h->share || (options->ca_file && !h->ca_file)) {
+	h->proxy = proxy ? strdup(proxy) : NULL;
+	if (!h->multi || !h->share || (options->ca_file && !h->ca_file) || (proxy && !h->proxy)) {
 		http_close(h);
 		return error_set(err, ENOMEM, "out of memory");
 	}
 	curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)options->connections + 4);
 	curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)options->connections + 4);
-	h->direct = options->direct;
+	h->http2 = options->http2;
+	h->rate.per_second = options->max_bytes_per_second;
 	h->connect_timeout_ms = options->connect_timeout_ms ? (long)options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
 	h->low_speed_seconds = options->low_speed_seconds ? (long)options->low_speed_seconds : LOW_SPEED_SECONDS;
 	*ret = h;

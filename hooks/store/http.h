@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http.h - HTTP/1.1 by libcurl, many requests at once over connections that are
+ * http.h - HTTP/1.1 and HTTP/2 by libcurl, many requests at once over connections that are
  * kept. The rest of hooks/ sees neither curl nor OpenSSL.
  *
  * It sends a request once and says what came of it; it never repeats one on its own
@@ -25,6 +25,9 @@ struct http_options {
 	uint32_t low_speed_seconds;  /* gives up after so long with (nearly) nothing moved; 0: 30 s */
 	unsigned connections;	     /* kept at most */
 	bool direct;		     /* by no proxy, whatever the environment says */
+	const char *proxy; /* its URL; "": as `direct`; NULL: https_proxy and so on; no_proxy counts with both */
+	uint64_t max_bytes_per_second; /* of bodies, both ways together; 0: no limit */
+	bool http2;		       /* where a server offers it with TLS */
 };
 
 enum http_outcome {
@@ -63,6 +66,7 @@ struct http_request {
 	/* --- the answer -------------------------------------------------------- */
 	enum http_outcome outcome;
 	int status;
+	bool framed;			/* HTTP/2: the end of the body is told, also without a length */
 	unsigned sendings;		/* times that before_send said yes */
 	bool hopeless;			/* trying again changes nothing (UNSENT: certificate, malformed URL) */
 	const char *reason;		/* not ANSWERED: a few words */

@@ -37,6 +37,11 @@ void curl_easy_reset(CURL *e)
 	DYNLIB_CALL(&lib, curl_easy_reset, e);
 }
 
+CURLcode curl_easy_pause(CURL *e, int what)
+{
+	return DYNLIB_CALL(&lib, curl_easy_pause, e, what);
+}
+
 const char *curl_easy_strerror(CURLcode code)
 {
 	return DYNLIB_CALL(&lib, curl_easy_strerror, code);

@@ -41,7 +41,7 @@ void reply_header(struct reply *r, const char *name, const char *value)
 	if (!strcasecmp(name, "content-length"))
 		r->content_length = num_parse_u64(value, INT64_MAX, &number) == 0 ? (int64_t)number : -1;
 	else if (!strcasecmp(name, "transfer-encoding"))
-		r->chunked = !strcasecmp(value, "chunked");
+		r->chunked |= !strcasecmp(value, "chunked");
 	else if (!strcasecmp(name, "content-range"))
 		read_content_range(r, value);
 	else if (!strcasecmp(name, "last-modified"))

@@ -21,8 +21,8 @@ struct reply {
 	char tag[STORE_TAG_MAX];
 	char mark[STORE_MARK_MAX];
 	int64_t content_length; /* -1: not said */
-	bool chunked;
-	bool has_range; /* Content-Range: first-last/total */
+	bool chunked;		/* the body's end is told, with or without a length */
+	bool has_range;		/* Content-Range: first-last/total */
 	uint64_t range_first, range_last, range_total;
 	int64_t mtime;
 	int64_t retry_after; /* seconds; -1: not said */

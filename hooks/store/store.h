@@ -186,6 +186,8 @@ struct store_config {
 	const char *sas_token_file, *sas_token;
 	const char *connection_string_file, *connection_string;
 	struct credentials_config credentials;
+	const char *proxy;	       /* its URL; "": none, whatever the environment says; NULL: by the environment */
+	uint64_t max_bytes_per_second; /* 0: no limit */
 	uint32_t connect_timeout_ms, low_speed_seconds; /* 0: default */
 	uint32_t parallel;				/* 0: default */
 	bool foreign_ignore;				/* foreign=ignore */

@@ -25,10 +25,11 @@
 #define LOCAL_SILENCE_SECONDS 2
 #define LIFETIME_MAX (10 * 365 * 86400)
 
-void token_client_init(struct token_client *c, const char *ca_file)
+void token_client_init(struct token_client *c, const char *ca_file, const char *proxy)
 {
 	memset(c, 0, sizeof(*c));
 	c->ca_file = ca_file;
+	c->proxy = proxy;
 	pthread_mutex_init(&c->mutex, NULL);
 }
 
@@ -163,7 +164,8 @@ int token_send(struct token_client *c, const struct token_request *r, struct tok
 				       .connect_timeout_ms = r->local ? LOCAL_CONNECT_MS : CONNECT_MS,
 				       .low_speed_seconds = r->local ? LOCAL_SILENCE_SECONDS : SILENCE_SECONDS,
 				       .connections = 1,
-				       .direct = r->local};
+				       .direct = r->local,
+				       .proxy = c->proxy};
 	struct exchange x = {.retry_after = -1};
 	struct http *h = NULL;
 	int result = http_open(&options, &h, err);

@@ -17,13 +17,13 @@
 struct http;
 
 struct token_client {
-	const char *ca_file; /* as in store_config */
+	const char *ca_file, *proxy; /* as in store_config */
 	pthread_mutex_t mutex;
 	bool stopped;
 	struct http *http; /* that is waited for; guarded by the mutex */
 };
 
-void token_client_init(struct token_client *c, const char *ca_file);
+void token_client_init(struct token_client *c, const char *ca_file, const char *proxy);
 void token_client_free(struct token_client *c);
 /* From another thread: a request under way ends, and no other begins. */
 void token_client_stop(struct token_client *c);

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all stores behind HTTP share: proxies, the limit of bytes, how many requests at once. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "hooks/store/exchange.h"
+#include "hooks/store/http_rate.h"
+#include "tests/fault_server.h"
+
+static const char *address;
+static struct store_config config;
+
+#define BODY_SIZE 300000
+static char body[BODY_SIZE];
+static char big_reply[BODY_SIZE + 200];
+#define STORED "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"generation\":\"17\",\"size\":\"300000\",\"done\":true}"
+
+static int set_up(void **state)
+{
+	static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "no_proxy"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		unsetenv(names[i]);
+	address = fault_server_start();
+	config = (struct store_config){.name = "s",
+				       .type = "gcs",
+				       .bucket = "buck",
+				       .endpoint = address,
+				       .connect_timeout_ms = 2000,
+				       .low_speed_seconds = 5};
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	fault_server_stop();
+	return 0;
+}
+
+static struct store *open_store(void)
+{
+	struct store *s = NULL;
+	struct error err = ERROR_INIT;
+
+	if (store_open(&config, &s, &err) < 0)
+		fail_msg("%s", err.msg);
+	return s;
+}
+
+static enum store_result put(struct store *s)
+{
+	struct store_op op;
+
+	store_op_init(&op, STORE_PUT, "key");
+	op.data = body;
+	op.size = sizeof(body);
+	op.condition = STORE_IF_ABSENT;
+	store_do(s, &op);
+	return op.result;
+}
+
+/* --- proxies ------------------------------------------------------------------------ */
+
+/* Is the store, whose own address nobody can reach, reached by the fault server? */
+static bool goes_by_proxy(void)
+{
+	struct store *s;
+	enum store_result r;
+
+	config.endpoint = "http://store.invalid";
+	s = open_store();
+	script[0] = (struct step){.reply = STORED, .close = true};
+	r = put(s);
+	store_close(s);
+	if (r != STORE_OK)
+		assert_int_equal(r, STORE_UNREACHABLE);
+	else
+		assert_non_null(strstr(seen_requests[0], "POST http://store.invalid/upload/storage/v1/b/buck/o?"));
+	return r == STORE_OK;
+}
+
+static void the_proxy_of_the_configuration_is_used(void **state)
+{
+	(void)state;
+	config.proxy = address;
+	assert_true(goes_by_proxy());
+}
+
+static void the_environments_proxy_is_used_where_the_configuration_names_none(void **state)
+{
+	(void)state;
+	setenv("http_proxy", address, 1);
+	assert_true(goes_by_proxy());
+}
+
+static void no_proxy_and_an_empty_proxy_go_directly(void **state)
+{
+	(void)state;
+	setenv("http_proxy", address, 1);
+	config.proxy = "";
+	assert_false(goes_by_proxy());
+	config.proxy = NULL;
+	setenv("no_proxy", ".invalid", 1);
+	assert_false(goes_by_proxy());
+	assert_int_equal(served, 0);
+}
+
+/* --- the limit of bytes ------------------------------------------------------------- */
+
+static void a_bucket_gives_what_has_flowed_into_it(void **state)
+{
+	const int64_t s = NSEC_PER_SEC;
+	struct http_rate r = {.per_second = 1000}, none = {0};
+
+	(void)state;
+	assert_int_equal(http_rate_wait_ns(&r, 100 * s), 0);
+	http_rate_take(&r, 600, 100 * s); /* 100 were there */
+	assert_in_range((uint64_t)http_rate_wait_ns(&r, 100 * s), s / 2, s / 2 + s / 100);
+	assert_true(http_rate_wait_ns(&r, 100 * s + s / 4) > s / 5);
+	assert_int_equal(http_rate_wait_ns(&r, 100 * s + s * 51 / 100), 0);
+	/* A long silence is no store of bytes. */
+	http_rate_take(&r, 1100, 200 * s);
+	assert_true(http_rate_wait_ns(&r, 200 * s) >= s - s / 100);
+	http_rate_take(&none, 1 << 30, s);
+	assert_int_equal(http_rate_wait_ns(&none, s), 0);
+}
+
+static void uploads_and_downloads_keep_the_limit(void **state)
+{
+	int64_t began = clock_boottime_ns(), ms;
+	struct store_op op;
+	struct store *s;
+	int n;
+
+	(void)state;
+	config.max_bytes_per_second = 200000;
+	s = open_store();
+	assert_int_equal(s->parallel, 3);
+	script[0] = (struct step){.reply = STORED, .close = true};
+	assert_int_equal(put(s), STORE_OK);
+	ms = (clock_boottime_ns() - began) / NSEC_PER_MSEC;
+	if (ms < 700 || ms > 3000)
+		fail_msg("300,000 bytes went up in %d ms", (int)ms);
+	n = snprintf(big_reply, sizeof(big_reply), "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n",
+		     BODY_SIZE);
+	memset(big_reply + n, 'x', BODY_SIZE);
+	script[1] = (struct step){.reply = big_reply, .close = true};
+	began = clock_boottime_ns();
+	store_op_init(&op, STORE_GET, "key");
+	op.max_body = BODY_SIZE;
+	store_do(s, &op);
+	assert_int_equal(op.result, STORE_OK);
+	assert_int_equal(op.got_size, BODY_SIZE);
+	strbuf_free(&op.body);
+	ms = (clock_boottime_ns() - began) / NSEC_PER_MSEC;
+	if (ms < 700 || ms > 3000)
+		fail_msg("300,000 bytes came down in %d ms", (int)ms);
+	store_close(s);
+}
+
+/* --- how many at once --------------------------------------------------------------- */
+
+static void who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while(void **state)
+{
+	struct store *s = open_store();
+	struct http_store *h = (struct http_store *)s;
+
+	(void)state;
+	assert_int_equal(h->window, s->parallel);
+	script[0] =
+	    (struct step){.reply = "HTTP/1.1 503 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", .close = true};
+	assert_int_equal(put(s), STORE_UNKNOWN);
+	assert_int_equal(h->window, s->parallel / 2);
+	for (int i = 1; i <= (int)s->parallel / 2; i++) {
+		script[i % SCRIPT_MAX] = (struct step){.reply = STORED, .close = true};
+		assert_int_equal(put(s), STORE_OK);
+	}
+	assert_int_equal(h->window, s->parallel / 2 + 1);
+	store_close(s);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(the_proxy_of_the_configuration_is_used),
+	    TEST(the_environments_proxy_is_used_where_the_configuration_names_none),
+	    TEST(no_proxy_and_an_empty_proxy_go_directly),
+	    TEST(a_bucket_gives_what_has_flowed_into_it),
+	    TEST(uploads_and_downloads_keep_the_limit),
+	    TEST(who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
