@@ -42,6 +42,7 @@ int volume_cmd_break_lease(const struct volume_cmd *c, struct arena *a, struct e
 int volume_cmd_prefetch(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_prune(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_recover(const struct volume_cmd *c, struct arena *a, struct error *err);
+int volume_cmd_check_store(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_drain(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_conflicts(const struct volume_cmd *c, struct arena *a, struct error *err);
 

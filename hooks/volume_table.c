@@ -27,6 +27,7 @@ const struct volume_command volume_commands[] = {
     {"pin", "NAME", 1, 1, true, "", "keeps a volume in this node's cache, whatever else it has to hold", volume_cmd_pin},
     {"unpin", "NAME", 1, 1, true, "", "lets it go when it is its turn", volume_cmd_unpin},
     {"drain", "", 0, 0, false, "wait", "waits until no keeper of this node has a volume", volume_cmd_drain},
+    {"check-store", "[STORE]", 0, 1, false, "", "tries a store with small objects of its own, and says what holds of what volumes need", volume_cmd_check_store},
     {"status", "", 0, 0, false, "", "the volumes in this node's cache, and the keepers at work", volume_cmd_status},
     {NULL},
 };

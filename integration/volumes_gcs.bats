@@ -210,3 +210,26 @@ client() {
 	vrun B c3 "$V" 'cat /data/good'
 	is "$output" good
 }
+
+@test "check-store says in words what holds of a store, and leaves nothing in it" {
+	try on A volrun volume check-store main
+	ok
+	like "$output" "objects can be written and read: yes"
+	like "$output" "conditions on writes are enforced \(leases\): yes"
+	like "$output" "of 16 creations at once, one wins: yes"
+	like "$output" "conditions on deletions are enforced: no \(not needed\)"
+	like "$output" "store \"main\" \(gcs, bucket $GCS_BUCKET\) can hold volumes"
+	is "$(gcs ls "$GCS_BUCKET")" ""
+	is "$(on A volrun volume check-store --json main | jq -r '"\(.type) \(.usable) \(.checks | length)"')" "gcs true 12"
+	node A '.stores.dir = {type: "filesystem", path: "\(.cache.path)/../store"}'
+	try on A volrun volume check-store dir
+	ok
+	like "$output" "conditions on deletions are enforced: yes"
+	is "$(find "$T/store" -path '*probe*' ! -path '*/.volrun-store/*')" ""
+	node A '.stores.main.bucket = "none-such"'
+	try on A volrun volume check-store
+	not_ok "store \"main\" \(bucket none-such\): the bucket was not found"
+	like "$output" "objects can be written and read: NO"
+	try on A volrun volume check-store other
+	not_ok "no store \"other\""
+}

@@ -218,6 +218,14 @@ fast() { node "$1" '.lease += {ttl: "3s", renew: "500ms", poll: "1s"}'; }
 	not_ok "certificate|unreachable|TLS|SSL"
 }
 
+@test "check-store says in words what holds of a store, and leaves nothing in it" {
+	try on A volrun volume check-store main
+	ok
+	like "$output" "conditions on writes are enforced \(leases\): yes: with the tag unquoted"
+	like "$output" "store \"main\" \(s3, bucket $BUCKET\) can hold volumes"
+	is "$(s3 ls "$BUCKET")" ""
+}
+
 # --- hostile contents -----------------------------------------------------------
 
 # Nothing that is called evil is outside the volume's own tree, in the cache or elsewhere.
