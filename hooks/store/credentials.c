@@ -87,7 +87,9 @@ static int try_one(const struct credential_provider *p, struct credential_fetch 
 		return 0;
 	}
 	credentials_free(&c);
-	return r == -ENOMEM ? error_set(err, ENOMEM, "out of memory") : r;
+	if (r == -ENETUNREACH)
+		err->code = EHOSTUNREACH;
+	return r == -ENOMEM ? error_set(err, ENOMEM, "out of memory") : r == -ENETUNREACH ? -EHOSTUNREACH : r;
 }
 
 static int go_through(const struct credential_provider *chain, struct credential_fetch *f, struct credentials *ret,

@@ -220,10 +220,14 @@ static int instance_session(struct credential_fetch *f, const char *base, char *
 		return -ENOMEM;
 	q.url = strbuf_str(&url);
 	r = token_send(f->client, &q, &reply, &why);
-	if (r == -EHOSTUNREACH)
+	if (r == -ENETUNREACH)
 		return credentials_tried(f, "%s", why.msg);
-	if (r < 0 || reply.status != 200)
-		return r < 0 ? r : token_refused(&q, &reply, err);
+	if (r < 0) {
+		*err = why;
+		return r;
+	}
+	if (reply.status != 200)
+		return token_refused(&q, &reply, err);
 	return credentials_copy(strbuf_str(&reply.body), "the session of instance metadata", ret, err);
 }
 

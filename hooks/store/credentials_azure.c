@@ -293,7 +293,7 @@ static int from_managed_identity(struct credential_fetch *f, struct credentials 
 	q.url = strbuf_str(&url);
 	q.headers = strbuf_str(&headers);
 	r = token_send(f->client, &q, &reply, &why);
-	if (r == -EHOSTUNREACH)
+	if (r == -ENETUNREACH)
 		return credentials_tried(f, "%s", why.msg);
 	if (r == 0)
 		r = take_token(&q, &reply, ret, err);

@@ -80,7 +80,7 @@ static int from_metadata(struct credential_fetch *f, struct credentials *ret, st
 		return -ENOMEM;
 	q.url = strbuf_str(&url);
 	r = token_send(f->client, &q, &reply, &why);
-	if (r == -EHOSTUNREACH)
+	if (r == -ENETUNREACH)
 		return credentials_tried(f, "%s", why.msg);
 	if (r < 0) {
 		*err = why;

@@ -22,7 +22,6 @@
 #define CONNECT_MS 5000
 #define SILENCE_SECONDS 5
 #define LOCAL_CONNECT_MS 1000
-#define LOCAL_SILENCE_SECONDS 2
 #define LIFETIME_MAX (10 * 365 * 86400)
 
 void token_client_init(struct token_client *c, const char *ca_file, const char *proxy)
@@ -154,7 +153,10 @@ static int exchange(struct token_client *c, struct http *h, const struct token_r
 					 url_shown(r->url), r->url);
 		if (x->http.outcome == HTTP_ANSWERED)
 			return 0;
-		return unanswered(r, x->http.outcome == HTTP_SINK ? "its answer is too long" : x->http.reason, err);
+		unanswered(r, x->http.outcome == HTTP_SINK ? "its answer is too long" : x->http.reason, err);
+		if (r->local && x->http.outcome == HTTP_UNSENT)
+			err->code = ENETUNREACH;
+		return -err->code;
 	}
 }
 
@@ -162,7 +164,7 @@ int token_send(struct token_client *c, const struct token_request *r, struct tok
 {
 	struct http_options options = {.ca_file = c->ca_file,
 				       .connect_timeout_ms = r->local ? LOCAL_CONNECT_MS : CONNECT_MS,
-				       .low_speed_seconds = r->local ? LOCAL_SILENCE_SECONDS : SILENCE_SECONDS,
+				       .low_speed_seconds = SILENCE_SECONDS,
 				       .connections = 1,
 				       .direct = r->local,
 				       .proxy = c->proxy};

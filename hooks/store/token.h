@@ -46,7 +46,8 @@ struct token_reply {
 
 /*
  * 0: it answered, whatever the status (but 429 and 5xx are tried again, and are an error in the end). -EHOSTUNREACH:
- * it did not; the error says who and where. The body may hold secrets: token_reply_free.
+ * it did not; -ENETUNREACH: of a local one, that nobody is there at all. The error says who and where. The body may
+ * hold secrets: token_reply_free.
  */
 int token_send(struct token_client *c, const struct token_request *r, struct token_reply *ret, struct error *err);
 void token_reply_free(struct token_reply *r);
