@@ -16,7 +16,7 @@ struct spawn {
 	const char *const *envp; /* NULL-terminated; NULL: the caller's */
 	const char *input;	 /* what its stdin holds; NULL: /dev/null */
 	size_t input_len;
-	int input_fd; /* > 0: its stdin, instead */
+	int input_fd;	     /* > 0: its stdin, instead */
 	const int *keep_fds; /* passed under the same numbers, the rest (>= 3) is closed */
 	size_t n_keep_fds;
 	char *stderr_buf; /* its stderr, cut to the room, NUL-terminated; NULL: the caller's stderr */

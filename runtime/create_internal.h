@@ -24,9 +24,9 @@ struct create {
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
 	struct volumes_hook *hook; /* begun, and neither fetched nor cancelled */
-	const char *rdt_mount; /* with linux.intelRdt */
-	bool released;	       /* HS_GO was said */
-	bool limited;	       /* the cgroup has its limits */
+	const char *rdt_mount;	   /* with linux.intelRdt */
+	bool released;		   /* HS_GO was said */
+	bool limited;		   /* the cgroup has its limits */
 	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master, notify;
 };
 
@@ -42,7 +42,8 @@ void create_undo_pid(struct create *c);
 /* Closes what is ours, gives the rest away; also after a failure. */
 void create_hand_over(struct create *c, struct created *ret);
 
-/* create_volumes.c: what is asked for, before the state is saved; the hook is started, and gets the container's state. */
+/* create_volumes.c: what is asked for, before the state is saved; the hook is started, and gets the container's state.
+ */
 int create_find_volumes(struct create *c, struct error *err);
 int create_begin_volumes(struct create *c, struct error *err);
 void create_cancel_volumes(struct create *c);

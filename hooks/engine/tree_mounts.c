@@ -80,7 +80,8 @@ static bool is_named(const char *mountinfo, const struct place *place)
 	if (fd < 0)
 		return false;
 	/* What mountinfo would escape is left to libmount. */
-	return !name || strpbrk(name, " \t\n\\") || read_fd(fd, MOUNTINFO_MAX, &text, &len) < 0 || memmem(text, len, name, strlen(name));
+	return !name || strpbrk(name, " \t\n\\") || read_fd(fd, MOUNTINFO_MAX, &text, &len) < 0 ||
+	       memmem(text, len, name, strlen(name));
 }
 
 static bool join(struct place *place, const char *root, const char *rest)
