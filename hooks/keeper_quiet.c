@@ -83,6 +83,7 @@ void hold_quiet(struct hold *h)
 
 		if (!has_tree(hv) || (hv->lease && !hv->dirty))
 			continue;
+		hv->v.unquiet = false;
 		while (!is_quiet(h, hv)) {
 			hv->v.unquiet = clock_boottime_ns() >= until;
 			if (hv->v.unquiet)

@@ -165,7 +165,7 @@ struct keeper_note hold_make_note(struct hold *h, struct hold_volume *hv, struct
 	char *key = arena_alloc(a, KEEPER_KEY_MAX);
 	struct keeper_note n = {.pid = getpid(),
 				.container = h->request->id,
-				.socket = key,
+				.socket = h->rest_until_ns ? NULL : key, /* nobody listens any more */
 				.keeper = h->lease_id.keeper,
 				.init = keeper_name(h->request->pid, a),
 				.request = *h->request};

@@ -76,9 +76,18 @@ void users_note_unquiet(const struct cache_volume *c, uint64_t epoch)
 
 bool users_unquiet(const struct cache_volume *c, uint64_t epoch)
 {
-	_cleanup_close_ int dir = open_users(c, epoch, false);
+	_cleanup_close_ int fd = open_users(c, epoch, false);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
 
-	return dir >= 0 && faccessat(dir, UNQUIET, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!dir)
+		return false;
+	TAKE_FD(fd);
+	/* A note that is left is of one who has not come to look, or was killed before. */
+	while ((d = readdir(dir)))
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			return true;
+	return false;
 }
 
 void users_move(const struct cache_volume *c, uint64_t from, uint64_t to)

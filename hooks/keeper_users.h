@@ -31,7 +31,8 @@ void users_set_joinable(struct hold *h, struct hold_volume *hv, bool joinable);
 int users_lock(const struct cache_volume *c);
 /* Does anybody live who joined the holder of that epoch? */
 bool users_live(const struct cache_volume *c, uint64_t epoch);
-/* One that joined ended while somebody outside could still write to the tree by it. Is that noted? */
+/* One that joined ended while somebody outside could still write to the tree by it. Is that noted, or not known of one?
+ */
 void users_note_unquiet(const struct cache_volume *c, uint64_t epoch);
 bool users_unquiet(const struct cache_volume *c, uint64_t epoch);
 /* A new keeper goes on with another epoch; or (to 0) all is over. */

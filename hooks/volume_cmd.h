@@ -70,6 +70,7 @@ struct volume_local {
 	/* The last commit during the run, what it took, and why a later one failed (NULL: none did). */
 	uint64_t sync_commit, sync_frozen_us, sync_copied_bytes, sync_reflinked_bytes;
 	const char *sync_error;
+	uint64_t resting; /* not 0: in use by a pod that has no container now: all is committed */
 	bool pinned;
 	bool has_tree; /* else only its place is there */
 	const char *last_error;

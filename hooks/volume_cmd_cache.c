@@ -221,7 +221,8 @@ static int is_busy(void *ctx, const char *store, const char *workspace, const ch
 	struct volume_local l;
 	size_t len = strlen(d->names);
 
-	if (volume_local_read(d->config, store, workspace, name, &a, &l) < 0 || strcmp(l.state, "in use") != 0)
+	if (volume_local_read(d->config, store, workspace, name, &a, &l) < 0 || strcmp(l.state, "in use") != 0 ||
+	    l.resting)
 		return 0;
 	d->busy++;
 	snprintf(d->names + len, sizeof(d->names) - len, "%s%s (container %s)", len ? ", " : "", name,

@@ -30,6 +30,7 @@ static const struct json_field local_fields[] = {
     JSON_FIELD(struct volume_local, pid, "pid", JSON_U32),
     JSON_FIELD(struct volume_local, container, "container", JSON_STR),
     JSON_FIELD(struct volume_local, socket, "socket", JSON_STR),
+    JSON_FIELD(struct volume_local, resting, "resting", JSON_U64),
     JSON_FIELD(struct volume_local, sync_commit, "sync_commit", JSON_U64),
     JSON_FIELD(struct volume_local, sync_frozen_us, "sync_frozen_us", JSON_U64),
     JSON_FIELD(struct volume_local, sync_copied_bytes, "sync_copied_bytes", JSON_U64),
@@ -75,6 +76,7 @@ static void read_notes(int dir_fd, struct arena *a, struct volume_local *l)
 	l->pid = k.pid;
 	l->container = k.container;
 	l->socket = k.socket;
+	l->resting = k.resting;
 	l->sync_commit = k.sync_commit;
 	l->sync_frozen_us = k.sync_frozen_us;
 	l->sync_copied_bytes = k.sync_copied_bytes;

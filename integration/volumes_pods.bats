@@ -154,6 +154,11 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	# Longer than the lease.
 	sleep 4
 	resting 1
+	try on A volrun volume sync state
+	not_ok 'volume state is not in use on this node'
+	# Nothing is left to be synced back.
+	try on A volrun volume --wait=2s drain
+	ok
 	vbundle d1 "state /data wait=500ms" true '.annotations["io.kubernetes.cri.sandbox-id"] = "p2"'
 	try on A volrun run --bundle "$T/d1" d1
 	not_ok 'lease held by node-A'
