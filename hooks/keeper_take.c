@@ -126,9 +126,12 @@ void hold_close(struct hold *h)
 static int probe(struct hold *h, struct hold_volume *hv, struct error *err)
 {
 	const struct store_config *c = hv->store;
-	const char *fingerprint = arena_printf(&h->arena, "%s %s %s %s %s %d", c->type, c->path ? c->path : "",
-					       c->endpoint ? c->endpoint : "", c->bucket ? c->bucket : "",
-					       c->region ? c->region : "", c->path_style);
+	const char *fingerprint = arena_printf(&h->arena, "%s %s %s %s %s %s %d", c->type, c->path ? c->path : "",
+					       c->endpoint ? c->endpoint : "",
+					       c->bucket      ? c->bucket
+					       : c->container ? c->container
+							      : "",
+					       c->account ? c->account : "", c->region ? c->region : "", c->path_style);
 	unsigned quirks;
 	int r;
 

@@ -52,9 +52,15 @@ enum store_condition azure_call_condition(const struct azure_call *call)
 	bool carries =
 	    call->kind == AZURE_CALL_LIST_BLOCKS || (call->kind == AZURE_CALL_OP && store_op_changes(call->op));
 
+	unsigned needed = carries && call->op->kind == STORE_DELETE ? STORE_CAP_DELETE_IF
+			  : carries && call->op->kind == STORE_COPY ? STORE_CAP_COPY_IF
+								    : 0;
+
 	if (!carries)
 		return STORE_ANY;
-	return call->if_tag ? STORE_IF_TAG : call->op->condition;
+	if (call->if_tag)
+		return STORE_IF_TAG;
+	return (call->caps & needed) == needed ? call->op->condition : STORE_ANY;
 }
 
 static bool is_marker(const char *key)

@@ -43,6 +43,7 @@ struct credential_source {
 	/* The owner's. */
 	struct credentials current;
 	bool have;
+	int64_t expires_ns; /* CLOCK_BOOTTIME; 0: never */
 	int64_t early_ns,
 	    late_ns; /* CLOCK_BOOTTIME from which others are fetched, and these no longer used; 0: never */
 	int64_t failed_ns, forced_ns; /* when that happened last; 0: never */
@@ -140,6 +141,7 @@ static void use(struct credential_source *s, struct credentials *c)
 	credentials_free(&s->current);
 	s->current = *c;
 	s->have = true;
+	s->expires_ns = life > 0 ? now + life : 0;
 	s->late_ns = life > 0 ? now + life - least(life / 10, LATE_NS) : 0;
 	s->early_ns = life > 0 ? now + life - least(life / 4, EARLY_NS) : 0;
 	/* An issuer that still gives the old ones (within their last minutes) is asked again, now and then. */
@@ -268,6 +270,23 @@ bool credentials_refused(struct credential_source *s, uint64_t generation)
 		collect(s, WAIT_NS);
 	s->forced_ns = clock_boottime_ns();
 	return s->current.generation != generation;
+}
+
+int credentials_describe(struct credential_source *s, char *ret, size_t size, struct error *err)
+{
+	const struct credentials *c;
+	int64_t left;
+	int r = credentials_get(s, &c, err);
+
+	if (r < 0)
+		return r;
+	left = (s->expires_ns - clock_boottime_ns()) / NSEC_PER_SEC;
+	if (s->expires_ns == 0)
+		snprintf(ret, size, "from %s", c->origin);
+	else
+		snprintf(ret, size, "from %s, good for %lld h %02lld min %02lld s, then renewed", c->origin,
+			 (long long)left / 3600, (long long)left / 60 % 60, (long long)left % 60);
+	return 0;
 }
 
 static void source_free(struct credential_source *s)

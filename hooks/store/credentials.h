@@ -62,6 +62,9 @@ int credentials_get(struct credential_source *s, const struct credentials **ret,
  */
 bool credentials_refused(struct credential_source *s, uint64_t generation);
 
+/* Where the ones to sign with now are from, and until when they are good. As credentials_get. */
+int credentials_describe(struct credential_source *s, char *ret, size_t size, struct error *err);
+
 /* Is it a word for credentials.from? For the configuration's check. */
 bool credentials_provider_known(enum credentials_cloud cloud, const char *name);
 

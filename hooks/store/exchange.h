@@ -141,6 +141,7 @@ void http_store_close(struct http_store *s);
 /* For the vtable. */
 void http_store_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *),
 		    void *ctx, unsigned parallel);
+int http_store_credentials(struct store *s, char *ret, size_t size, struct error *err);
 int http_store_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);
 
 /* Waits until an attempt ends; then comes another one, or `finished`. False: nothing is under way. */

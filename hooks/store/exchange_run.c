@@ -131,6 +131,13 @@ int http_store_open(struct http_store *s, const struct store_config *config, con
 	return r < 0 ? error_wrap(err, "store \"%s\"", config->name) : 0;
 }
 
+int http_store_credentials(struct store *base, char *ret, size_t size, struct error *err)
+{
+	struct http_store *s = (struct http_store *)base;
+
+	return s->credentials ? credentials_describe(s->credentials, ret, size, err) : 0;
+}
+
 void http_store_close(struct http_store *s)
 {
 	http_close(s->http);

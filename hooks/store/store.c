@@ -194,6 +194,12 @@ void store_set_quirks(struct store *s, unsigned quirks)
 		s->caps |= STORE_CAP_COPY_IF;
 }
 
+int store_credentials(struct store *s, char *ret, size_t size, struct error *err)
+{
+	ret[0] = '\0';
+	return s->ops->credentials ? s->ops->credentials(s, ret, size, err) : 0;
+}
+
 static struct store_op *one_next(void *ctx)
 {
 	struct store_op **slot = ctx;

@@ -124,6 +124,8 @@ struct store_vtable {
 	/* store_give_up_uploads; NULL: nothing stays of an upload that nobody completes, or the store sees to it. */
 	int (*give_up)(struct store *s, const char *prefix, store_upload_fn fn, void *ctx, uint64_t *ret_n,
 		       struct error *err);
+	/* See store_credentials. NULL: it needs none. */
+	int (*credentials)(struct store *s, char *ret, size_t size, struct error *err);
 };
 
 struct store {
@@ -220,6 +222,12 @@ enum {
 };
 unsigned store_quirks(const struct store *s);
 void store_set_quirks(struct store *s, unsigned quirks);
+
+/*
+ * In words for people, where its credentials are from and until when they are good; no secret. May fetch them. "" for a
+ * store that needs none.
+ */
+int store_credentials(struct store *s, char *ret, size_t size, struct error *err);
 
 /* One op to its end. Returns op->result. DELETE of an absent key is STORE_OK. */
 enum store_result store_do(struct store *s, struct store_op *op);

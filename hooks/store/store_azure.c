@@ -57,6 +57,7 @@ static bool prepare(struct exchange *base)
 	const struct credentials *c;
 	int r;
 
+	x->call.caps = a->http.base.caps;
 	base->changes = azure_call_changes(&x->call);
 	base->condition = azure_call_condition(&x->call);
 	base->not_before_ns = x->not_before_ns;
@@ -178,7 +179,11 @@ static void azure_close(struct store *s)
 	free(a);
 }
 
-static const struct store_vtable azure_vtable = {"azure", azure_close, http_store_run, http_store_list};
+static const struct store_vtable azure_vtable = {.type = "azure",
+						 .close = azure_close,
+						 .run = http_store_run,
+						 .list = http_store_list,
+						 .credentials = http_store_credentials};
 
 void store_azure_part_size(struct store *s, uint64_t bytes)
 {
@@ -196,7 +201,7 @@ static int open_parts(struct azure_store *a, const struct store_config *config, 
 		return r;
 	a->http.url = a->endpoint.url;
 	a->http.prefix = a->endpoint.prefix;
-	a->http.base.caps = STORE_CAP_COPY | STORE_CAP_COPY_IF | STORE_CAP_DELETE_IF;
+	a->http.base.caps = STORE_CAP_COPY; /* the rest is the probe's to find: emulators differ */
 	if (asprintf(&place, "container %s", config->container) < 0)
 		place = NULL;
 	return http_store_open(&a->http, config, &azure_vtable, &dialect, place, err);

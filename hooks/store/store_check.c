@@ -15,6 +15,7 @@
 
 #define RACERS 16
 #define ROUNDS 3
+#define BULK ((size_t)8 << 20)
 #define CLOCK_SKEW_SECONDS 300
 
 struct check {
@@ -93,6 +94,17 @@ static bool reads(struct check *c, const char *name, const char *text, struct st
 }
 
 /* --- the steps ---------------------------------------------------------------------- */
+
+static enum store_check_result has_credentials(struct check *c)
+{
+	struct error err = ERROR_INIT;
+
+	if (store_credentials(c->store, c->detail, sizeof(c->detail), &err) == 0)
+		return c->detail[0] ? STORE_CHECK_HOLDS : say(c, STORE_CHECK_HOLDS, "none are needed");
+	if (c->failed == 0)
+		*c->err = err;
+	return say(c, STORE_CHECK_FAILS, "%s", err.msg);
+}
 
 static enum store_check_result writes_and_reads(struct check *c)
 {
@@ -329,13 +341,52 @@ static enum store_check_result answers(struct check *c)
 	return say(c, STORE_CHECK_HOLDS, "in %.1f ms", (double)best / (double)NSEC_PER_MSEC);
 }
 
+static double mib_per_s(int64_t ns)
+{
+	return (double)BULK / (1 << 20) * (double)NSEC_PER_SEC / (double)(ns > 0 ? ns : 1);
+}
+
+/* Of one connection, and of bytes that nobody can make smaller on the way. */
+static enum store_check_result moves_much(struct check *c)
+{
+	_cleanup_free_ char *data = malloc(BULK);
+	int64_t began, written, done;
+	char key[STORE_KEY_MAX];
+	struct store_op op;
+	bool same;
+
+	if (!data)
+		return say(c, STORE_CHECK_FAILS, "out of memory");
+	random_bytes(data, BULK);
+	key_of(c, "bulk", key);
+	store_op_init(&op, STORE_PUT, key);
+	op.data = data;
+	op.size = BULK;
+	began = clock_boottime_ns();
+	if (store_do(c->store, &op) != STORE_OK)
+		return unexpected(c, &op, "");
+	written = clock_boottime_ns();
+	store_op_init(&op, STORE_GET, key);
+	op.max_body = BULK;
+	store_do(c->store, &op);
+	done = clock_boottime_ns();
+	same = op.result == STORE_OK && op.body.len == BULK && !memcmp(op.body.data, data, BULK);
+	strbuf_free(&op.body);
+	if (!same)
+		return unexpected(c, &op, "other bytes come back than were written");
+	return say(c, STORE_CHECK_HOLDS, "%.0f MiB/s up, %.0f MiB/s down", mib_per_s(written - began),
+		   mib_per_s(done - written));
+}
+
 static const struct step steps[] = {
+    {"there are credentials", has_credentials, true},
     {"objects can be written and read", writes_and_reads, true},
     {"it answers", answers, true},
     {"objects keep their metadata", keeps_metadata, false},
     {"parts of an object can be read", gives_ranges, false},
     {"conditions on writes are enforced (leases)", enforces_conditions, true},
     {"of 16 creations at once, one wins", one_wins, false},
+    {"8 MiB go up and come down", moves_much, false},
     {"names with odd characters are kept and listed at once", lists_odd_names, false},
     {"objects are copied by the store", copies, false},
     {"conditions on copies are enforced", copies_if, false},
@@ -346,7 +397,7 @@ static const struct step steps[] = {
 
 static void clean_up(struct check *c)
 {
-	static const char *const names[] = {"object", "copy", "race-0", "race-1", "race-2"};
+	static const char *const names[] = {"object", "bulk", "copy", "race-0", "race-1", "race-2"};
 	char name[64];
 	struct store_op op;
 

@@ -371,7 +371,11 @@ static void gcs_close(struct store *s)
 	free(g);
 }
 
-static const struct store_vtable gcs_vtable = {"gcs", gcs_close, http_store_run, http_store_list};
+static const struct store_vtable gcs_vtable = {.type = "gcs",
+					       .close = gcs_close,
+					       .run = http_store_run,
+					       .list = http_store_list,
+					       .credentials = http_store_credentials};
 
 void store_gcs_limits(struct store *s, uint64_t limit, uint64_t chunk, int64_t pace_ns)
 {

@@ -190,7 +190,12 @@ static void s3_close(struct store *s)
 	free(s3);
 }
 
-static const struct store_vtable s3_vtable = {"s3", s3_close, http_store_run, http_store_list, s3_give_up_uploads};
+static const struct store_vtable s3_vtable = {.type = "s3",
+					      .close = s3_close,
+					      .run = http_store_run,
+					      .list = http_store_list,
+					      .give_up = s3_give_up_uploads,
+					      .credentials = http_store_credentials};
 
 void store_s3_part_size(struct store *s, uint64_t bytes)
 {
