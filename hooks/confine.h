@@ -28,10 +28,10 @@ struct error;
 int confine(struct error *err);
 
 /*
- * The keeper, when its trees are made: from here on it executes no program and makes no mount (nor does any thread of
- * it).
+ * The keeper, when its trees are made: from here on it makes no mount and executes no program (nor does any thread of
+ * it), but where `programs` says that one is to give it credentials.
  */
-int confine_for_run(struct error *err);
+int confine_for_run(bool programs, struct error *err);
 
 /* Gives up a right that confine() leaves to be raised. Of the calling thread, and of those that it starts. */
 void confine_drop(int cap);

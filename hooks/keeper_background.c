@@ -15,6 +15,7 @@
 #include "base/strbuf.h"
 #include "base/sys.h"
 #include "hooks/confine.h"
+#include "hooks/store/credentials.h"
 
 /* Killed last, where allowed. */
 static void survive(void)
@@ -69,7 +70,7 @@ void keeper_begin_run(struct strbuf *warnings)
 {
 	struct error err = ERROR_INIT;
 
-	if (confine_for_run(&err) < 0)
+	if (confine_for_run(credentials_run_programs(), &err) < 0)
 		strbuf_addf(warnings, "%s\n", err.msg);
 }
 

@@ -65,6 +65,10 @@ bool credentials_refused(struct credential_source *s, uint64_t generation);
 /* Where the ones to sign with now are from, and until when they are good. As credentials_get. */
 int credentials_describe(struct credential_source *s, char *ret, size_t size, struct error *err);
 
+/* Has a program of the administrator's (credential_process) been run for some, in this process? Then it will be again.
+ */
+bool credentials_run_programs(void);
+
 /* Is it a word for credentials.from? For the configuration's check. */
 bool credentials_provider_known(enum credentials_cloud cloud, const char *name);
 

@@ -5,6 +5,8 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +186,27 @@ static int read_files(struct credential_fetch *f, struct arena *arena, struct fi
 
 /* --- what a profile says ---------------------------------------------------------------- */
 
+static atomic_bool programs;
+
+bool credentials_run_programs(void)
+{
+	return programs;
+}
+
+/* A keeper ignores SIGCHLD, and would never learn the status. Whose child ends meanwhile stays a zombie until it does.
+ */
+static int run_and_wait(const struct spawn *s, struct error *err)
+{
+	struct sigaction dfl = {.sa_handler = SIG_DFL}, old;
+	int r;
+
+	programs = true;
+	sigaction(SIGCHLD, &dfl, &old);
+	r = spawn_run(s, err);
+	sigaction(SIGCHLD, &old, NULL);
+	return r;
+}
+
 static int run_process(struct credential_fetch *f, const char *command, struct credentials *ret, struct error *err)
 {
 	const char *argv[] = {"sh", "-c", command, NULL};
@@ -202,7 +225,7 @@ static int run_process(struct credential_fetch *f, const char *command, struct c
 		return error_set(err, errno, "credential_process: no memory for its output (error %d)", errno);
 	s.stderr_buf = discarded;
 	s.stderr_size = sizeof(discarded);
-	r = spawn_run(&s, &why);
+	r = run_and_wait(&s, &why);
 	if (r < 0)
 		return error_set(err, EHOSTUNREACH, "credential_process did not run to its end: %.200s", why.msg);
 	if (r > 0)
