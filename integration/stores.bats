@@ -89,6 +89,24 @@ use() {
 	[[ $output != *"$AWS_SECRET_ACCESS_KEY"* ]]
 }
 
+# with_system_ca COMMAND...: in a mount namespace whose /etc/ssl/certs is $BATS_TEST_TMPDIR/certs.
+with_system_ca() {
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare --mount --propagation private bash -c 'mount --bind "$1" /etc/ssl/certs && shift && exec "$@"' _ "$BATS_TEST_TMPDIR/certs" "$@"
+}
+
+@test "the system's certificates are enough: one by one, or all in a file" {
+	use tls
+	local certs=$BATS_TEST_TMPDIR/certs
+	mkdir "$certs"
+	cp "$S3_CA_FILE" "$certs/ours.pem"
+	openssl rehash "$certs"
+	STORE_TESTS="*probe*" with_system_ca "$SUITE_PROGRAM" s3 "$S3_ENDPOINT" "$BUCKET"
+	rm "$certs"/*
+	cp "$S3_CA_FILE" "$certs/ca-certificates.crt"
+	STORE_TESTS="*probe*" with_system_ca "$SUITE_PROGRAM" s3 "$S3_ENDPOINT" "$BUCKET"
+}
+
 @test "wrong keys are named as such, and never shown" {
 	use plain
 	STORE_TESTS="*probe*" AWS_SECRET_ACCESS_KEY=not-the-secret run ! "$SUITE_PROGRAM" s3 "$S3_ENDPOINT" "$BUCKET"

@@ -38,6 +38,7 @@ struct http {
 	CURLM *multi;
 	CURLSH *share; /* TLS sessions, for all handles */
 	char *ca_file;
+	const char *ca_directory; /* NULL: libcurl's file of all */
 	long connect_timeout_ms, low_speed_seconds;
 	char *proxy;
 	bool http2;
@@ -247,8 +248,10 @@ static void set_pool_options(struct http *h, CURL *e)
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, h->low_speed_seconds);
 	curl_easy_setopt(e, CURLOPT_SHARE, h->share);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "volrun");
-	if (h->ca_file)
+	if (h->ca_file || h->ca_directory)
 		curl_easy_setopt(e, CURLOPT_CAINFO, h->ca_file);
+	if (h->ca_directory)
+		curl_easy_setopt(e, CURLOPT_CAPATH, h->ca_directory);
 	if (h->proxy)
 		curl_easy_setopt(e, CURLOPT_PROXY, h->proxy);
 }
@@ -571,6 +574,7 @@ int http_open(const struct http_options *options, struct http **ret, struct erro
 	h->multi = curl_multi_init();
 	h->share = curl_share_init();
 	h->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
+	h->ca_directory = options->ca_file ? NULL : http_ca_directory();
 	h->proxy = proxy ? strdup(proxy) : NULL;
 	if (!h->multi || !h->share || (options->ca_file && !h->ca_file) || (proxy && !h->proxy)) {
 		http_close(h);
