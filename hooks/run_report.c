@@ -26,7 +26,7 @@ struct report_file {
 	const char *volume, *workspace, *store, *container, *node, *ended, *result, *error;
 	bool unquiet;
 	uint64_t epoch, commit, added, changed, deleted, skipped, bytes_in, bytes_out, requests;
-	const char *lease_s, *restore_s, *run_s, *scan_s, *commit_s, *release_s;
+	const char *lease_s, *restore_s, *run_s, *scan_s, *publish_s, *commit_s, *release_s;
 };
 
 #define SECONDS(member, key) JSON_FIELD(struct report_file, member, key, JSON_RAW)
@@ -55,6 +55,7 @@ static const struct json_field report_fields[] = {
     SECONDS(run_s, "run_seconds"),
     SECONDS(scan_s, "scan_seconds"),
     SECONDS(commit_s, "commit_seconds"),
+    SECONDS(publish_s, "publish_seconds"), /* of these */
     SECONDS(release_s, "release_seconds"),
     {NULL},
 };
@@ -88,6 +89,7 @@ void run_report_write(const struct volume *v, const struct run_report *r)
 	f.restore_s = arena_printf(&a, "%.3f", seconds(r->leased_ns, r->ready_ns));
 	f.run_s = arena_printf(&a, "%.3f", seconds(r->ready_ns, r->ended_ns));
 	f.scan_s = arena_printf(&a, "%.3f", (double)r->out.scan_ns / NSEC_PER_SEC);
+	f.publish_s = arena_printf(&a, "%.3f", (double)r->out.publish_ns / NSEC_PER_SEC);
 	f.commit_s = arena_printf(&a, "%.3f", seconds(r->ended_ns, r->committed_ns));
 	f.release_s = arena_printf(&a, "%.3f", seconds(r->committed_ns, r->released_ns));
 	json_write(&text, &report_table, &f, 2);

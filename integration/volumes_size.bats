@@ -31,9 +31,9 @@ V="state /data"
 
 # check_peaks: no program used more than 64 MiB.
 check_peaks() {
-	local name kib
+	local name kib _
 	is "$(cut -d ' ' -f 1 "$PEAKS" | sort -u | tr '\n' ' ')" "volrun-hook volrun-keeper " "programs measured"
-	while read -r name kib; do
+	while read -r name kib _; do
 		echo "$name: peak $kib KiB" >&2
 		[[ -n ${VOLRUN_SANITIZED:-} ]] || ((kib < 65536)) || fail "$name: $kib KiB"
 	done <"$PEAKS"

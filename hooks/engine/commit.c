@@ -382,8 +382,11 @@ static bool publish_changes(struct commit *c)
 {
 	struct error err = ERROR_INIT;
 	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
+	int64_t begin = clock_boottime_ns();
+	int r = publish_run(&x, &c->m, c->head.applied_seq);
 
-	if (publish_run(&x, &c->m, c->head.applied_seq) == 0)
+	c->x.report->publish_ns += clock_boottime_ns() - begin;
+	if (r == 0)
 		return true;
 	report_warning(c->x.report, "the plain copy is not complete yet: %.400s", err.msg);
 	return false;

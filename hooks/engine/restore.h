@@ -15,7 +15,7 @@ struct transfer_report {
 	uint64_t files_added, files_changed, files_deleted, files_skipped;
 	uint64_t bytes_in, bytes_out;
 	uint64_t data_requests; /* besides the register's */
-	int64_t list_ns, data_ns, scan_ns;
+	int64_t list_ns, data_ns, scan_ns, publish_ns;
 	uint64_t collected, collected_bytes; /* objects that nothing needed any more, deleted */
 	uint64_t settled_seq;		     /* for the register (head.h), when a listing showed more than it knows */
 	uint64_t conflicts;		     /* plain objects that another tool changed: theirs was left alone */
