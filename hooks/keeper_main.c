@@ -159,12 +159,21 @@ static enum state begin_rest(struct keeper *k)
 	return RESTING;
 }
 
+static bool try_rest(struct keeper *k)
+{
+	pid_t inhibitor = hold_is_dirty(&k->hold) ? inhibit_begin(k->request.id) : 0;
+	bool rests = hold_rest(&k->hold);
+
+	inhibit_end(inhibitor);
+	return rests;
+}
+
 static enum state look_for_others(struct keeper *k)
 {
 	hold_quiet_own(&k->hold);
 	if (hold_is_shared(&k->hold))
 		return SHARED;
-	return hold_pod_lives(&k->hold) && hold_rest(&k->hold) ? begin_rest(k) : FINISHED;
+	return hold_pod_lives(&k->hold) && try_rest(k) ? begin_rest(k) : FINISHED;
 }
 
 static enum state rest(struct keeper *k, bool stop)
