@@ -220,17 +220,21 @@ int spawn_start(const struct spawn *s, struct spawned *ret, struct error *err)
 int spawn_finish(const struct spawn *s, struct spawned *run, struct error *err)
 {
 	int status, r = serve(s, run);
+	pid_t waited;
 
 	if (r < 0)
 		kill(s->new_group ? -run->pid : run->pid, SIGKILL);
-	while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	do
+		waited = waitpid(run->pid, &status, 0);
+	while (waited < 0 && errno == EINTR);
 	spawned_close(run);
 	if (r == -ETIMEDOUT)
 		return error_set(err, ETIMEDOUT, "%s did not end within %g s and was killed", s->path,
 				 (double)s->timeout_ns / NSEC_PER_SEC);
 	if (r < 0)
 		return error_errno(err, r, "run %s: poll", s->path);
+	if (waited < 0)
+		return error_errno(err, ECHILD, "run %s: its exit status", s->path);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -240,4 +244,32 @@ int spawn_run(const struct spawn *s, struct error *err)
 	int r = spawn_start(s, &run, err);
 
 	return r < 0 ? r : spawn_finish(s, &run, err);
+}
+
+pid_t spawn_orphan(void)
+{
+	_cleanup_close_ int ours = -1, theirs = -1;
+	pid_t child, orphan = -1;
+	int pair[2];
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return -1;
+	ours = pair[0];
+	theirs = pair[1];
+	child = fork();
+	if (child < 0)
+		return -1;
+	if (child == 0) {
+		orphan = fork();
+		if (orphan == 0)
+			return 0;
+		(void)!write(theirs, &orphan, sizeof(orphan));
+		_exit(0);
+	}
+	close(TAKE_FD(theirs));
+	if (read(ours, &orphan, sizeof(orphan)) != sizeof(orphan))
+		orphan = -1;
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return orphan;
 }

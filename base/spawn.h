@@ -48,4 +48,10 @@ int spawn_finish(const struct spawn *s, struct spawned *run, struct error *err);
  */
 int spawn_run(const struct spawn *s, struct error *err);
 
+/*
+ * As fork(2), but the child is init's (or of who takes its place): nobody here has to wait for it. -1: it could not be
+ * made.
+ */
+pid_t spawn_orphan(void);
+
 #endif

@@ -94,4 +94,7 @@ const struct store_config *config_store(const struct config *c, const char *name
 /* One of the durations above (checked by config_load), in nanoseconds; fallback when it is not set. */
 int64_t config_duration(const char *text, int64_t fallback);
 
+/* Do the credentials of a store come from a program that has to be run? */
+bool config_runs_programs(const struct config *c);
+
 #endif

@@ -63,7 +63,7 @@ static int keep(uint64_t effective, uint64_t permitted)
 	return caps_set(&c);
 }
 
-int confine(struct error *err)
+int confine_rights(struct error *err)
 {
 	int r = 0;
 
@@ -77,7 +77,14 @@ int confine(struct error *err)
 		r = keep(ALWAYS, ALWAYS | FOR_A_STEP);
 	if (r < 0)
 		return error_set(err, r, "rights that are not needed can't be dropped (error %d)", -r);
-	return confine_filter(err);
+	return 0;
+}
+
+int confine(struct error *err)
+{
+	int r = confine_rights(err);
+
+	return r < 0 ? r : confine_filter(err);
 }
 
 void confine_drop(int cap)

@@ -26,12 +26,18 @@ struct error;
 
 /* At a program's start, before it has threads: for all of the above, and for good. */
 int confine(struct error *err);
+/*
+ * The two parts of it, for who has to know its configuration in between: the programs that give credentials
+ * (config_runs_programs) would have the filter too, and not be able to live with it.
+ */
+int confine_rights(struct error *err);
+int confine_filter(struct error *err);
 
 /*
- * The keeper, when its trees are made: from here on it makes no mount and executes no program (nor does any thread of
- * it), but where `programs` says that one is to give it credentials.
+ * The keeper, when its trees are made: from here on it executes no program and makes no mount (nor does any thread of
+ * it).
  */
-int confine_for_run(bool programs, struct error *err);
+int confine_for_run(struct error *err);
 
 /* Gives up a right that confine() leaves to be raised. Of the calling thread, and of those that it starts. */
 void confine_drop(int cap);
@@ -54,8 +60,5 @@ void right_lower(struct right *r);
  * not in the list, or somebody made it try what it should not.
  */
 int confine_refused(void);
-
-/* For confine.c: installs the filter. */
-int confine_filter(struct error *err);
 
 #endif

@@ -52,10 +52,6 @@ static const int allowed[] = {
 	SYS_capget, SYS_capset, SYS_execve, SYS_getegid, SYS_geteuid, SYS_getgid, SYS_getpid, SYS_getppid, SYS_getrandom,
 	SYS_getrusage, SYS_getuid, SYS_kill, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_prlimit64, SYS_seccomp, SYS_setsid,
 	SYS_sysinfo, SYS_umask, SYS_uname, SYS_wait4, SYS_waitid,
-	/* what a shell, Python or Go do besides: programs that give credentials (credential_process) run under this, too,
-	 * and without the handler of SIGSYS */
-	SYS_fchdir, SYS_getgroups, SYS_getpgid, SYS_getresgid, SYS_getresuid, SYS_getsid, SYS_mincore, SYS_rt_sigpending,
-	SYS_rt_sigsuspend, SYS_sched_getparam, SYS_sched_getscheduler, SYS_setitimer, SYS_setpgid, SYS_times, SYS_tkill,
 	/* descriptors and files */
 	SYS_chdir, SYS_close, SYS_close_range, SYS_copy_file_range, SYS_dup, SYS_dup3, SYS_faccessat, SYS_faccessat2,
 	SYS_fadvise64, SYS_fallocate, SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_fcntl, SYS_fdatasync,
@@ -77,7 +73,6 @@ static const int allowed[] = {
 	SYS_access, SYS_arch_prctl, SYS_chmod, SYS_chown, SYS_dup2, SYS_epoll_wait, SYS_fork, SYS_getdents, SYS_lchown,
 	SYS_link, SYS_lstat, SYS_mkdir, SYS_open, SYS_pipe, SYS_poll, SYS_readlink, SYS_rename, SYS_renameat, SYS_rmdir,
 	SYS_select, SYS_stat, SYS_symlink, SYS_time, SYS_unlink,
-	SYS_alarm, SYS_getpgrp, SYS_getrlimit, SYS_pause, SYS_vfork,
 #endif
 };
 /* clang-format on */
@@ -107,7 +102,7 @@ static const struct {
 #define NAMESPACES                                                                                                     \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
-/* Not any more when the keeper's trees are made; the first one with an exception. */
+/* Not any more when the keeper's trees are made. */
 static const int not_in_run[] = {SYS_execve, SYS_open_tree};
 
 /* --- the program ------------------------------------------------------------------------ */
@@ -235,12 +230,12 @@ int confine_filter(struct error *err)
 	return install(&p, 0, err);
 }
 
-int confine_for_run(bool programs, struct error *err)
+int confine_for_run(struct error *err)
 {
 	struct program p;
 
 	begin(&p);
-	for (size_t i = programs ? 1 : 0; i < ARRAY_SIZE(not_in_run); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(not_in_run); i++)
 		answer_for(&p, (uint32_t)not_in_run[i], SECCOMP_RET_TRAP);
 	answer(&p, SECCOMP_RET_ALLOW);
 	return install(&p, SECCOMP_FILTER_FLAG_TSYNC, err);
@@ -257,9 +252,8 @@ int confine_filter(struct error *err)
 	(void)err;
 	return 0;
 }
-int confine_for_run(bool programs, struct error *err)
+int confine_for_run(struct error *err)
 {
-	(void)programs;
 	(void)err;
 	return 0;
 }

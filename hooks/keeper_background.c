@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/strbuf.h"
 #include "base/sys.h"
+#include "hooks/config.h"
 #include "hooks/confine.h"
 #include "hooks/store/credentials.h"
 
@@ -48,7 +49,7 @@ int keeper_become_background(int *sock, int *signal_fd)
 	/* One heap: a thread that renews needs no arena of its own. */
 	mallopt(M_ARENA_MAX, 1);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_IGN); /* of adopters */
+	signal(SIGCHLD, SIG_DFL); /* who ignores it learns of no exit status (base/spawn.h) */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -60,17 +61,22 @@ int keeper_become_background(int *sock, int *signal_fd)
 
 int keeper_confine(struct error *err)
 {
-	int r = confine(err);
+	int r = confine_rights(err);
 
 	confine_drop(CAP_SYS_RESOURCE);
 	return r;
 }
 
-void keeper_begin_run(struct strbuf *warnings)
+int keeper_filter(const struct config *config, struct error *err)
+{
+	return config_runs_programs(config) ? 0 : confine_filter(err);
+}
+
+void keeper_begin_run(const struct config *config, struct strbuf *warnings)
 {
 	struct error err = ERROR_INIT;
 
-	if (confine_for_run(credentials_run_programs(), &err) < 0)
+	if (!config_runs_programs(config) && confine_for_run(&err) < 0)
 		strbuf_addf(warnings, "%s\n", err.msg);
 }
 

@@ -3,6 +3,7 @@
 #ifndef VOLRUN_HOOKS_KEEPER_BACKGROUND_H
 #define VOLRUN_HOOKS_KEEPER_BACKGROUND_H
 
+struct config;
 struct error;
 struct strbuf;
 
@@ -12,14 +13,17 @@ struct strbuf;
  */
 int keeper_become_background(int *sock, int *signal_fd);
 
-/* Drops what it does not need (confine.h), before anything is read. */
+/* Drops the rights that it does not need (confine.h), before anything is read. */
 int keeper_confine(struct error *err);
+
+/* The filter of system calls, where no program has to be run for a store's credentials. */
+int keeper_filter(const struct config *config, struct error *err);
 
 /*
  * The trees are there: what only making them needs goes, too. A failure is a line of the warnings: no reason to take
  * the trees away again.
  */
-void keeper_begin_run(struct strbuf *warnings);
+void keeper_begin_run(const struct config *config, struct strbuf *warnings);
 
 /* At the end: was something refused? A hole in the list, or somebody's attempt. */
 void keeper_tell_refused(struct strbuf *warnings);

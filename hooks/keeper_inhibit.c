@@ -65,6 +65,5 @@ void inhibit_end(pid_t child)
 	if (child <= 0)
 		return;
 	kill(child, SIGKILL);
-	/* Where SIGCHLD is ignored, as here, nobody's status is kept. */
 	waitpid(child, NULL, 0);
 }

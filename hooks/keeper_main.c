@@ -401,6 +401,8 @@ static int open_hold(struct keeper *k, struct arena *arena, struct error *err)
 	int r = config_load(k->request.config, arena, &k->config, err);
 
 	if (r == 0)
+		r = keeper_filter(&k->config, err);
+	if (r == 0)
 		r = watch_create(k, err);
 	if (r == 0)
 		r = keeper_socket_open(&k->socket, k->config.run_dir, k->request.id, k->request.bundle, err);
@@ -467,7 +469,7 @@ static int keep(struct keeper *k, struct arena *arena, struct error *err)
 
 	if (r < 0)
 		return r;
-	keeper_begin_run(&k->hold.warnings);
+	keeper_begin_run(&k->config, &k->hold.warnings);
 	r = answer_ready(k, arena, err);
 	begin_callers(k);
 	/* A hook that could not be answered is gone, and with it the create; init follows, or has ended. */
@@ -524,7 +526,7 @@ static int adopt(struct keeper *k, struct arena *arena, struct error *err)
 	r = watch_leases(k, err);
 	if (r == 0 && k->pidfd >= 0)
 		r = watch(k, k->pidfd, INIT_ENDED, EPOLLIN, err);
-	keeper_begin_run(&k->hold.warnings);
+	keeper_begin_run(&k->config, &k->hold.warnings);
 	if (r == 0)
 		r = keeper_send(k->hook_fd, &keeper_answer_table, &done, NULL, 0, err);
 	keeper_socket_log(&k->socket, &k->hold.warnings);

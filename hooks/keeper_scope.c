@@ -78,7 +78,7 @@ void keeper_scope_start(pid_t keeper, const char *container)
 	if (access("/run/systemd/system", F_OK) < 0)
 		return;
 	program_path(PROGRAM, path);
-	if (access(path, X_OK) < 0 || fork() != 0)
+	if (access(path, X_OK) < 0 || spawn_orphan() != 0)
 		return;
 	run(path, keeper, container);
 	_exit(0);

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/spawn.h"
 #include "hooks/engine/volume.h"
 #include "hooks/keeper_note.h"
 #include "hooks/keeper_scope.h"
@@ -19,7 +20,7 @@
 
 #define KEEPER "volrun-keeper"
 
-int keeper_start(pid_t *ret_pid, int *ret_sock, struct error *err)
+static int start(pid_t (*make)(void), pid_t *ret_pid, int *ret_sock, struct error *err)
 {
 	char path[PATH_MAX], option[32];
 	char *const argv[] = {(char *)KEEPER, option, NULL};
@@ -35,7 +36,7 @@ int keeper_start(pid_t *ret_pid, int *ret_sock, struct error *err)
 	if (access(path, X_OK) < 0)
 		return error_set(err, ENOEXEC, "the program %s is missing", path);
 	snprintf(option, sizeof(option), "--socket=%d", theirs);
-	pid = fork();
+	pid = make();
 	if (pid < 0)
 		return error_set(err, errno, "can't start the keeper (error %d)", errno);
 	if (pid == 0) {
@@ -46,6 +47,11 @@ int keeper_start(pid_t *ret_pid, int *ret_sock, struct error *err)
 	*ret_pid = pid;
 	*ret_sock = TAKE_FD(ours);
 	return 0;
+}
+
+int keeper_start(pid_t *ret_pid, int *ret_sock, struct error *err)
+{
+	return start(fork, ret_pid, ret_sock, err);
 }
 
 static int hand_over(int sock, const struct keeper_request *request, int lock_fd, struct error *err)
@@ -71,7 +77,8 @@ int keeper_start_adopter(struct volume *v, const struct keeper_note *note, struc
 	int r;
 
 	request.adopt = true;
-	r = keeper_start(&pid, &sock, err);
+	/* Who starts it may be a keeper, and live longer. */
+	r = start(spawn_orphan, &pid, &sock, err);
 	if (r == 0)
 		r = hand_over(sock, &request, v->cache.lock_fd, err);
 	if (r == 0)

@@ -55,9 +55,11 @@ static int run(const struct volume_command *command, struct volume_cmd *c, const
 	struct config config;
 	int r;
 
-	r = confine(&err);
+	r = confine_rights(&err);
 	if (r == 0)
 		r = config_load(c->config_path, &arena, &config, &err);
+	if (r == 0 && !config_runs_programs(&config))
+		r = confine_filter(&err);
 	if (r == 0)
 		r = fill(c, &config, store, &err);
 	if (r == 0)

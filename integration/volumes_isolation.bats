@@ -12,7 +12,6 @@ setup() {
 	node A '.lease += {ttl: "3s", renew: "500ms", poll: "200ms"}'
 }
 teardown() { common_teardown; }
-
 V="state /data"
 # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER; and what is raised for a step: CAP_KILL, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SYS_ADMIN, in
 # who starts a keeper CAP_SYS_RESOURCE.
@@ -141,4 +140,32 @@ confined() {
 	is "$(stat -c %a "$T/cache-A/main")" 700
 	is "$(find "$T/run-A" -name '*.sock' -perm /077)" ""
 	on A volrun delete --force c1
+}
+
+# A filter would be that program's too, and it may be anything.
+@test "credentials that a program gives: it runs whenever there are none, and then there is no filter" {
+	local keeper
+	s3_start
+	BUCKET=isolation-$$
+	s3 mkbucket "$BUCKET"
+	node S '.stores.main |= (del(.access_key_id, .secret_access_key_file) + {credentials: {process: "'"$T/creds"'"}})
+		| .lease += {ttl: "3s", renew: "500ms", poll: "200ms"}'
+	cat >"$T/creds" <<-E
+		#!/bin/bash
+		# Of what a program does that a keeper does not.
+		echo call >>"$T/calls"
+		perl -e 'setpriority(0, 0, 5) or die' && . "$SUITE/rgw/env" &&
+			jq -cn --arg k "\$AWS_ACCESS_KEY_ID" --arg s "\$AWS_SECRET_ACCESS_KEY" --arg e "\$(date -u -d '+2 seconds' +%FT%TZ)" \
+				'{Version: 1, AccessKeyId: \$k, SecretAccessKey: \$s, Expiration: \$e}'
+	E
+	chmod 700 "$T/creds"
+	vstart S c1 "$V" 'echo hello >/data/f; sleep 1000'
+	keeper=$(keepers)
+	like "$(rights "$keeper")" "^0+ [0-9a-f]+ 0*b 1 0 0 *$"
+	rm "$T/calls"
+	until_true 20 test -s "$T/calls"
+	on S volrun delete --force c1
+	is "$(s3 get "$BUCKET" volumes/default/state/f)" hello
+	try on S volrun volume ls
+	like "$output" state
 }

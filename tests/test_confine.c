@@ -85,7 +85,7 @@ static int run_child(void)
 	char *argv[] = {(char *)"true", NULL};
 	struct error err = ERROR_INIT;
 
-	CHECK(confine(&err) == 0 && confine_for_run(false, &err) == 0);
+	CHECK(confine(&err) == 0 && confine_for_run(&err) == 0);
 	CHECK(fails(execve("/bin/true", argv, argv + 1), ENOSYS) && confine_refused() == SYS_execve);
 	CHECK(fails(sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE), ENOSYS));
 	return 0;
@@ -117,7 +117,7 @@ static int thread_child(void)
 
 	CHECK(confine(&err) == 0);
 	CHECK(pthread_create(&thread, NULL, executes, &refused) == 0);
-	CHECK(confine_for_run(false, &err) == 0);
+	CHECK(confine_for_run(&err) == 0);
 	CHECK(pthread_join(thread, NULL) == 0 && refused);
 	return 0;
 }

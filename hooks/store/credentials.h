@@ -65,9 +65,11 @@ bool credentials_refused(struct credential_source *s, uint64_t generation);
 /* Where the ones to sign with now are from, and until when they are good. As credentials_get. */
 int credentials_describe(struct credential_source *s, char *ret, size_t size, struct error *err);
 
-/* Has a program of the administrator's (credential_process) been run for some, in this process? Then it will be again.
+/*
+ * May it be that a program is run for them (AWS's credential_process, in the configuration or in a file of profiles)?
+ * Of a file that can't be read: no.
  */
-bool credentials_run_programs(void);
+bool credentials_run_program(const struct store_config *config);
 
 /* Is it a word for credentials.from? For the configuration's check. */
 bool credentials_provider_known(enum credentials_cloud cloud, const char *name);

@@ -5,8 +5,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,27 +184,6 @@ static int read_files(struct credential_fetch *f, struct arena *arena, struct fi
 
 /* --- what a profile says ---------------------------------------------------------------- */
 
-static atomic_bool programs;
-
-bool credentials_run_programs(void)
-{
-	return programs;
-}
-
-/* A keeper ignores SIGCHLD, and would never learn the status. Whose child ends meanwhile stays a zombie until it does.
- */
-static int run_and_wait(const struct spawn *s, struct error *err)
-{
-	struct sigaction dfl = {.sa_handler = SIG_DFL}, old;
-	int r;
-
-	programs = true;
-	sigaction(SIGCHLD, &dfl, &old);
-	r = spawn_run(s, err);
-	sigaction(SIGCHLD, &old, NULL);
-	return r;
-}
-
 static int run_process(struct credential_fetch *f, const char *command, struct credentials *ret, struct error *err)
 {
 	const char *argv[] = {"sh", "-c", command, NULL};
@@ -225,7 +202,7 @@ static int run_process(struct credential_fetch *f, const char *command, struct c
 		return error_set(err, errno, "credential_process: no memory for its output (error %d)", errno);
 	s.stderr_buf = discarded;
 	s.stderr_size = sizeof(discarded);
-	r = run_and_wait(&s, &why);
+	r = spawn_run(&s, &why);
 	if (r < 0)
 		return error_set(err, EHOSTUNREACH, "credential_process did not run to its end: %.200s", why.msg);
 	if (r > 0)
@@ -366,4 +343,25 @@ int credentials_aws_profile(struct credential_fetch *f, struct credentials *ret,
 	files_free(&files);
 	arena_free(&arena);
 	return r;
+}
+
+bool credentials_run_program(const struct store_config *config)
+{
+	struct credential_fetch f = {.config = config};
+	struct error ignored = ERROR_INIT;
+	struct arena arena = ARENA_INIT;
+	struct files files = {0};
+	bool found;
+
+	if (strcmp(config->type, "s3") != 0 || config->access_key_id)
+		return false;
+	if (config->credentials.process)
+		return true;
+	read_files(&f, &arena, &files, &ignored);
+	/* Whichever profile it is of: one too many costs little. */
+	found = (files.credentials && strstr(files.credentials, key_names[KEY_PROCESS])) ||
+		(files.config && strstr(files.config, key_names[KEY_PROCESS]));
+	files_free(&files);
+	arena_free(&arena);
+	return found;
 }
