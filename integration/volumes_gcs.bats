@@ -17,7 +17,10 @@ setup() {
 	node A
 	node B
 }
-teardown() { common_teardown; }
+teardown() {
+	[[ -z ${LIMITER:-} ]] || kill "$LIMITER" 2>/dev/null || :
+	common_teardown
+}
 
 V="state /data"
 P=volumes/default/state
@@ -232,4 +235,49 @@ client() {
 	like "$output" "objects can be written and read: NO"
 	try on A volrun volume check-store other
 	not_ok "no store \"other\""
+}
+
+# --- one write a second of each object --------------------------------------------
+
+# limiter_start: before the server; its port is in $LIMITER_PORT.
+limiter_start() {
+	mkdir "$T/limiter"
+	# shellcheck disable=SC1091
+	"$HERE/gcs/limiter" "$(. "$SUITE/gcs/env" && echo "$GCS_ENDPOINT")" "$T/limiter" 120 >"$T/limiter/log" 2>&1 3>&- 4>&- &
+	LIMITER=$!
+	until_true 10 test -s "$T/limiter/port"
+	LIMITER_PORT=$(cat "$T/limiter/port")
+}
+
+@test "at Google's own address a run of no time keeps a second between the writes of its register: nothing is refused" {
+	limiter_start
+	local n
+	for n in A B; do node "$n" '.stores.main += {endpoint: "http://storage.googleapis.com", proxy: "http://127.0.0.1:'"$LIMITER_PORT"'"}'; done
+	vrun A c1 "$V" 'echo one >/data/f'
+	ok
+	vrun A c2 "$V" 'cat /data/f; echo two >/data/f'
+	ok
+	is "$output" one
+	vrun B c3 "$V" 'cat /data/f; rm /data/f'
+	ok
+	is "$output" two
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.applied_seq)"')" "free 3 3"
+	grep -c '/head$' "$T/limiter/writes" >&2
+	is "$(grep ' 429 ' "$T/limiter/writes" || :)" ""
+}
+
+@test "who is refused with 429 waits, and the run goes on" {
+	limiter_start
+	local n
+	for n in A B; do node "$n" '.stores.main.endpoint = "http://127.0.0.1:'"$LIMITER_PORT"'"'; done
+	vrun A c1 "$V" 'echo one >/data/f'
+	ok
+	vrun A c2 "$V" 'cat /data/f; echo two >/data/f'
+	ok
+	is "$output" one
+	vrun B c3 "$V" 'cat /data/f'
+	ok
+	is "$output" two
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.applied_seq)"')" "free 2 2"
+	like "$(cat "$T/limiter/writes")" "POST 429 $M/head"
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -315,14 +316,34 @@ static void a_page_is_whole_and_what_was_asked_for_or_an_error(void **state)
 static void writes_of_one_object_keep_their_distance_and_others_do_not(void **state)
 {
 	const int64_t s = NSEC_PER_SEC;
-	int64_t first = gcs_pace_next("b", "k", s), now = clock_boottime_ns();
+	int64_t first = gcs_pace_next("b", "k", NULL, s), now = clock_boottime_ns();
 
 	(void)state;
 	assert_true(first <= now);
-	assert_int_equal(gcs_pace_next("b", "k", s), first + s);
-	assert_int_equal(gcs_pace_next("b", "k", s), first + 2 * s);
-	assert_true(gcs_pace_next("b", "other", s) < first + s);
-	assert_true(gcs_pace_next("b2", "k", s) < first + s);
+	assert_int_equal(gcs_pace_next("b", "k", "5", s), first + s);
+	assert_int_equal(gcs_pace_next("b", "k", NULL, s), first + 2 * s);
+	assert_true(gcs_pace_next("b", "other", NULL, s) < first + s);
+	assert_true(gcs_pace_next("b2", "k", NULL, s) < first + s);
+}
+
+static int64_t wait_for_generation(const char *key, int64_t age_us)
+{
+	struct timespec now;
+	char tag[32];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(tag, sizeof(tag), "%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000 - (long long)age_us);
+	return gcs_pace_next("b", key, tag, NSEC_PER_SEC) - clock_boottime_ns();
+}
+
+static void a_generation_of_this_second_tells_of_a_write_by_another(void **state)
+{
+	(void)state;
+	assert_in_range((uint64_t)wait_for_generation("g1", 300000), NSEC_PER_SEC / 2, NSEC_PER_SEC * 7 / 10);
+	assert_true(wait_for_generation("g2", 2000000) <= 0);
+	assert_true(wait_for_generation("g3", -2000000) <= 0);
+	/* A clock that is a little ahead: never more than the interval. */
+	assert_in_range((uint64_t)wait_for_generation("g4", -500000), NSEC_PER_SEC / 2, NSEC_PER_SEC);
 }
 
 int main(void)
@@ -337,6 +358,7 @@ int main(void)
 	    cmocka_unit_test(a_checksum_is_found_in_its_header),
 	    cmocka_unit_test(a_page_is_whole_and_what_was_asked_for_or_an_error),
 	    cmocka_unit_test(writes_of_one_object_keep_their_distance_and_others_do_not),
+	    cmocka_unit_test(a_generation_of_this_second_tells_of_a_write_by_another),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -113,8 +113,9 @@ int gcs_page_read(const char *json, size_t len, const char *prefix, size_t cut, 
 
 /*
  * Google takes one write a second of each object. When (CLOCK_BOOTTIME) the next one of this key may be sent; that
- * moment is taken by the call. For all stores of the process.
+ * moment is taken by the call, whatever comes of the write: nobody says that refused ones don't count. For all stores
+ * of the process. tag (may be NULL): of the object that is replaced; a generation that looks like a time of this
+ * second, as Google's do, tells of a write that somebody else made.
  */
-int64_t gcs_pace_next(const char *bucket, const char *key, int64_t interval_ns);
-
+int64_t gcs_pace_next(const char *bucket, const char *key, const char *tag, int64_t interval_ns);
 #endif

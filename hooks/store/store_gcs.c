@@ -135,7 +135,17 @@ static void pace(struct gcs_exchange *x)
 	x->x.not_before_ns = x->not_before_ns;
 	if (g->pace_ns == 0 || !x->x.changes || x->call.kind == GCS_CALL_CHUNK)
 		return;
-	x->x.not_before_ns = gcs_pace_next(g->endpoint.bucket, x->call.op->key, g->pace_ns);
+	x->x.not_before_ns = gcs_pace_next(g->endpoint.bucket, x->call.op->key,
+					   x->x.condition == STORE_IF_TAG ? x->call.op->if_tag : NULL, g->pace_ns);
+}
+
+/* A limit that nobody knew of: a server before Google's, or of its kind. */
+static void learn(const struct gcs_exchange *x)
+{
+	struct gcs_store *g = store_of(&x->x);
+
+	if (x->x.changes && x->x.http.status == 429 && g->pace_ns == 0)
+		g->pace_ns = PACE_NS;
 }
 
 static bool prepare(struct exchange *base)
@@ -274,6 +284,7 @@ static void judge(struct exchange *base)
 	gcs_judge(&x->call, &base->reply, message, &base->verdict);
 	if (x->call.kind == GCS_CALL_CHUNK)
 		base->verdict.retry = false;
+	learn(x);
 	if (base->verdict.result != STORE_OK || x->call.kind == GCS_CALL_LIST || x->call.kind == GCS_CALL_BEGIN)
 		return;
 	if (base->get)
