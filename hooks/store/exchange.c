@@ -218,7 +218,8 @@ static void judge_answer(struct exchange *x)
 
 static void judge_lost(struct exchange *x)
 {
-	bool cut = x->get && x->http.status >= 200 && x->http.status < 300;
+	/* Of the object's bytes, or of the words with which it says that there are none there. */
+	bool cut = x->get && ((x->http.status >= 200 && x->http.status < 300) || x->http.status == 416);
 
 	if (x->changes)
 		say(x, STORE_UNKNOWN, x->condition == STORE_ANY, "");
