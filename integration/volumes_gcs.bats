@@ -223,7 +223,7 @@ client() {
 	like "$output" "conditions on deletions are enforced: no \(not needed\)"
 	like "$output" "store \"main\" \(gcs, bucket $GCS_BUCKET\) can hold volumes"
 	is "$(gcs ls "$GCS_BUCKET")" ""
-	is "$(on A volrun volume check-store --json main | jq -r '"\(.type) \(.usable) \(.checks | length)"')" "gcs true 12"
+	is "$(on A volrun volume check-store --json main | jq -r '"\(.type) \(.usable) \(.checks | length)"')" "gcs true 14"
 	node A '.stores.dir = {type: "filesystem", path: "\(.cache.path)/../store"}'
 	try on A volrun volume check-store dir
 	ok
