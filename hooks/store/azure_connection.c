@@ -73,7 +73,7 @@ int azure_connection_parse(const char *text, struct arena *arena, struct azure_c
 int azure_connection_of(const struct store_config *config, struct arena *arena, struct azure_connection *ret,
 			struct error *err)
 {
-	const char *text = config->connection_string;
+	const char *text = config->connection_string, *from = config->credentials.from;
 	_cleanup_wipe_ char *from_file = NULL;
 	int r;
 
@@ -84,7 +84,7 @@ int azure_connection_of(const struct store_config *config, struct arena *arena, 
 			return r;
 		text = from_file;
 	}
-	if (!text && !config->account && !config->credentials.from)
+	if (!text && !config->account && (!from || !strcmp(from, "environment")))
 		text = credentials_env("AZURE_STORAGE_CONNECTION_STRING");
 	return text ? azure_connection_parse(text, arena, ret, err) : 0;
 }
