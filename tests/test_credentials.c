@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where credentials come from: each step of the three chains against a server that answers as the real one does. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "hooks/store/azure_connection.h"
 #include "hooks/store/sign_jwt.h"
 #include "tests/credentials_box.h"
@@ -362,6 +364,39 @@ static void the_managed_identity_s_expiry_may_be_a_string(void **state)
 	saw(0, "metadata: true");
 }
 
+#define ARC "/var/opt/azcmagent/tokens"
+
+static void azure_arc_s_agent_is_shown_that_its_file_could_be_read(void **state)
+{
+	int fd;
+
+	(void)state;
+	setenv("IDENTITY_ENDPOINT", at("/metadata/identity/oauth2/token"), 1);
+	setenv("IMDS_ENDPOINT", url, 1);
+	script[0].reply = "HTTP/1.1 401 x\r\nConnection: close\r\nWWW-Authenticate: Basic realm=/etc/passwd\r\n\r\n";
+	refused(CREDENTIALS_AZURE, EACCES, "names a file that is none of its own");
+	credentials_close(source);
+	source = NULL;
+	script[1].reply =
+	    "HTTP/1.1 401 x\r\nConnection: close\r\nWWW-Authenticate: Basic realm=" ARC "/volrun-test.key\r\n\r\n";
+	script[2].reply = TOKEN("arc", "3600");
+	if (geteuid() != 0)
+		skip();
+	assert_true(mkdir_p_at(AT_FDCWD, ARC, 0755) == 0);
+	fd = open(ARC "/volrun-test.key", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write_all(fd, "proof", 5), 0);
+	close(fd);
+	get(CREDENTIALS_AZURE);
+	unlink(ARC "/volrun-test.key");
+	rmdir(ARC); /* both only where they are empty */
+	rmdir("/var/opt/azcmagent");
+	assert_string_equal(got.token, "ya29.arc");
+	saw(1, "metadata: true");
+	saw(2, "authorization: Basic proof");
+	unsetenv("IDENTITY_ENDPOINT");
+	unsetenv("IMDS_ENDPOINT");
+}
+
 static void a_connection_string_has_account_key_and_endpoint(void **state)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -411,6 +446,7 @@ int main(void)
 	    TEST(a_client_secret_asks_entra),
 	    TEST(a_federated_token_file_asks_entra),
 	    TEST(the_managed_identity_s_expiry_may_be_a_string),
+	    TEST(azure_arc_s_agent_is_shown_that_its_file_could_be_read),
 	    TEST(a_connection_string_has_account_key_and_endpoint),
 	};
 

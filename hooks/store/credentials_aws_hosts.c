@@ -13,6 +13,7 @@
 
 #define ECS_HOST "http://169.254.170.2"
 #define INSTANCE_HOST "http://169.254.169.254"
+#define INSTANCE_HOST_IPV6 "http://[fd00:ec2::254]"
 #define INSTANCE_PATH "/latest/meta-data/iam/security-credentials/"
 
 struct answer {
@@ -255,12 +256,13 @@ static int instance_role(struct credential_fetch *f, const char *base, const cha
 static const char *instance_base(const struct credential_fetch *f, char ret[256])
 {
 	const char *given = f->config->credentials.metadata_endpoint;
+	const char *mode = credentials_env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
 	size_t n;
 
 	if (!given)
 		given = credentials_env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
 	if (!given)
-		given = INSTANCE_HOST;
+		given = mode && !strcasecmp(mode, "IPv6") ? INSTANCE_HOST_IPV6 : INSTANCE_HOST;
 	n = strlen(given);
 	while (n > 0 && given[n - 1] == '/')
 		n--;

@@ -274,9 +274,65 @@ static void instance(const struct credential_fetch *f, const char *id, struct st
 	strbuf_adds(headers, "metadata: true\n");
 }
 
+/*
+ * A machine of one's own under Azure Arc: its agent first names a file that only root and the agent's group read, and
+ * answers who shows that this could be read.
+ */
+#define ARC_TOKENS "/var/opt/azcmagent/tokens/"
+#define ARC_CHALLENGE "Basic realm="
+
+static int arc_proof(const struct token_reply *reply, struct strbuf *headers, struct error *err)
+{
+	const char *path = reply->challenge + strlen(ARC_CHALLENGE);
+	_cleanup_wipe_ char *proof = NULL;
+	size_t n;
+	int r;
+
+	if (reply->status != 401 || strncmp(reply->challenge, ARC_CHALLENGE, strlen(ARC_CHALLENGE)) != 0)
+		return error_set(err, EACCES, "Azure Arc's agent did not say how to ask (status %d)", reply->status);
+	n = strlen(path);
+	if (strncmp(path, ARC_TOKENS, strlen(ARC_TOKENS)) != 0 || strchr(path + strlen(ARC_TOKENS), '/') || n < 5 ||
+	    strcmp(path + n - 4, ".key") != 0)
+		return error_set(err, EACCES, "Azure Arc's agent names a file that is none of its own");
+	r = credentials_read_line(path, &proof, err);
+	if (r == 0)
+		strbuf_addf(headers, "authorization: Basic %s\n", proof);
+	return r;
+}
+
+static int from_arc(struct credential_fetch *f, const char *endpoint, const char *id, struct credentials *ret,
+		    struct error *err)
+{
+	struct token_request q = {.who = "Azure Arc's agent", .headers = "metadata: true\n", .local = true};
+	_cleanup_(wipe_strbuf) struct strbuf headers = STRBUF_INIT;
+	_cleanup_strbuf_ struct strbuf url = STRBUF_INIT;
+	_cleanup_token_reply_ struct token_reply first = {0}, second = {0};
+	int r;
+
+	strbuf_addf(&url, "%s?api-version=2020-06-01&resource=%s", endpoint, RESOURCE);
+	add_client(&url, id);
+	if (url.failed)
+		return -ENOMEM;
+	q.url = strbuf_str(&url);
+	r = token_send(f->client, &q, &first, err);
+	strbuf_adds(&headers, q.headers);
+	if (r == 0)
+		r = arc_proof(&first, &headers, err);
+	if (r == 0 && headers.failed)
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
+	q.headers = strbuf_str(&headers);
+	r = token_send(f->client, &q, &second, err);
+	if (r == 0)
+		r = take_token(&q, &second, ret, err);
+	return r < 0 ? r : credentials_from(ret, "Azure Arc's agent at %.150s", endpoint);
+}
+
 static int from_managed_identity(struct credential_fetch *f, struct credentials *ret, struct error *err)
 {
 	const char *id = identifier(f->config->credentials.client_id, "AZURE_CLIENT_ID");
+	const char *arc = credentials_env("IDENTITY_ENDPOINT");
 	struct token_request q = {.who = "the managed identity's endpoint", .local = true};
 	_cleanup_(wipe_strbuf) struct strbuf headers = STRBUF_INIT;
 	_cleanup_strbuf_ struct strbuf url = STRBUF_INIT;
@@ -286,6 +342,9 @@ static int from_managed_identity(struct credential_fetch *f, struct credentials 
 
 	if (!f->client)
 		return -EAGAIN;
+	if (!f->config->credentials.metadata_endpoint && arc && credentials_env("IMDS_ENDPOINT") &&
+	    !credentials_env("IDENTITY_HEADER"))
+		return from_arc(f, arc, id, ret, err);
 	if (!app_service(f, id, &url, &headers))
 		instance(f, id, &url, &headers);
 	if (url.failed || headers.failed)
