@@ -2,6 +2,7 @@
 /* A page of a listing, and any other XML of an object store. */
 #include <string.h>
 
+#include "hooks/store/azure.h"
 #include "hooks/store/s3_xml.h"
 #include "tests/fuzz.h"
 
@@ -16,6 +17,16 @@ static int check(void *ctx, const struct store_list_item *item, struct error *er
 	return 0;
 }
 
+static void azure(const char *data, size_t size)
+{
+	_cleanup_strbuf_ struct strbuf marker = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	int r = azure_page_read(data, size, PREFIX, 0, check, NULL, &marker, &err);
+
+	FUZZ_CHECK(r <= 0 && err.code == -r);
+	FUZZ_CHECK(!marker.data || strlen(marker.data) == marker.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_strbuf_ struct strbuf code = STRBUF_INIT;
@@ -26,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(r <= 0 && err.code == -r);
 	FUZZ_CHECK(r < 0 || !page.truncated || page.token.len > 0);
 	strbuf_free(&page.token);
+	azure((const char *)data, size);
 	s3_xml_find((const char *)data, size, "Error", "Code", &code);
 	FUZZ_CHECK(!code.data || strlen(code.data) == code.len);
 	return 0;
