@@ -574,11 +574,3 @@ const struct store_config *config_store(const struct config *c, const char *name
 			return &c->stores[i];
 	return NULL;
 }
-
-bool config_runs_programs(const struct config *c)
-{
-	for (size_t i = 0; i < c->n_stores; i++)
-		if (credentials_run_program(&c->stores[i]))
-			return true;
-	return false;
-}
