@@ -100,6 +100,29 @@ static void a_large_tree_is_seen_whole(void **state)
 	node_close(a);
 }
 
+/* A scan's list is a base as any: nothing in it is taken for being there because it was. */
+static void what_was_taken_once_is_looked_for_again(void **state)
+{
+	struct manifest none = {0}, one = {0}, two = {0}, three = {0};
+	struct node *a = node_open(*state, "a");
+
+	node_begin(a);
+	put_file(a, "f", "text", 0644, 1);
+	put_file(a, "g", "text", 0644, 1);
+	clock_sleep_ns(50 * NSEC_PER_MSEC);
+	assert_int_equal(scan(a, &none, &one), 0);
+	assert_int_equal(scan(a, &one, &two), 0);
+	assert_true(two.entries[0].flags & ENTRY_TAKEN);
+	drop(a, "f");
+	assert_int_equal(scan(a, &two, &three), 0);
+	assert_int_equal(three.n, 1);
+	assert_string_equal(three.entries[0].path, "g");
+	manifest_free(&three);
+	manifest_free(&two);
+	manifest_free(&one);
+	node_close(a);
+}
+
 static void one_that_fails_ends_them_all(void **state)
 {
 	struct manifest none = {0}, m = {0};
@@ -152,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_large_tree_is_seen_whole, box_setup, box_teardown),
+	    cmocka_unit_test_setup_teardown(what_was_taken_once_is_looked_for_again, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(one_that_fails_ends_them_all, box_setup, box_teardown),
 	    cmocka_unit_test_setup_teardown(one_of_many_is_committed, box_setup, box_teardown),
 	};

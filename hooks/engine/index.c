@@ -25,6 +25,9 @@ struct disk_header {
 	uint8_t differs, n_chain;
 };
 
+/* What of an entry's flags is kept: the others are of one scan. */
+#define FLAGS (ENTRY_FOREIGN | ENTRY_REPUBLISH | ENTRY_SPARSE)
+
 /* Of the manifest's chain, after the header. */
 struct disk_commit {
 	uint64_t seq, epoch, offset, length;
@@ -67,7 +70,7 @@ static void write_entry(struct stream_out *out, const struct entry *e)
 	d.gid = e->gid;
 	d.mode = e->mode;
 	d.type = e->type;
-	d.flags = e->flags & (ENTRY_FOREIGN | ENTRY_REPUBLISH | ENTRY_SPARSE);
+	d.flags = e->flags & FLAGS;
 	memcpy(d.sha256, e->sha256, SHA256_LEN);
 	stream_add(out, &d, sizeof(d));
 	stream_add(out, e->path, d.path_len);
@@ -178,7 +181,7 @@ static int read_entry(struct stream_in *in, struct manifest *m, struct entry *e)
 	e->gid = d.gid;
 	e->mode = d.mode;
 	e->type = d.type;
-	e->flags = d.flags;
+	e->flags = d.flags & FLAGS;
 	memcpy(e->sha256, d.sha256, SHA256_LEN);
 	r = read_string(in, m, d.path_len, &e->path);
 	if (r == 0)

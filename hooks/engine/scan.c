@@ -168,6 +168,9 @@ static int scan_all(struct scan *s)
 {
 	int r = index_now(s->v, &s->m->time_ns, s->err);
 
+	/* It may come from a scan itself. */
+	for (size_t i = 0; i < s->base->n; i++)
+		s->base->entries[i].flags &= (uint8_t)~ENTRY_TAKEN;
 	if (r == 0)
 		r = scan_walk(s);
 	if (r == 0)

@@ -180,11 +180,45 @@ static int share(struct walker *w, struct listed *l)
 	return 0;
 }
 
+static void *walk(void *arg);
+
+/* The first walker starts the others when there is much to do. Without them it takes longer. */
+static void start_others(struct walker *first)
+{
+	struct walk *k = first->walk;
+	struct walker *w;
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	unsigned n = 1;
+
+	if (first != k->walkers || k->others || first->seen <= ALONE_MAX)
+		return;
+	k->others = true;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		n = (unsigned)CPU_COUNT(&cpus);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WALKER_STACK);
+	for (unsigned i = 1; i < n && i < WALKERS_MAX; i++) {
+		w = &k->walkers[i];
+		pthread_mutex_lock(&k->mutex);
+		k->n_walkers++;
+		k->busy++;
+		w->running = pthread_create(&w->thread, &attr, walk, w) == 0;
+		if (!w->running) {
+			k->n_walkers--;
+			k->busy--;
+		}
+		pthread_mutex_unlock(&k->mutex);
+	}
+	pthread_attr_destroy(&attr);
+}
+
 static int list(struct walker *w, struct listed *l)
 {
 	int r = 0;
 
 	while (r == 0) {
+		start_others(w);
 		if (!w->batch && !(w->batch = malloc(sizeof(*w->batch))))
 			return scan_no_memory(&w->err);
 		read_names(l->dir, w->batch);
@@ -245,35 +279,6 @@ static int list_directory(struct walker *w, struct entry *dir)
 
 /* --- all of them ----------------------------------------------------------------------------- */
 
-static void *walk(void *arg);
-
-/* Without threads it takes longer. */
-static void start_others(struct walk *k)
-{
-	struct walker *w;
-	pthread_attr_t attr;
-	cpu_set_t cpus;
-	unsigned n = 1;
-
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-		n = (unsigned)CPU_COUNT(&cpus);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, WALKER_STACK);
-	for (unsigned i = 1; i < n && i < WALKERS_MAX; i++) {
-		w = &k->walkers[i];
-		pthread_mutex_lock(&k->mutex);
-		k->n_walkers++;
-		k->busy++;
-		w->running = pthread_create(&w->thread, &attr, walk, w) == 0;
-		if (!w->running) {
-			k->n_walkers--;
-			k->busy--;
-		}
-		pthread_mutex_unlock(&k->mutex);
-	}
-	pthread_attr_destroy(&attr);
-}
-
 static void end_task(struct walk *k, struct task *t)
 {
 	if (t->listed)
@@ -306,10 +311,6 @@ static void *walk(void *arg)
 		end_task(k, t);
 		if (r < 0)
 			fail(w, r);
-		if (w == k->walkers && w->seen > ALONE_MAX && !k->others) {
-			k->others = true;
-			start_others(k);
-		}
 	}
 	free(w->batch);
 	return NULL;
