@@ -167,7 +167,8 @@ client() {
 
 @test "odd names are objects that Google's client can name, and come back" {
 	# shellcheck disable=SC2016
-	vrun A c1 "$V" 'cd /data; for f in "a b" "100%" "q?x=1&y" "#hash" "plus+" "ünï☃" "tab	x" "back\\slash" "*star" "[x]"; do echo "$f" >"$f"; done; ls | sort | sha256sum'
+	vrun A c1 "$V" 'cd /data; for f in "a b" "100%" "q?x=1&y" "#hash" "plus+" "ünï☃" "tab	x" "back\\slash" "*star" "[x]" "two
+lines"; do echo "$f" >"$f"; done; ls | sort | sha256sum'
 	ok
 	local sum=$output
 	vrun B c2 "$V" 'cd /data; ls | sort | sha256sum'

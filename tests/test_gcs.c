@@ -174,6 +174,8 @@ static const struct {
      false},
     {STORE_HEAD, STORE_ANY, 404, "Not Found", STORE_ABSENT, false, false},
     {STORE_GET, STORE_ANY, 404, ERROR("notFound", "The specified bucket does not exist."), STORE_FAILED, false, false},
+    {STORE_GET, STORE_ANY, 404, "The specified bucket does not exist.", STORE_FAILED, false, false},
+    {STORE_GET, STORE_ANY, 404, "No such object: b/k", STORE_ABSENT, false, false},
     {STORE_PUT, STORE_ANY, 404, ERROR("notFound", "x"), STORE_FAILED, false, false},
     {STORE_DELETE, STORE_ANY, 404, "", STORE_OK, false, false},
     {STORE_DELETE, STORE_IF_TAG, 404, "", STORE_FALSE, false, false},

@@ -158,6 +158,16 @@ static void the_checksums_are_sent_and_compared(void **state)
 	expect(&op, STORE_CORRUPT, 3);
 }
 
+static void a_name_with_a_line_break_is_refused_before_any_request(void **state)
+{
+	struct store_op op = put_op(STORE_ANY);
+
+	(void)state;
+	op.key = "new\nline";
+	expect(&op, STORE_INVALID, 0);
+	assert_null(strchr(op.err.msg, '\n'));
+}
+
 static bool valid_once(void *ctx)
 {
 	return ++*(int *)ctx == 1;
@@ -526,6 +536,7 @@ int main(void)
 	    TEST(a_false_condition_is_false),
 	    TEST(an_unconditional_write_is_sent_again_as_late_as_the_server_says),
 	    TEST(the_checksums_are_sent_and_compared),
+	    TEST(a_name_with_a_line_break_is_refused_before_any_request),
 	    TEST(the_lease_is_asked_before_every_attempt),
 	    TEST(writes_of_one_object_are_spread_over_time),
 	    TEST(bytes_that_do_not_fit_their_checksum_are_fetched_again_and_never_believed),

@@ -97,7 +97,8 @@ void gcs_reply_header(struct reply *r, const char *name, const char *value);
 /* The CRC of "crc32c=n03x6A==,md5=..." (x-goog-hash) as base64; "" when it has none. */
 void gcs_hash_header(const char *value, char ret_crc32c[12]);
 
-/* Reads reason and message of an error document into r->code and message; "" when it is none. */
+/* Reads reason and message of an error document into r->code and message; of what is none, the beginning is the
+ * message. */
 void gcs_reply_error(struct reply *r, const char *body, size_t len, char message[200]);
 /* What an answer means for a call. message: the error's, in the store's words. */
 void gcs_judge(const struct gcs_call *call, const struct reply *r, const char *message, struct verdict *ret);

@@ -240,8 +240,11 @@ void gcs_reply_error(struct reply *r, const char *body, size_t len, char message
 	struct failure_document d;
 
 	r->code[0] = message[0] = '\0';
-	if (json_parse(body, len, "answer", &document_table, &arena, &d, &ignored) < 0)
+	if (json_parse(body, len, "answer", &document_table, &arena, &d, &ignored) < 0) {
+		/* Where bytes are asked for, the words come bare. */
+		snprintf(message, 200, "%.*s", (int)(len < 199 ? len : 199), body);
 		return;
+	}
 	if (d.error.n_errors > 0 && d.error.errors[0].reason)
 		reply_set_code(r, d.error.errors[0].reason);
 	if (d.error.message)

@@ -336,6 +336,10 @@ static void begin(struct http_store *s, struct store_op *op)
 	struct strbuf none = STRBUF_INIT;
 	struct gcs_exchange *x;
 
+	if (strpbrk(op->key, "\r\n")) {
+		http_store_fail(s, op, STORE_INVALID, "Google takes no line break in a name");
+		return;
+	}
 	if (op->kind == STORE_PUT && op->size > g->limit) {
 		gcs_upload_begin(g, op);
 		return;
