@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# Power cuts of a whole node: the virtual machine is killed in a run, or in its commit, and boots again with the disk as
+# Power cuts of a whole node: the virtual machine is killed in a run, in its commit, or just after, and boots again with the disk as
 # it was then. Runs outside of the machine. One volume's store is on the node's disk; the other one's, S3, is elsewhere.
 
 load lib/common
@@ -68,7 +68,7 @@ look() {
 }
 
 @test "the machine is cut off in runs and in commits: nothing committed is missing, nothing is torn" {
-	local i here=1 there=1 t0 t1 t2 when run commit had
+	local i here=1 there=1 t0 t1 t2 when ms run commit had
 	machine start --journal --src "$T/src" --life 1800
 	machine forward $GUEST_PORT "$(port)"
 	in_machine run >/dev/null
@@ -83,8 +83,12 @@ look() {
 	wait $!
 	here=2 there=2 run=$((t1 - t0)) commit=$((t2 - t1))
 	for ((i = 1; i <= CUTS; i++)); do
-		((i % 2)) && when=out || when=in
-		if [[ $when == in ]]; then cut_power in $((run + 1)); else cut_power out $((commit + 1)); fi
+		case $((i % 3)) in
+		1) when=out ms=$commit ;;
+		2) when=in ms=$run ;;
+		0) when=committed ms=500 ;;
+		esac
+		cut_power $when $((ms + 1))
 		had=$(commit_there)
 		in_machine recover >"$T/recovered" 2>&1 || fail "cut $i: $(cat "$T/recovered")"
 		in_machine look >"$T/look" 2>"$T/look.err" || fail "cut $i: $(cat "$T/look" "$T/look.err")"
