@@ -120,6 +120,7 @@ static void what_was_taken_once_is_looked_for_again(void **state)
 	manifest_free(&three);
 	manifest_free(&two);
 	manifest_free(&one);
+	manifest_free(&none);
 	node_close(a);
 }
 
