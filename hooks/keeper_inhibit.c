@@ -44,8 +44,8 @@ pid_t inhibit_begin(const char *container)
 {
 	pid_t pid, keeper = getpid();
 
-	/* logind's own sign that it runs (sd_login_monitor(3)). */
-	if (access("/run/systemd/seats", F_OK) < 0)
+	/* logind's own sign that it runs (sd_login_monitor(3)), which may outlive it, and the way to it. */
+	if (access("/run/systemd/seats", F_OK) < 0 || access("/run/dbus/system_bus_socket", F_OK) < 0)
 		return 0;
 	pid = fork();
 	if (pid > 0)
