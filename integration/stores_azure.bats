@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The store suite (tests/store_conformance.c), unchanged, on Azure's API: Azurite, by each way to sign.
 
+load lib/tools
 bats_require_minimum_version 1.5.0
 
 AZURE=$BATS_TEST_DIRNAME/azure
 
 setup_file() {
+	tool_get azurite "$AZURE/server" install || return 0
 	"$AZURE/server" start "$BATS_FILE_TMPDIR/plain" --life 900
 	"$AZURE/server" start "$BATS_FILE_TMPDIR/tls" --tls --life 900
 }
@@ -17,6 +19,7 @@ teardown_file() {
 }
 
 setup() {
+	tool_need azurite
 	SUITE_PROGRAM=${VOLRUN_BIN:-$BATS_TEST_DIRNAME/../build}/tests/store_conformance
 	[[ -x $SUITE_PROGRAM ]] || make -s -C "$(dirname "$SUITE_PROGRAM")/.." tests/store_conformance
 	CONTAINER=stores-$BATS_TEST_NUMBER-$RANDOM

@@ -4,12 +4,17 @@
 
 load lib/common
 load lib/volume
+load lib/tools
 
 AZURE=$BATS_TEST_DIRNAME/azure
 
-setup_file() { "$AZURE/server" start "$BATS_FILE_TMPDIR/azure" --life 900; }
-teardown_file() { "$AZURE/server" stop "$BATS_FILE_TMPDIR/azure"; }
+setup_file() {
+	tool_get client "$AZURE/server" python || :
+	if tool_get azurite "$AZURE/server" install; then "$AZURE/server" start "$BATS_FILE_TMPDIR/azure" --life 900; fi
+}
+teardown_file() { "$AZURE/server" stop "$BATS_FILE_TMPDIR/azure" || :; }
 setup() {
+	tool_need azurite
 	common_setup
 	CONTAINER=bats-$BATS_TEST_NUMBER-$RANDOM
 	# shellcheck source=/dev/null # written by the server
@@ -121,6 +126,7 @@ names() { az ls "$CONTAINER" "$1" | cut -d ' ' -f 2- | jq -r . | sort; }
 }
 
 @test "the official client reads what a run wrote, and a run reads what it wrote" {
+	tool_need client
 	local python
 	python=$("$AZURE/server" python)
 	vrun A c1 "$V" 'mkdir /data/d; printf hello >"/data/d/a b+c%20ü"; head -c 9000000 /dev/zero >/data/zeros'

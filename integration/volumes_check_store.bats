@@ -4,6 +4,7 @@
 
 load lib/common
 load lib/volume
+load lib/tools
 
 setup() {
 	common_setup
@@ -40,6 +41,8 @@ check() { try on A volrun volume check-store "$@"; }
 }
 
 @test "Azure's API can hold volumes, as JSON too; how long a token is good is said" {
+	tool_get azurite "$HERE/azure/server" install || :
+	tool_need azurite
 	"$HERE/azure/server" start "$BATS_TEST_TMPDIR/azure" --tls --life 120
 	"$HERE/azure/identity" start "$BATS_TEST_TMPDIR/identity" 3600
 	. "$BATS_TEST_TMPDIR/azure/env"

@@ -5,12 +5,15 @@
 
 load lib/common
 load lib/volume
+load lib/tools
 
 setup_file() {
-	gcs_start
-	"$BATS_TEST_DIRNAME/gcs/client" install
+	tool_get client "$BATS_TEST_DIRNAME/gcs/client" install || :
+	if tool_get gcs "$BATS_TEST_DIRNAME/gcs/server" install; then gcs_start; fi
 }
 setup() {
+	tool_need gcs
+	tool_need client
 	common_setup
 	GCS_BUCKET=bats-$BATS_TEST_NUMBER-$RANDOM
 	gcs mkbucket "$GCS_BUCKET"
