@@ -9,14 +9,6 @@
 
 #include "base/error.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED
-#endif
-
 #define BIT(cap) (UINT64_C(1) << (cap))
 #define ALWAYS (BIT(CAP_DAC_OVERRIDE) | BIT(CAP_CHOWN) | BIT(CAP_FOWNER))
 #define FOR_A_STEP                                                                                                     \
@@ -67,7 +59,7 @@ int confine_rights(struct error *err)
 {
 	int r = 0;
 
-#ifndef SANITIZED /* LeakSanitizer reads its own process by ptrace(2) */
+#ifndef CONFINE_SANITIZED /* LeakSanitizer reads its own process by ptrace(2) */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		r = -errno;
 #endif

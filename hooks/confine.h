@@ -22,6 +22,15 @@
 #include <linux/capability.h>
 #include <stdbool.h>
 
+/* LeakSanitizer reads its own process by ptrace(2), and spins for ever where it may not: let it, where it is. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CONFINE_SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define CONFINE_SANITIZED
+#endif
+
 struct error;
 
 /* At a program's start, before it has threads: for all of the above, and for good. */

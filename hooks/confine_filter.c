@@ -42,6 +42,9 @@
 static const int allowed[] = {
 	/* memory */
 	SYS_brk, SYS_madvise, SYS_membarrier, SYS_mmap, SYS_mprotect, SYS_mremap, SYS_munmap,
+#ifdef CONFINE_SANITIZED
+	SYS_ptrace,
+#endif
 	/* threads, signals, time */
 	SYS_clock_getres, SYS_clock_gettime, SYS_clock_nanosleep, SYS_exit, SYS_exit_group, SYS_futex, SYS_get_robust_list,
 	SYS_getcpu, SYS_gettid, SYS_gettimeofday, SYS_nanosleep, SYS_restart_syscall, SYS_rseq, SYS_rt_sigaction,
