@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -52,8 +53,18 @@ static int teardown(void **state)
 	return remove_tree_at(AT_FDCWD, b->dir);
 }
 
+/* Else the look at the mounts finds a FIFO where libmount looks for what "/dev/root" is. */
+static bool hide_root(const struct box *b)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/other", b->dir);
+	return mount("/dev/root", path, "tmpfs", 0, NULL) == 0 && mount("none", "/proc", "tmpfs", 0, NULL) == 0 &&
+	       mkfifo("/proc/cmdline", 0600) == 0;
+}
+
 /* A process whose mount namespace has dir/name mounted on itself. Returns when it is. */
-static pid_t mount_elsewhere(const struct box *b, const char *name)
+static pid_t mount_in_box(const struct box *b, const char *name, bool (*more)(const struct box *))
 {
 	int ready[2];
 	char c = 0;
@@ -67,7 +78,7 @@ static pid_t mount_elsewhere(const struct box *b, const char *name)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		snprintf(path, sizeof(path), "%s/%s", b->dir, name);
 		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-		    mount(path, path, NULL, MS_BIND, NULL) < 0)
+		    mount(path, path, NULL, MS_BIND, NULL) < 0 || (more && !more(b)))
 			_exit(1);
 		(void)!write(ready[1], &c, 1);
 		for (;;)
@@ -77,6 +88,11 @@ static pid_t mount_elsewhere(const struct box *b, const char *name)
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	close(ready[0]);
 	return pid;
+}
+
+static pid_t mount_elsewhere(const struct box *b, const char *name)
+{
+	return mount_in_box(b, name, NULL);
 }
 
 static void end(pid_t pid)
@@ -118,12 +134,30 @@ static void a_tree_that_was_renamed_is_still_found(void **state)
 	close(dir);
 }
 
+static void the_look_into_a_namespace_opens_nothing_of_its_own(void **state)
+{
+	struct box *b = *state;
+	pid_t pid = mount_in_box(b, "tree", hide_root);
+	char path[64];
+	int ns;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(ns >= 0);
+	assert_true(tree_is_mounted_elsewhere(b->fd));
+	/* 0 if it had to be killed. */
+	assert_int_equal(tree_make_quiet_in(b->fd, ns), 1);
+	close(ns);
+	end(pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_tree_is_held_as_long_as_a_namespace_has_it_mounted, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_mount_of_another_directory_is_not_the_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_tree_that_was_renamed_is_still_found, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_look_into_a_namespace_opens_nothing_of_its_own, setup, teardown),
 	};
 
 	if (geteuid() != 0)
