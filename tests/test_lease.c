@@ -257,6 +257,33 @@ static void release_carries_what_is_published_and_the_next_holder_sees_the_commi
 	arena_free(&a);
 }
 
+/* Of a pod that had another container in between: the first one's end is not the second one's. */
+static void an_unquiet_commit_stays_so_though_one_before_it_was_a_runs_end(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct arena a = ARENA_INIT;
+	struct lease *l = must_acquire(&x->a, &quiet, &node_a);
+	struct head_commit c = commit_of(1, 1);
+	struct head h;
+
+	assert_int_equal(lease_commit(l, &c, &no_stats, &err), 0);
+	lease_finished(l);
+	assert_int_equal(lease_applied(l, 1, &err), 0);
+	c = commit_of(1, 2);
+	c.unquiet = true;
+	assert_int_equal(lease_commit(l, &c, &no_stats, &err), 0);
+	assert_int_equal(lease_release(l, 2, &err), 0);
+	lease_free(l);
+	l = must_acquire(&x->b, &quiet, &node_b);
+	assert_int_equal(lease_head(l, &a, &h), 0);
+	assert_true(h.commit.unquiet);
+	assert_non_null(h.finished);
+	assert_int_equal(h.finished->seq, 1);
+	lease_free(l);
+	arena_free(&a);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lease_box_setup, lease_box_teardown)
 
 /* The register is read beside something else, and taken from what was seen. */
@@ -335,6 +362,7 @@ int main(void)
 	    TEST(a_look_that_is_old_is_found_out),
 	    TEST(a_look_that_is_given_up_writes_nothing),
 	    TEST(release_carries_what_is_published_and_the_next_holder_sees_the_commit),
+	    TEST(an_unquiet_commit_stays_so_though_one_before_it_was_a_runs_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

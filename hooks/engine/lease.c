@@ -337,6 +337,7 @@ int lease_commit(struct lease *l, const struct head_commit *commit, const struct
 	struct head_commit last;
 	struct commit_change c = {commit, stats, l->epoch, &last};
 
+	l->finished = false; /* it was said of the commit before */
 	return holder_update(l, change_commit, &c, err);
 }
 
