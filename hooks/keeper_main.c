@@ -30,7 +30,6 @@
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_socket.h"
 #include "hooks/keeper_sync.h"
-#include "hooks/keeper_users.h"
 
 /* After init's end: how long the rest of the container may take before it is killed; how often to look. */
 #define END_PATIENCE_NS (10 * NSEC_PER_SEC)
@@ -171,7 +170,7 @@ static bool try_rest(struct keeper *k)
 static enum state look_for_others(struct keeper *k)
 {
 	hold_quiet_own(&k->hold);
-	if (hold_is_shared(&k->hold))
+	if (hold_is_used(&k->hold))
 		return SHARED;
 	return hold_pod_lives(&k->hold) && try_rest(k) ? begin_rest(k) : FINISHED;
 }

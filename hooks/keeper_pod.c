@@ -43,7 +43,7 @@ bool hold_rest(struct hold *h)
 	return true;
 }
 
-/* His are the volumes that are to be committed again. */
+/* Who joined since it rested? His are the volumes that are to be committed again. */
 static bool wake(struct hold *h, bool joinable)
 {
 	struct cache_mark mark;
@@ -62,6 +62,18 @@ static bool wake(struct hold *h, bool joinable)
 	return woken;
 }
 
+bool hold_is_used(struct hold *h)
+{
+	bool shared;
+
+	wake(h, true);
+	shared = hold_is_shared(h);
+	/* Who joined at the last moment may have ended, too. */
+	wake(h, shared);
+	hold_check_lost(h);
+	return shared;
+}
+
 enum rest hold_look_at_rest(struct hold *h, bool stop)
 {
 	bool woken = wake(h, true);
@@ -71,9 +83,5 @@ enum rest hold_look_at_rest(struct hold *h, bool stop)
 		return REST_WOKEN;
 	if (!stop && clock_boottime_ns() < h->rest_until_ns && hold_pod_lives(h))
 		return REST_GOES_ON;
-	/* Who joined at the last moment may have ended, too. */
-	woken = hold_is_shared(h);
-	wake(h, woken);
-	hold_check_lost(h);
-	return woken ? REST_WOKEN : REST_OVER;
+	return hold_is_used(h) ? REST_WOKEN : REST_OVER;
 }

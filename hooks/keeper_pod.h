@@ -12,12 +12,18 @@
 bool hold_pod_lives(const struct hold *h);
 
 /*
- * Nobody of the pod has the volumes any more (hold_is_shared): commits them, keeps the leases, and lets others of the
+ * Does anybody else of the pod use a volume of the hold? Else nobody joins any more (hold_is_shared). Some volumes may
+ * rest while others are used: what was written to one that was joined since is to be committed, too.
+ */
+bool hold_is_used(struct hold *h);
+
+/*
+ * Nobody of the pod has the volumes any more (hold_is_used): commits them, keeps the leases, and lets others of the
  * pod join. false: that can't be; hold_finish is to do what there is to do.
  */
 bool hold_rest(struct hold *h);
 /*
- * After that, now and then, and when a lease is lost or it is to stop: has somebody joined (REST_WOKEN: hold_is_shared
+ * After that, now and then, and when a lease is lost or it is to stop: has somebody joined (REST_WOKEN: hold_is_used
  * says when he has ended)? Is the sandbox gone, or the time over? Then nobody joins any more.
  */
 enum rest { REST_GOES_ON, REST_WOKEN, REST_OVER };

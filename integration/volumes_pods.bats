@@ -183,6 +183,28 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	is "$output" $'one\none\nfour'
 }
 
+@test "of two volumes of a pod one rests while the other is used: what is written to it then is committed, too" {
+	local other=".annotations[\"io.kubernetes.cri.sandbox-id\"] = \"p1\"" head=$T/store/volumes/default/.volrun/other/head
+	sandbox p1 s1
+	member_of_two() { vstart A "$1" "$V" "$2" "$other | .annotations[\"dev.volrun.volume.2\"] = \"other /mnt\""; }
+	member_of_two c1 'echo one >/data/one; echo one >/mnt/one'
+	until_true 10 resting 1
+	on A volrun delete --force c1
+	member p1 c2 'sleep 100'
+	until_true 10 eval '[[ $(jq .resting "$(cached keeper)") == null ]]'
+	vstart A c3 "other /mnt" 'echo two >/mnt/two; sleep 100' "$other"
+	until_true 10 test -s "$T/cache-A/main/default/other/rw/two"
+	# The pod's end, in an order that leaves no time to rest once more.
+	on A volrun delete --force s1
+	on A volrun delete --force c2
+	on A volrun delete --force c3
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	is "$(jq -r '"\(.state) \(.commit.seq)"' <"$head")" "free 2"
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 1"
+	vrun B c4 "other /mnt" 'cat /mnt/two'
+	is "$output" two
+}
+
 @test "a pod without a container gives its lease back after lease.pod_timeout" {
 	node A '.lease += {ttl: "3s", renew: "500ms", poll: "200ms", pod_timeout: "1s"}'
 	sandbox p1 s1
