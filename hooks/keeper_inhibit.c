@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sys.h"
+
 #define LOGIN "org.freedesktop.login1"
 #define OBJECT "/org/freedesktop/login1"
 #define MANAGER LOGIN ".Manager"
@@ -52,6 +54,8 @@ pid_t inhibit_begin(const char *container)
 		return pid;
 	if (pid < 0)
 		return 0;
+	/* It may outlive the release of a volume whose lock the keeper had then: a copy of it would keep it locked. */
+	sys_close_range(3, ~0U, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	prctl(PR_SET_NAME, "volrun-inhibit");
 	if (getppid() == keeper && take_lock(container) >= 0)
