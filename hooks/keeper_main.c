@@ -167,12 +167,20 @@ static bool try_rest(struct keeper *k)
 	return rests;
 }
 
+/* While the container ran, too: the signal is never read. */
+static bool is_to_stop(const struct keeper *k)
+{
+	struct pollfd p = {.fd = k->signal_fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static enum state look_for_others(struct keeper *k)
 {
 	hold_quiet_own(&k->hold);
 	if (hold_is_used(&k->hold))
 		return SHARED;
-	return hold_pod_lives(&k->hold) && try_rest(k) ? begin_rest(k) : FINISHED;
+	return !is_to_stop(k) && hold_pod_lives(&k->hold) && try_rest(k) ? begin_rest(k) : FINISHED;
 }
 
 static enum state rest(struct keeper *k, bool stop)

@@ -205,6 +205,19 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	is "$output" two
 }
 
+@test "a keeper that was told to stop while its container ran keeps no lease for the pod" {
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one; sleep 100'
+	until_true 10 test -s "$(cached rw/one)"
+	kill -TERM "$(adopter)"
+	sleep 0.5
+	is "$(head_of | jq -r .state)" held
+	on A volrun delete --force c1
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 1"
+	on A volrun delete --force s1
+}
+
 @test "a pod without a container gives its lease back after lease.pod_timeout" {
 	node A '.lease += {ttl: "3s", renew: "500ms", poll: "200ms", pod_timeout: "1s"}'
 	sandbox p1 s1
