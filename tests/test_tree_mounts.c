@@ -53,6 +53,23 @@ static int teardown(void **state)
 	return remove_tree_at(AT_FDCWD, b->dir);
 }
 
+/* Ends before its mounts can be read. */
+static pid_t victim;
+int __real_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, mode_t mode)
+{
+	char mounts[64];
+
+	snprintf(mounts, sizeof(mounts), "/proc/%d/mountinfo", (int)victim);
+	if (victim > 0 && strcmp(path, mounts) == 0) {
+		kill(victim, SIGKILL);
+		waitpid(victim, NULL, 0);
+		victim = 0;
+	}
+	return __real_open(path, flags, mode);
+}
+
 /* Else the look at the mounts finds a FIFO where libmount looks for what "/dev/root" is. */
 static bool hide_root(const struct box *b)
 {
@@ -134,6 +151,43 @@ static void a_tree_that_was_renamed_is_still_found(void **state)
 	close(dir);
 }
 
+static pid_t fork_in_namespace_of(pid_t pid)
+{
+	char path[64];
+	int ns, ready[2];
+	pid_t child;
+	char c = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (setns(ns, CLONE_NEWNS) < 0)
+			_exit(1);
+		(void)!write(ready[1], &c, 1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ns);
+	return child;
+}
+
+static void a_process_that_ends_meanwhile_hides_nothing_of_its_namespace(void **state)
+{
+	struct box *b = *state;
+	pid_t first = mount_elsewhere(b, "tree"), other = fork_in_namespace_of(first);
+
+	victim = first;
+	assert_true(tree_is_mounted_elsewhere(b->fd));
+	assert_int_equal(victim, 0);
+	end(other);
+}
+
 static void the_look_into_a_namespace_opens_nothing_of_its_own(void **state)
 {
 	struct box *b = *state;
@@ -157,6 +211,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_tree_is_held_as_long_as_a_namespace_has_it_mounted, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_mount_of_another_directory_is_not_the_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_tree_that_was_renamed_is_still_found, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_process_that_ends_meanwhile_hides_nothing_of_its_namespace, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(the_look_into_a_namespace_opens_nothing_of_its_own, setup, teardown),
 	};
 

@@ -90,9 +90,9 @@ static struct libmnt_table *read_mounts(int proc_fd, const char *path)
 
 /*
  * Most namespaces have nothing of the tree, and are not worth a parser: the last two names of its path, the
- * volume's and our own, stand in the text of a line of its mounts.
+ * volume's and our own, stand in the text of a line of its mounts. 1, 0; -1: it can't be looked at.
  */
-static bool is_named(const char *mountinfo, const struct place *place)
+static int is_named(const char *mountinfo, const struct place *place)
 {
 	_cleanup_close_ int fd = open(mountinfo, O_RDONLY | O_CLOEXEC);
 	_cleanup_free_ char *text = NULL;
@@ -102,7 +102,7 @@ static bool is_named(const char *mountinfo, const struct place *place)
 	while (name && name > place->root && name[-1] != '/')
 		name--;
 	if (fd < 0)
-		return false;
+		return -1;
 	/* What mountinfo would escape is left to libmount. */
 	return !name || strpbrk(name, " \t\n\\") || read_fd(fd, MOUNTINFO_MAX, &text, &len) < 0 ||
 	       memmem(text, len, name, strlen(name));
@@ -145,7 +145,8 @@ static bool find_place(int fd, struct place *ret)
 	return false;
 }
 
-static bool is_in(const char *mountinfo, const struct place *place)
+/* 1, 0; -1: it can't be looked at. */
+static int is_in(const char *mountinfo, const struct place *place)
 {
 	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, mountinfo);
 	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
@@ -154,55 +155,71 @@ static bool is_in(const char *mountinfo, const struct place *place)
 	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0)
 		if (mnt_fs_get_devno(fs) == place->dev && mnt_fs_get_root(fs) &&
 		    strcmp(mnt_fs_get_root(fs), place->root) == 0)
+			return 1;
+	return t ? 0 : -1;
+}
+
+struct seen {
+	ino_t list[NAMESPACES_SEEN_MAX];
+	size_t n;
+};
+
+static bool was_seen(const struct seen *seen, ino_t ns)
+{
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->list[i] == ns)
 			return true;
 	return false;
 }
 
-static bool is_new(ino_t *seen, size_t *n, ino_t ns)
+static void note_seen(struct seen *seen, ino_t ns)
 {
-	for (size_t i = 0; i < *n; i++)
-		if (seen[i] == ns)
-			return false;
-	if (*n < NAMESPACES_SEEN_MAX)
-		seen[(*n)++] = ns;
-	return true;
+	if (seen->n < NAMESPACES_SEEN_MAX)
+		seen->list[seen->n++] = ns;
 }
 
 /*
- * fn for a process of each mount namespace but ours, with its open ns/mnt and its number, until it says true; then
- * true. What of it can't be looked at is skipped.
+ * fn for a process of each mount namespace but ours, with its number, until it says 1; then true.
+ * -1: the process has gone, or can't be looked at; another one of the namespace may do.
  */
-static bool each_namespace(bool (*fn)(void *ctx, const char *pid), void *ctx)
+static bool each_namespace(int (*fn)(void *ctx, const char *pid), void *ctx)
 {
 	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
-	ino_t seen[NAMESPACES_SEEN_MAX];
+	struct seen seen = {.n = 0};
 	struct dirent *e;
 	struct stat st;
-	size_t n = 0;
 
 	if (!proc || stat("/proc/self/ns/mnt", &st) < 0)
 		return false;
-	is_new(seen, &n, st.st_ino);
+	note_seen(&seen, st.st_ino);
 	while ((e = readdir(proc))) {
 		char path[sizeof("/proc//ns/mnt") + NAME_MAX];
 		uint64_t pid;
+		int r;
 
 		if (num_parse_u64(e->d_name, INT_MAX, &pid) < 0)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/ns/mnt", e->d_name);
-		if (stat(path, &st) == 0 && is_new(seen, &n, st.st_ino) && fn(ctx, e->d_name))
+		if (stat(path, &st) < 0 || was_seen(&seen, st.st_ino))
+			continue;
+		r = fn(ctx, e->d_name);
+		if (r > 0)
 			return true;
+		if (r == 0)
+			note_seen(&seen, st.st_ino);
 	}
 	return false;
 }
 
-static bool is_in_namespace_of(void *ctx, const char *pid)
+static int is_in_namespace_of(void *ctx, const char *pid)
 {
 	char path[sizeof("/proc//mountinfo") + NAME_MAX];
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
-	return is_named(path, ctx) && is_in(path, ctx);
+	r = is_named(path, ctx);
+	return r > 0 ? is_in(path, ctx) : r;
 }
 
 bool tree_is_mounted_elsewhere(int fd)
@@ -329,7 +346,8 @@ struct quieting {
 	bool written;
 };
 
-static bool has_part(const char *mountinfo, const struct place *place)
+/* 1, 0; -1: it can't be looked at. */
+static int has_part(const char *mountinfo, const struct place *place)
 {
 	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, mountinfo);
 	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
@@ -337,24 +355,29 @@ static bool has_part(const char *mountinfo, const struct place *place)
 
 	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0)
 		if (is_of(fs, place))
-			return true;
-	return false;
+			return 1;
+	return t ? 0 : -1;
 }
 
-static bool quiet_in_namespace_of(void *ctx, const char *pid)
+static int quiet_in_namespace_of(void *ctx, const char *pid)
 {
 	char path[sizeof("/proc//mountinfo") + NAME_MAX];
 	_cleanup_close_ int ns = -1;
 	struct quieting *q = ctx;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
-	if (!is_named(path, &q->place) || !has_part(path, &q->place))
-		return false;
+	r = is_named(path, &q->place);
+	if (r > 0)
+		r = has_part(path, &q->place);
+	if (r <= 0)
+		return r;
 	snprintf(path, sizeof(path), "/proc/%s/ns/mnt", pid);
 	ns = open(path, O_RDONLY | O_CLOEXEC);
-	if (ns >= 0 && look(ns, &q->place) != QUIET)
-		q->written = true;
-	return false;
+	if (ns < 0)
+		return -1;
+	q->written |= look(ns, &q->place) != QUIET;
+	return 0;
 }
 
 int tree_make_quiet(int fd)
