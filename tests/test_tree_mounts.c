@@ -151,7 +151,8 @@ static void a_tree_that_was_renamed_is_still_found(void **state)
 	close(dir);
 }
 
-static pid_t fork_in_namespace_of(pid_t pid)
+/* root: its root directory there; NULL: that of the namespace. */
+static pid_t fork_in_namespace_of(pid_t pid, const char *root)
 {
 	char path[64];
 	int ns, ready[2];
@@ -164,7 +165,7 @@ static pid_t fork_in_namespace_of(pid_t pid)
 	child = fork();
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (setns(ns, CLONE_NEWNS) < 0)
+		if (setns(ns, CLONE_NEWNS) < 0 || (root && chroot(root) < 0))
 			_exit(1);
 		(void)!write(ready[1], &c, 1);
 		for (;;)
@@ -180,12 +181,29 @@ static pid_t fork_in_namespace_of(pid_t pid)
 static void a_process_that_ends_meanwhile_hides_nothing_of_its_namespace(void **state)
 {
 	struct box *b = *state;
-	pid_t first = mount_elsewhere(b, "tree"), other = fork_in_namespace_of(first);
+	pid_t first = mount_elsewhere(b, "tree"), other = fork_in_namespace_of(first, NULL);
 
 	victim = first;
 	assert_true(tree_is_mounted_elsewhere(b->fd));
 	assert_int_equal(victim, 0);
 	end(other);
+}
+
+static void a_process_with_a_root_of_its_own_hides_nothing_of_its_namespace(void **state)
+{
+	struct box *b = *state;
+	pid_t first = mount_elsewhere(b, "tree"), chrooted, other;
+	char root[64];
+
+	snprintf(root, sizeof(root), "%s/other", b->dir);
+	chrooted = fork_in_namespace_of(first, root);
+	other = fork_in_namespace_of(first, NULL);
+	end(first);
+	assert_true(tree_is_mounted_elsewhere(b->fd));
+	assert_int_equal(tree_make_quiet(b->fd), 1);
+	end(other);
+	assert_false(tree_is_mounted_elsewhere(b->fd));
+	end(chrooted);
 }
 
 static void the_look_into_a_namespace_opens_nothing_of_its_own(void **state)
@@ -212,6 +230,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_mount_of_another_directory_is_not_the_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_tree_that_was_renamed_is_still_found, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_process_that_ends_meanwhile_hides_nothing_of_its_namespace, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(a_process_with_a_root_of_its_own_hides_nothing_of_its_namespace, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(the_look_into_a_namespace_opens_nothing_of_its_own, setup, teardown),
 	};

@@ -159,27 +159,50 @@ static int is_in(const char *mountinfo, const struct place *place)
 	return t ? 0 : -1;
 }
 
+/* What a process's mountinfo is of: the mounts of its namespace that lie beneath its root. */
+struct view {
+	ino_t ns;
+	uint64_t mount, root;
+};
+
 struct seen {
-	ino_t list[NAMESPACES_SEEN_MAX];
+	struct view list[NAMESPACES_SEEN_MAX];
 	size_t n;
 };
 
-static bool was_seen(const struct seen *seen, ino_t ns)
+static bool view_of(const char *pid, struct view *ret)
+{
+	char path[sizeof("/proc//ns/mnt") + NAME_MAX];
+	struct statx root = {0};
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/mnt", pid);
+	if (stat(path, &st) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%s/root", pid);
+	/* What can't be told is a view of its own. */
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, &root) < 0)
+		root = (struct statx){0};
+	*ret = (struct view){st.st_ino, root.stx_mnt_id, root.stx_ino};
+	return true;
+}
+
+static bool was_seen(const struct seen *seen, const struct view *v)
 {
 	for (size_t i = 0; i < seen->n; i++)
-		if (seen->list[i] == ns)
+		if (seen->list[i].ns == v->ns && seen->list[i].mount == v->mount && seen->list[i].root == v->root)
 			return true;
 	return false;
 }
 
-static void note_seen(struct seen *seen, ino_t ns)
+static void note_seen(struct seen *seen, const struct view *v)
 {
-	if (seen->n < NAMESPACES_SEEN_MAX)
-		seen->list[seen->n++] = ns;
+	if (seen->n < NAMESPACES_SEEN_MAX && v->root)
+		seen->list[seen->n++] = *v;
 }
 
 /*
- * fn for a process of each mount namespace but ours, with its number, until it says 1; then true.
+ * fn for a process of each root in each mount namespace but ours, with its number, until it says 1; then true.
  * -1: the process has gone, or can't be looked at; another one of the namespace may do.
  */
 static bool each_namespace(int (*fn)(void *ctx, const char *pid), void *ctx)
@@ -187,27 +210,23 @@ static bool each_namespace(int (*fn)(void *ctx, const char *pid), void *ctx)
 	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	struct seen seen = {.n = 0};
+	struct view ours, v;
 	struct dirent *e;
-	struct stat st;
 
-	if (!proc || stat("/proc/self/ns/mnt", &st) < 0)
+	if (!proc || !view_of("self", &ours))
 		return false;
-	note_seen(&seen, st.st_ino);
 	while ((e = readdir(proc))) {
-		char path[sizeof("/proc//ns/mnt") + NAME_MAX];
 		uint64_t pid;
 		int r;
 
-		if (num_parse_u64(e->d_name, INT_MAX, &pid) < 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%s/ns/mnt", e->d_name);
-		if (stat(path, &st) < 0 || was_seen(&seen, st.st_ino))
+		if (num_parse_u64(e->d_name, INT_MAX, &pid) < 0 || !view_of(e->d_name, &v) || v.ns == ours.ns ||
+		    was_seen(&seen, &v))
 			continue;
 		r = fn(ctx, e->d_name);
 		if (r > 0)
 			return true;
 		if (r == 0)
-			note_seen(&seen, st.st_ino);
+			note_seen(&seen, &v);
 	}
 	return false;
 }
