@@ -113,6 +113,17 @@ int hold_note_user(struct hold *h, struct hold_volume *hv, const struct containe
 	return dir < 0 ? dir : keeper_note_write_at(dir, key, &n, cgroup);
 }
 
+void hold_leave(struct hold *h, struct hold_volume *hv)
+{
+	_cleanup_close_ int dir = open_users(&hv->v.cache, hv->joined, false);
+	char key[KEEPER_KEY_MAX];
+
+	keeper_key(h->request->id, h->request->bundle, key);
+	if (dir >= 0)
+		unlinkat(dir, key, 0);
+	hv->joined = 0;
+}
+
 /*
  * Where a mount can't map ids, the owners on disk are those of one user namespace: to another they would be somebody
  * else's, and what it makes would be committed as such.
@@ -140,6 +151,20 @@ static int find_mark(const struct cache_volume *c, const struct keeper_note *hol
 	if (!holder->resting || cache_read_clean(c, ret) < 0)
 		return -ENOENT;
 	ret->epoch = holder->resting;
+	return 0;
+}
+
+/*
+ * A holder that died meanwhile may have been found dead before anybody could be seen here, and the tree with it to be
+ * nobody's. Whoever finds him dead from here on sees who joined.
+ */
+static int confirm(struct hold *h, struct hold_volume *hv, const struct keeper_note *holder)
+{
+	if (keeper_alive(holder->keeper))
+		return 1;
+	hold_leave(h, hv);
+	cleanup_close(&hv->tree_fd);
+	hv->tree_fd = -1;
 	return 0;
 }
 
@@ -176,7 +201,7 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 	/* The holder must know before anything is written, or it commits and gives the tree away meanwhile. */
 	r = hold_note_user(h, hv, &not_known);
 	if (r == 0)
-		return 1;
+		return confirm(h, hv, &note);
 	hv->joined = 0;
 	return error_set(err, r, "cache: can't note who uses the volume (error %d)", -r);
 }
@@ -186,17 +211,6 @@ int hold_join(struct hold *h, struct hold_volume *hv, struct error *err)
 	_cleanup_close_ int lock = h->request->pod ? users_lock(&hv->v.cache) : -1;
 
 	return lock < 0 ? 0 : join(h, hv, err);
-}
-
-void hold_leave(struct hold *h, struct hold_volume *hv)
-{
-	_cleanup_close_ int dir = open_users(&hv->v.cache, hv->joined, false);
-	char key[KEEPER_KEY_MAX];
-
-	keeper_key(h->request->id, h->request->bundle, key);
-	if (dir >= 0)
-		unlinkat(dir, key, 0);
-	hv->joined = 0;
 }
 
 /* --- who holds ---------------------------------------------------------------------------- */
