@@ -42,6 +42,38 @@ static void a_token_is_renewed_while_the_old_one_is_in_use(void **state)
 	unsetenv("GCE_METADATA_HOST");
 }
 
+static void a_token_that_came_long_ago_and_nobody_wanted_since_has_expired(void **state)
+{
+	(void)state;
+	tokens_of(TOKEN("old", "2"));
+	script[1].reply = TOKEN("unused", "2");
+	script[2].reply = TOKEN("new", "3600");
+	get(CREDENTIALS_GCS);
+	clock_sleep_ns(1600 * NSEC_PER_MSEC);
+	get(CREDENTIALS_GCS); /* begins to fetch; nobody asks for what comes before its time is over */
+	assert_string_equal(got.token, "ya29.old");
+	clock_sleep_ns(2500 * NSEC_PER_MSEC);
+	get(CREDENTIALS_GCS);
+	assert_string_equal(got.token, "ya29.new");
+	assert_int_equal(served, 3);
+	unsetenv("GCE_METADATA_HOST");
+}
+
+static void who_failed_long_ago_is_asked_again_at_once(void **state)
+{
+	(void)state;
+	tokens_of(TOKEN("old", "2"));
+	script[1].reply = STATUS("403 x", "");
+	script[2].reply = TOKEN("new", "3600");
+	get(CREDENTIALS_GCS);
+	clock_sleep_ns(1600 * NSEC_PER_MSEC);
+	get(CREDENTIALS_GCS);
+	clock_sleep_ns(2500 * NSEC_PER_MSEC);
+	get(CREDENTIALS_GCS);
+	assert_string_equal(got.token, "ya29.new");
+	unsetenv("GCE_METADATA_HOST");
+}
+
 static void an_expired_token_is_not_used_and_its_issuer_s_silence_is_no_refusal(void **state)
 {
 	(void)state;
@@ -159,6 +191,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_token_is_renewed_while_the_old_one_is_in_use),
+	    TEST(a_token_that_came_long_ago_and_nobody_wanted_since_has_expired),
+	    TEST(who_failed_long_ago_is_asked_again_at_once),
 	    TEST(an_expired_token_is_not_used_and_its_issuer_s_silence_is_no_refusal),
 	    TEST(a_refusal_by_the_store_fetches_others_at_once),
 	    TEST(the_same_again_is_no_reason_to_send_again),

@@ -55,6 +55,7 @@ struct credential_source {
 	bool done;
 	int result;
 	struct credentials fetched;
+	int64_t done_ns; /* CLOCK_BOOTTIME; it may be long before somebody asks */
 	struct error error;
 };
 
@@ -131,10 +132,10 @@ static int64_t least(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* Takes c over. The same again are the same, but for their time. */
-static void use(struct credential_source *s, struct credentials *c)
+/* Takes c over, whose life began at `now`. The same again are the same, but for their time. */
+static void use(struct credential_source *s, struct credentials *c, int64_t now)
 {
-	int64_t now = clock_boottime_ns(), life = c->lifetime_ns;
+	int64_t life = c->lifetime_ns;
 	uint64_t generation = s->current.generation;
 
 	c->generation = s->have && credentials_equal(c, &s->current) ? generation : generation + 1;
@@ -160,6 +161,7 @@ static void *fetch_loop(void *arg)
 
 	pthread_mutex_lock(&s->mutex);
 	s->fetched = c;
+	s->done_ns = clock_boottime_ns();
 	s->error = err;
 	s->result = r;
 	s->done = true;
@@ -206,10 +208,10 @@ static void collect(struct credential_source *s, int64_t wait_ns)
 	pthread_join(s->thread, NULL);
 	s->threaded = false;
 	if (s->result == 0) {
-		use(s, &s->fetched);
+		use(s, &s->fetched, s->done_ns);
 		s->failed_ns = 0;
 	} else {
-		s->failed_ns = clock_boottime_ns();
+		s->failed_ns = s->done_ns;
 		s->early_ns = s->early_ns ? s->failed_ns + PAUSE_NS : 0;
 	}
 	memset(&s->fetched, 0, sizeof(s->fetched));
@@ -329,7 +331,7 @@ int credentials_open(const struct store_config *config, enum credentials_cloud c
 	pthread_condattr_destroy(&attr);
 	r = fetch(s, NULL, &c, err);
 	if (r == 0)
-		use(s, &c);
+		use(s, &c, clock_boottime_ns());
 	if (r < 0 && r != -EAGAIN) {
 		source_free(s);
 		return error_wrap(err, "store \"%s\"", config->name);
