@@ -403,6 +403,28 @@ static void when_the_last_answer_is_lost_the_server_tells_what_came_of_it(void *
 	expect(&op, STORE_UNKNOWN, 8);
 }
 
+static void what_has_arrived_and_is_no_object_yet_is_asked_for_and_not_sent_again(void **state)
+{
+	struct store_op op = big_op(STORE_IF_ABSENT);
+
+	(void)state;
+	answer(0, BEGAN);
+	answer(1, MORE("19"));
+	answer(2, MORE("24"));
+	answer(3, MORE("24"));
+	answer(4, STORED);
+	expect(&op, STORE_OK, 5);
+	expect_piece(3, "*", NULL);
+	expect_piece(4, "*", NULL);
+	op = big_op(STORE_IF_ABSENT);
+	answer(5, BEGAN);
+	answer(6, MORE("19"));
+	answer(7, MORE("24"));
+	answer(8, MORE("24"));
+	answer(9, ERROR("400 x", "invalid"));
+	expect(&op, STORE_UNKNOWN, 10);
+}
+
 static void an_upload_whose_last_byte_was_never_sent_is_no_object(void **state)
 {
 	struct store_op op = big_op(STORE_IF_ABSENT);
@@ -548,6 +570,7 @@ int main(void)
 	    TEST(a_large_body_goes_in_pieces_to_our_own_server),
 	    TEST(an_interrupted_upload_goes_on_where_the_server_says),
 	    TEST(when_the_last_answer_is_lost_the_server_tells_what_came_of_it),
+	    TEST(what_has_arrived_and_is_no_object_yet_is_asked_for_and_not_sent_again),
 	    TEST(an_upload_whose_last_byte_was_never_sent_is_no_object),
 	    TEST(a_forgotten_session_is_begun_anew_once),
 	    TEST(a_server_that_takes_nothing_or_lies_about_it_is_given_up),

@@ -120,7 +120,7 @@ static void answered(struct exchange *base)
 	}
 	exchange_free(base);
 	u->failure = v;
-	if (v.result == STORE_OK && question && bytes == u->offset) {
+	if (v.result == STORE_OK && question && bytes == u->offset && bytes < u->op->size) {
 		send_piece(u);
 	} else if (v.result == STORE_OK) {
 		arrived(u, bytes);
