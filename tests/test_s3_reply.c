@@ -213,6 +213,25 @@ static void a_reply_must_be_the_range_that_was_asked_for(void **state)
 	assert_int_equal(range(0, 0, 206, "bytes 0-9/10", "10", &n), STORE_FAILED);
 }
 
+static void an_upload_that_is_gone_is_given_up(void **state)
+{
+	struct store_op op;
+	struct s3_call call = {.kind = S3_CALL_ABORT, .op = &op};
+	struct verdict v;
+	struct reply r;
+
+	(void)state;
+	store_op_init(&op, STORE_PUT, "k");
+	reply_init(&r);
+	r.status = 404;
+	reply_set_code(&r, "NoSuchUpload");
+	s3_judge(&call, &r, &v);
+	assert_int_equal(v.result, STORE_OK);
+	call.kind = S3_CALL_COMPLETE;
+	s3_judge(&call, &r, &v);
+	assert_int_equal(v.result, STORE_FAILED);
+}
+
 static void an_error_document_gives_its_code_and_nothing_else_does(void **state)
 {
 	static const char text[] = "<?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code><Message>\n</Message></Error>";
@@ -402,6 +421,7 @@ int main(void)
 	    cmocka_unit_test(only_stale_credentials_are_read_again),
 	    cmocka_unit_test(headers_are_read_in_any_case_and_nonsense_is_ignored),
 	    cmocka_unit_test(a_reply_must_be_the_range_that_was_asked_for),
+	    cmocka_unit_test(an_upload_that_is_gone_is_given_up),
 	    cmocka_unit_test(an_error_document_gives_its_code_and_nothing_else_does),
 	    cmocka_unit_test(a_page_is_read_with_entities_and_url_encoding),
 	    cmocka_unit_test(a_page_that_is_cut_anywhere_reports_nothing),

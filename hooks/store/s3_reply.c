@@ -95,6 +95,9 @@ void s3_judge(const struct s3_call *call, const struct reply *r, struct verdict 
 			verdict_set(ret, codes[i].result, codes[i].retry, codes[i].reason);
 			ret->refresh = codes[i].refresh;
 		}
+	/* It is gone: perhaps by an abort whose answer was lost. */
+	if (call->kind == S3_CALL_ABORT && !strcmp(r->code, "NoSuchUpload"))
+		verdict_set(ret, STORE_OK, false, "");
 	if (ret->result == STORE_OK)
 		return;
 	verdict_add_status(ret, r);
