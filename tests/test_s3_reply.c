@@ -232,6 +232,17 @@ static void an_upload_that_is_gone_is_given_up(void **state)
 	assert_int_equal(v.result, STORE_FAILED);
 }
 
+static void a_refusal_without_words_asks_for_other_credentials_too(void **state)
+{
+	(void)state;
+	assert_true(judge(STORE_HEAD, STORE_ANY, 400, "").refresh); /* AWS, of an expired session */
+	assert_true(judge(STORE_HEAD, STORE_ANY, 403, "").refresh);
+	assert_true(judge(STORE_GET, STORE_ANY, 401, "").refresh);
+	assert_true(judge(STORE_GET, STORE_ANY, 400, "ExpiredToken").refresh);
+	assert_false(judge(STORE_HEAD, STORE_ANY, 404, "").refresh);
+	assert_false(judge(STORE_GET, STORE_ANY, 403, "AccessDenied").refresh);
+}
+
 static void an_error_document_gives_its_code_and_nothing_else_does(void **state)
 {
 	static const char text[] = "<?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code><Message>\n</Message></Error>";
@@ -422,6 +433,7 @@ int main(void)
 	    cmocka_unit_test(headers_are_read_in_any_case_and_nonsense_is_ignored),
 	    cmocka_unit_test(a_reply_must_be_the_range_that_was_asked_for),
 	    cmocka_unit_test(an_upload_that_is_gone_is_given_up),
+	    cmocka_unit_test(a_refusal_without_words_asks_for_other_credentials_too),
 	    cmocka_unit_test(an_error_document_gives_its_code_and_nothing_else_does),
 	    cmocka_unit_test(a_page_is_read_with_entities_and_url_encoding),
 	    cmocka_unit_test(a_page_that_is_cut_anywhere_reports_nothing),

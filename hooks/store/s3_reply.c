@@ -78,6 +78,11 @@ static void judge_absent(const struct s3_call *call, struct verdict *v)
 		verdict_set(v, STORE_ABSENT, false, "no such object");
 }
 
+static bool is_head(const struct s3_call *call)
+{
+	return call->kind == S3_CALL_OP && call->op->kind == STORE_HEAD;
+}
+
 void s3_judge(const struct s3_call *call, const struct reply *r, struct verdict *ret)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -98,6 +103,9 @@ void s3_judge(const struct s3_call *call, const struct reply *r, struct verdict 
 	/* It is gone: perhaps by an abort whose answer was lost. */
 	if (call->kind == S3_CALL_ABORT && !strcmp(r->code, "NoSuchUpload"))
 		verdict_set(ret, STORE_OK, false, "");
+	/* An answer to HEAD has no words: it may be any of those that ask for other credentials. */
+	if (r->status == 401 || ((r->status == 400 || r->status == 403) && is_head(call) && !r->code[0]))
+		ret->refresh = true;
 	if (ret->result == STORE_OK)
 		return;
 	verdict_add_status(ret, r);
