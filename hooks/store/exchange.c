@@ -36,7 +36,7 @@ static bool before_send(struct http_request *r)
 static void on_header(struct http_request *r, const char *name, size_t name_len, const char *value, size_t value_len)
 {
 	struct exchange *x = r->user;
-	char n[32], v[2048];
+	char n[32], v[8192];
 
 	x->reply.status = r->status;
 	x->reply.chunked |= r->framed;

@@ -34,7 +34,7 @@ struct dialect {
 	 * false: x->verdict says why it can't be sent; that ends the exchange.
 	 */
 	bool (*prepare)(struct exchange *x);
-	/* A header of the answer, in C strings of less than 2 KiB, before reply_header sees it. */
+	/* A header of the answer, in C strings of less than 8 KiB, before reply_header sees it. */
 	void (*header)(struct exchange *x, const char *name, const char *value);
 	/* Bytes of a GET, as they come. NULL: it looks at none. */
 	void (*received)(struct exchange *x, const char *data, size_t len);
