@@ -278,6 +278,14 @@ static int note(void *ctx, const struct store_list_item *item, struct error *err
 	return 0;
 }
 
+static int note_tag(void *ctx, const struct store_list_item *item, struct error *err)
+{
+	note(ctx, item, err);
+	strcat(ctx, item->tag);
+	strcat(ctx, " ");
+	return 0;
+}
+
 #define BLOB(name, properties, metadata)                                                                               \
 	"<Blob><Name>" name "</Name><Properties><Etag>0x1</Etag><Content-Length>3</Content-Length>" properties         \
 	"</Properties><Metadata>" metadata "</Metadata></Blob>"
@@ -304,6 +312,22 @@ static void listings_show_files_and_markers_but_not_the_namespace_s_own_director
 		fail_msg("%s", err.msg);
 	assert_string_equal(keys, "d/e/ d/f & g d/flat/ d/z ");
 	saw(1, "marker=next%201");
+}
+
+/* Metadata is anybody's, and may be called as the store's own properties are. */
+static void metadata_is_not_taken_for_a_property(void **state)
+{
+	struct error err = ERROR_INIT;
+	char seen[200] = "";
+
+	(void)state;
+	script[0].reply = REPLY("200 OK", "") "<EnumerationResults><Blobs>" BLOB(
+	    "a", "",
+	    "<Etag>0x9</Etag><ResourceType>directory</ResourceType><ETag>0x8</ETag>") "<Blob><Name>b</Name><Properties><Etag>0x2</Etag><Content-Length>4</Content-Length>"
+										      "<hdi_isfolder>true</hdi_isfolder></Properties></Blob></Blobs><NextMarker/></EnumerationResults>";
+	if (store_list(store, "", note_tag, seen, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(seen, "a 0x1 b 0x2 ");
 }
 
 static void a_listing_that_is_cut_is_an_error(void **state)
@@ -338,6 +362,7 @@ int main(void)
 	    TEST(a_directory_has_no_bytes_under_a_file_s_name),
 	    TEST(a_marker_s_deletion_takes_no_file_along),
 	    TEST(listings_show_files_and_markers_but_not_the_namespace_s_own_directories),
+	    TEST(metadata_is_not_taken_for_a_property),
 	    TEST(a_listing_that_is_cut_is_an_error),
 	};
 

@@ -43,6 +43,7 @@ struct entry {
 	char tag[STORE_TAG_MAX];
 	struct store_list_item item;
 	bool has_key, has_size, directory, folder, ours;
+	bool properties, metadata; /* within which of them it is */
 };
 
 static int64_t read_time(const char *text)
@@ -66,17 +67,17 @@ static int read_field(struct entry *n, const struct s3_xml_event *e)
 		return 0;
 	strbuf_reset(&n->text);
 	r = s3_xml_text(e->text, e->text_len, &n->text);
-	if (s3_xml_is(e, "Content-Length"))
+	if (n->properties && s3_xml_is(e, "Content-Length"))
 		n->has_size = num_parse_u64(strbuf_str(&n->text), INT64_MAX, &n->item.size) == 0;
-	else if (s3_xml_is(e, "Etag"))
+	else if (n->properties && s3_xml_is(e, "Etag"))
 		s3_tag(strbuf_str(&n->text), n->text.len, n->tag);
-	else if (s3_xml_is(e, "Last-Modified"))
+	else if (n->properties && s3_xml_is(e, "Last-Modified"))
 		n->item.mtime = read_time(strbuf_str(&n->text));
-	else if (s3_xml_is(e, "ResourceType"))
+	else if (n->properties && s3_xml_is(e, "ResourceType"))
 		n->directory = is_text(e, "directory");
-	else if (s3_xml_is(e, "hdi_isfolder"))
+	else if (n->metadata && s3_xml_is(e, "hdi_isfolder"))
 		n->folder = is_text(e, "true");
-	else if (s3_xml_is(e, "volrundir"))
+	else if (n->metadata && s3_xml_is(e, "volrundir"))
 		n->ours = true;
 	return n->text.failed ? -ENOMEM : r;
 }
@@ -129,6 +130,10 @@ static int read_entries(const char *xml, size_t len, const char *prefix, size_t 
 				r = report(&n, prefix, cut, fn, ctx, err);
 				entry_reset(&n);
 			}
+		} else if (e.depth == 4 && e.kind == S3_XML_OPEN) {
+			/* Metadata is anybody's, and may be called as a property is. */
+			n.properties = s3_xml_is(&e, "Properties");
+			n.metadata = s3_xml_is(&e, "Metadata");
 		} else if (e.depth > 3 && inside && e.kind == S3_XML_CLOSE) {
 			r = read_field(&n, &e);
 			if (r < 0)
