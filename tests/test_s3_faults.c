@@ -238,6 +238,17 @@ static void a_reply_cut_once_is_fetched_again_from_the_start(void **state)
 	close(out);
 }
 
+static void a_body_with_trailers_is_whole(void **state)
+{
+	struct store_op op = get_op();
+
+	(void)state;
+	script[0].reply = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n"
+			  "4\r\ntext\r\n0\r\nx-sum: 1234\r\n\r\n";
+	expect(&op, STORE_OK, 1);
+	assert_int_equal(op.got_size, 4);
+}
+
 static void a_body_that_ends_with_the_connection_is_not_believed(void **state)
 {
 	struct store_op op = get_op();
@@ -555,6 +566,7 @@ int main(void)
 	    TEST(the_lease_is_asked_before_what_curl_repeats),
 	    TEST(a_reply_cut_short_is_never_a_short_success),
 	    TEST(a_reply_cut_once_is_fetched_again_from_the_start),
+	    TEST(a_body_with_trailers_is_whole),
 	    TEST(a_body_that_ends_with_the_connection_is_not_believed),
 	    TEST(another_range_than_asked_for_is_refused),
 	    TEST(an_object_larger_than_allowed_is_not_read_to_its_end),

@@ -65,6 +65,7 @@ static int on_ready(void *ctx, char *remote_ip, char *local_ip, int remote_port,
 		t->stopped = true;
 		return CURL_PREREQFUNC_ABORT;
 	}
+	t->head_whole = false;
 	t->request->sendings++;
 	return CURL_PREREQFUNC_OK;
 }
@@ -164,7 +165,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 	curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
 	r->status = (int)status;
 	r->framed = version >= CURL_HTTP_VERSION_2_0;
-	t->head_whole = status >= 200 && len <= 2;
+	/* Trailers come here too, and nothing ends those. */
+	t->head_whole |= status >= 200 && len <= 2;
 	value = memchr(line, ':', len);
 	if (!value || status < 200 || !r->header)
 		return len;
