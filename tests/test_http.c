@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all stores behind HTTP share: proxies, the limit of bytes, how many requests at once. */
+/* What all stores behind HTTP share: proxies, the limit of bytes, how many requests at once, how long they take. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -191,6 +191,40 @@ static void who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while(void **sta
 	store_close(s);
 }
 
+/* --- how long ----------------------------------------------------------------------- */
+
+#define COPIED                                                                                                         \
+	"HTTP/1.1 200 OK\r\nContent-Length: 60\r\nConnection: close\r\n\r\n"                                           \
+	"<CopyObjectResult><ETag>\"copy\"</ETag></CopyObjectResult>    "
+
+/* Longer than a silence may last, but not for so many bytes. */
+static void a_server_has_time_to_copy_many_bytes(void **state)
+{
+	struct store_op op;
+	struct store *s;
+
+	(void)state;
+	config.type = "s3";
+	config.access_key_id = "id";
+	config.secret_access_key = "secret";
+	config.low_speed_seconds = 2;
+	s = open_store();
+	store_set_quirks(s, STORE_QUIRK_COPY_IF);
+	store_op_init(&op, STORE_COPY, "to");
+	op.source = "from";
+	op.size = 64 << 20;
+	op.condition = STORE_IF_TAG;
+	op.if_tag = "t";
+	script[0] = script[1] = (struct step){.reply = COPIED, .delay_ms = 4500, .close = true};
+	store_do(s, &op);
+	assert_int_equal(op.result, STORE_OK);
+	assert_string_equal(op.tag, "copy");
+	op.size = 5;
+	store_do(s, &op);
+	assert_int_equal(op.result, STORE_UNKNOWN);
+	store_close(s);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -201,6 +235,7 @@ int main(void)
 	    TEST(no_proxy_and_an_empty_proxy_go_directly),
 	    TEST(a_bucket_gives_what_has_flowed_into_it),
 	    TEST(uploads_and_downloads_keep_the_limit),
+	    TEST(a_server_has_time_to_copy_many_bytes),
 	    TEST(who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while),
 	};
 

@@ -226,12 +226,13 @@ static struct curl_slist *header_list(const char *lines)
 	return list;
 }
 
-/* A whole request can't take longer than its bytes at the lowest speed, and two silences. */
+/* A whole request can't take longer than its bytes at the lowest speed, the server's work, and two silences. */
 static long deadline_ms(const struct http *h, const struct http_request *r)
 {
 	uint64_t bytes = body_size(r) + r->expected;
+	long seconds = 2 * h->low_speed_seconds + (long)r->work_seconds + (long)(bytes / LOW_SPEED_BYTES);
 
-	return h->connect_timeout_ms + 2000 * h->low_speed_seconds + (long)(bytes / LOW_SPEED_BYTES) * 1000;
+	return h->connect_timeout_ms + 1000 * seconds;
 }
 
 static void set_pool_options(struct http *h, CURL *e)
@@ -247,7 +248,6 @@ static void set_pool_options(struct http *h, CURL *e)
 	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SIZE);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, h->connect_timeout_ms);
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, (long)LOW_SPEED_BYTES);
-	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, h->low_speed_seconds);
 	curl_easy_setopt(e, CURLOPT_SHARE, h->share);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "volrun");
 	if (h->ca_file || h->ca_directory)
@@ -267,6 +267,7 @@ static void set_request_options(struct http *h, struct http_transfer *t)
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, deadline_ms(h, r));
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, h->low_speed_seconds + (long)r->work_seconds);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);

@@ -60,7 +60,8 @@ struct http_request {
 	void (*header)(struct http_request *r, const char *name, size_t name_len, const char *value, size_t value_len);
 	/* Bytes of its body. false: HTTP_SINK. */
 	bool (*sink)(struct http_request *r, const char *data, size_t len);
-	uint64_t expected; /* bytes of the answer, for the deadline; 0: few */
+	uint64_t expected;     /* bytes of the answer, for the deadline; 0: few */
+	uint32_t work_seconds; /* that the server may need before it answers, beyond low_speed_seconds */
 	void *user;
 
 	/* --- the answer -------------------------------------------------------- */

@@ -22,6 +22,12 @@ struct s3_exchange {
 /* op NULL for a listing. The caller sets the rest of call and of x.http, then starts it. NULL: out of memory. */
 struct s3_exchange *s3_exchange_new(struct http_store *s, enum s3_call_kind kind, const struct store_op *op);
 
+/*
+ * CopyObject and the completion of an upload answer when the bytes are where they belong (or say 200 and then send
+ * blanks till they are): how long that may take, for so many of them.
+ */
+uint32_t s3_work_seconds(uint64_t bytes);
+
 /* --- s3_upload.c */
 /* Is the op done in parts? */
 bool s3_upload_wanted(const struct s3_store *s3, const struct store_op *op);

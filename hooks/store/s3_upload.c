@@ -63,6 +63,8 @@ static struct exchange *part(struct upload *u, unsigned number, uint64_t offset,
 	x->call.part = number + 1;
 	x->call.offset = offset;
 	x->call.size = size;
+	if (u->op->kind == STORE_COPY)
+		x->x.http.work_seconds = s3_work_seconds(size);
 	return &x->x;
 }
 
@@ -86,6 +88,7 @@ static struct exchange *complete(struct upload *u)
 	x->x.http.has_body = true;
 	x->x.http.data = u->body.data;
 	x->x.http.size = u->body.len;
+	x->x.http.work_seconds = s3_work_seconds(u->op->size);
 	return &x->x;
 }
 

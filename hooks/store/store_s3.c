@@ -11,6 +11,9 @@
 #include "hooks/store/s3_store.h"
 #include "hooks/store/s3_xml.h"
 
+#define WORK_BYTES (UINT64_C(16) << 20) /* of a copy, each second */
+#define WORK_SECONDS_MAX 600
+
 static struct s3_store *store_of(const struct exchange *x)
 {
 	return (struct s3_store *)x->store;
@@ -27,6 +30,13 @@ struct s3_exchange *s3_exchange_new(struct http_store *s, enum s3_call_kind kind
 	x->call.kind = kind;
 	x->call.op = op;
 	return x;
+}
+
+uint32_t s3_work_seconds(uint64_t bytes)
+{
+	uint64_t seconds = bytes / WORK_BYTES;
+
+	return seconds < WORK_SECONDS_MAX ? (uint32_t)seconds : WORK_SECONDS_MAX;
 }
 
 /*
@@ -143,8 +153,10 @@ static void begin(struct http_store *s, struct store_op *op)
 		http_store_fail(s, op, STORE_FAILED, "out of memory");
 		return;
 	}
-	if (op->kind == STORE_COPY)
+	if (op->kind == STORE_COPY) {
 		x->x.http.has_body = true; /* of size 0: some servers want a Content-Length */
+		x->x.http.work_seconds = s3_work_seconds(op->size);
+	}
 	exchange_start_op(&x->x, op);
 }
 
