@@ -99,6 +99,15 @@ static void a_conditional_write_without_an_answer_is_unknown_and_sent_once(void 
 	assert_int_equal(op.attempts, 1);
 }
 
+static void a_tag_that_would_be_a_header_is_not_sent(void **state)
+{
+	struct store_op op = put_op(STORE_IF_TAG);
+
+	(void)state;
+	op.if_tag = "old\nx-amz-acl: public-read";
+	expect(&op, STORE_INVALID, 0);
+}
+
 static void not_even_on_a_kept_connection_is_it_sent_twice(void **state)
 {
 	struct store_op first = put_op(STORE_ANY), op = put_op(STORE_IF_TAG);
@@ -556,6 +565,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_conditional_write_without_an_answer_is_unknown_and_sent_once),
+	    TEST(a_tag_that_would_be_a_header_is_not_sent),
 	    TEST(not_even_on_a_kept_connection_is_it_sent_twice),
 	    TEST(nor_after_500_409_503_or_429),
 	    TEST(a_conditional_write_that_is_cut_in_its_answer_is_unknown),

@@ -51,17 +51,26 @@ bool store_may_send(const struct store *s)
 	return !s->valid || s->valid(s->valid_ctx);
 }
 
+/* As it may stand in a header, between quotes: an applied table, where some are from, is the store's. */
+static bool tag_valid(const char *tag)
+{
+	size_t len = tag ? strnlen(tag, STORE_TAG_MAX) : 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (tag[i] <= 0x20 || tag[i] >= 0x7f || tag[i] == '"')
+			return false;
+	return len > 0 && len < STORE_TAG_MAX;
+}
+
 static const char *request_fault(const struct store_op *op)
 {
-	size_t tag_len = op->if_tag ? strnlen(op->if_tag, STORE_TAG_MAX) : 0;
-
 	if ((size_t)op->kind > STORE_COPY)
 		return "unknown kind of request";
 	if (!store_key_valid(op->key))
 		return "this key can't be stored";
 	if (op->kind == STORE_COPY && !store_key_valid(op->source))
 		return "the key of the source can't be stored";
-	if (op->condition == STORE_IF_TAG && (tag_len == 0 || tag_len >= STORE_TAG_MAX || strchr(op->if_tag, '"')))
+	if (op->condition == STORE_IF_TAG && !tag_valid(op->if_tag))
 		return "a condition on a tag that is none";
 	if (op->mark && !store_mark_valid(op->mark))
 		return "a mark that can't be stored";
