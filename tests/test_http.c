@@ -225,6 +225,53 @@ static void a_server_has_time_to_copy_many_bytes(void **state)
 	store_close(s);
 }
 
+/* Of the store's dialect, with an eye on what the second attempt knows of the time lost before it. */
+static struct dialect spying;
+static bool (*prepare)(struct exchange *x);
+static int64_t lost_ns;
+
+static bool spy(struct exchange *x)
+{
+	lost_ns = clock_boottime_ns() - x->began_ns;
+	return prepare(x);
+}
+
+static int64_t lost_before_repetition(const char *first_reply)
+{
+	static const char whole[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntext";
+	struct store *s = open_store();
+	struct http_store *h = (struct http_store *)s;
+	int first = served;
+	struct store_op op;
+
+	script[first] = (struct step){.reply = first_reply, .delay_ms = 700, .close = true};
+	script[first + 1] = (struct step){.reply = whole, .close = true};
+	spying = *h->dialect;
+	prepare = spying.prepare;
+	spying.prepare = spy;
+	h->dialect = &spying;
+	store_op_init(&op, STORE_GET, "key");
+	op.max_body = BODY_SIZE;
+	store_do(s, &op);
+	assert_int_equal(op.result, STORE_OK);
+	assert_int_equal(served, first + 2);
+	strbuf_free(&op.body);
+	store_close(s);
+	return lost_ns / NSEC_PER_MSEC;
+}
+
+static void the_time_in_which_bytes_came_is_not_lost(void **state)
+{
+	int n = sprintf(big_reply, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", BODY_SIZE);
+
+	(void)state;
+	memset(big_reply + n, 'x', BODY_SIZE / 2);
+	big_reply[n + BODY_SIZE / 2] = '\0';
+	assert_in_range(lost_before_repetition(big_reply), 0, 400);
+	assert_in_range(lost_before_repetition("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nte"), 700, 5000);
+	assert_in_range(lost_before_repetition(NULL), 700, 5000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -236,6 +283,7 @@ int main(void)
 	    TEST(a_bucket_gives_what_has_flowed_into_it),
 	    TEST(uploads_and_downloads_keep_the_limit),
 	    TEST(a_server_has_time_to_copy_many_bytes),
+	    TEST(the_time_in_which_bytes_came_is_not_lost),
 	    TEST(who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while),
 	};
 

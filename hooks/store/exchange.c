@@ -9,6 +9,9 @@
 #include "base/clock.h"
 #include "base/io.h"
 
+#define FEW_BYTES 65536			  /* a register, a page: who waits for these, waits for an end */
+#define SOCKET_BUFFER (UINT64_C(4) << 20) /* the most that Linux gives one of TCP */
+
 static void say(struct exchange *x, enum store_result result, bool retry, const char *reason)
 {
 	memset(&x->verdict, 0, sizeof(x->verdict));
@@ -299,6 +302,16 @@ static void adapt(struct http_store *s, const struct exchange *x)
 	s->window = s->window > 2 ? s->window / 2 : 1;
 }
 
+/*
+ * The budget of repetitions is of time that is lost. While many bytes came, or more went than a socket's buffer holds,
+ * it was not: a slow connection that breaks after a minute is no reason to give up.
+ */
+static void count_lost_time(struct exchange *x)
+{
+	if (x->received > FEW_BYTES || x->http.sent > SOCKET_BUFFER)
+		x->began_ns += clock_boottime_ns() - x->sent_ns;
+}
+
 static void attempt_ended(struct exchange *x)
 {
 	int64_t delay = -1;
@@ -306,6 +319,7 @@ static void attempt_ended(struct exchange *x)
 	judge(x);
 	adapt(x->store, x);
 	x->ambiguous |= x->verdict.ambiguous;
+	count_lost_time(x);
 	if (refresh(x))
 		delay = 0;
 	else if (x->verdict.retry)

@@ -103,7 +103,8 @@ struct exchange {
 
 	/* --- its own */
 	uint64_t generation; /* of the credentials it was signed with */
-	int64_t began_ns, expected;
+	int64_t began_ns;    /* put forward by the time in which bytes moved */
+	int64_t expected;
 	bool ambiguous, cancelled, refreshed, head_judged;
 	struct exchange *next;
 };

@@ -415,6 +415,7 @@ static void conclude(struct http_transfer *t, CURLcode code)
 		r->outcome = HTTP_SOURCE;
 	else
 		r->outcome = r->sendings > 0 ? HTTP_LOST : HTTP_UNSENT;
+	r->sent = t->sent;
 	r->hopeless = t->pool->stop || (r->outcome == HTTP_UNSENT && is_hopeless(code));
 }
 
@@ -454,6 +455,7 @@ int http_start(struct http *h, struct http_request *r, int64_t not_before_ns)
 	r->status = 0;
 	r->framed = false;
 	r->sendings = 0;
+	r->sent = 0;
 	r->hopeless = false;
 	r->reason = "";
 	r->transfer = t;

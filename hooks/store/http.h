@@ -69,6 +69,7 @@ struct http_request {
 	int status;
 	bool framed;			/* HTTP/2: the end of the body is told, also without a length */
 	unsigned sendings;		/* times that before_send said yes */
+	uint64_t sent;			/* of the body, by the last sending: to the kernel, perhaps no further */
 	bool hopeless;			/* trying again changes nothing (UNSENT: certificate, malformed URL) */
 	const char *reason;		/* not ANSWERED: a few words */
 	struct http_transfer *transfer; /* its own */
