@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "hooks/store/exchange.h"
 #include "hooks/store/http_rate.h"
+#include "hooks/store/store_s3.h"
 #include "tests/fault_server.h"
 
 static const char *address;
@@ -225,31 +226,42 @@ static void a_server_has_time_to_copy_many_bytes(void **state)
 	store_close(s);
 }
 
-/* Of the store's dialect, with an eye on what the second attempt knows of the time lost before it. */
+/* Of the store's dialect, with an eye on what each attempt knows: the time lost before it, and how many are under way.
+ */
 static struct dialect spying;
 static bool (*prepare)(struct exchange *x);
 static int64_t lost_ns;
+static unsigned most_under_way;
 
 static bool spy(struct exchange *x)
 {
 	lost_ns = clock_boottime_ns() - x->began_ns;
+	if (x->store->under_way > most_under_way)
+		most_under_way = x->store->under_way;
 	return prepare(x);
+}
+
+static void spy_on(struct store *s)
+{
+	struct http_store *h = (struct http_store *)s;
+
+	spying = *h->dialect;
+	prepare = spying.prepare;
+	spying.prepare = spy;
+	h->dialect = &spying;
+	most_under_way = 0;
 }
 
 static int64_t lost_before_repetition(const char *first_reply)
 {
 	static const char whole[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntext";
 	struct store *s = open_store();
-	struct http_store *h = (struct http_store *)s;
 	int first = served;
 	struct store_op op;
 
 	script[first] = (struct step){.reply = first_reply, .delay_ms = 700, .close = true};
 	script[first + 1] = (struct step){.reply = whole, .close = true};
-	spying = *h->dialect;
-	prepare = spying.prepare;
-	spying.prepare = spy;
-	h->dialect = &spying;
+	spy_on(s);
 	store_op_init(&op, STORE_GET, "key");
 	op.max_body = BODY_SIZE;
 	store_do(s, &op);
@@ -272,6 +284,43 @@ static void the_time_in_which_bytes_came_is_not_lost(void **state)
 	assert_in_range(lost_before_repetition(NULL), 700, 5000);
 }
 
+#define INITIATED                                                                                                      \
+	"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<InitiateMultipartUploadResult><UploadId>u1</UploadId>"           \
+	"</InitiateMultipartUploadResult>"
+#define COMPLETED                                                                                                      \
+	"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<CompleteMultipartUploadResult><ETag>\"t\"</ETag>"                \
+	"</CompleteMultipartUploadResult>"
+
+static void parts_are_among_those_that_may_be_under_way_at_once(void **state)
+{
+	struct http_store *h;
+	struct store_op op;
+	struct store *s;
+
+	(void)state;
+	config.type = "s3";
+	config.access_key_id = "id";
+	config.secret_access_key = "secret";
+	s = open_store();
+	h = (struct http_store *)s;
+	h->window = s->parallel = 2;
+	store_s3_part_size(s, 10);
+	spy_on(s);
+	script[0] = (struct step){.reply = INITIATED, .close = true};
+	for (int i = 1; i < 6; i++)
+		script[i] = (struct step){.reply = "HTTP/1.1 200 OK\r\nETag: \"p\"\r\nContent-Length: 0\r\n\r\n",
+					  .close = true};
+	script[6] = (struct step){.reply = COMPLETED, .close = true};
+	store_op_init(&op, STORE_PUT, "key");
+	op.data = body;
+	op.size = 50;
+	store_do(s, &op);
+	assert_int_equal(op.result, STORE_OK);
+	assert_int_equal(served, 7);
+	assert_int_equal(most_under_way, 2);
+	store_close(s);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -283,6 +332,7 @@ int main(void)
 	    TEST(a_bucket_gives_what_has_flowed_into_it),
 	    TEST(uploads_and_downloads_keep_the_limit),
 	    TEST(a_server_has_time_to_copy_many_bytes),
+	    TEST(parts_are_among_those_that_may_be_under_way_at_once),
 	    TEST(the_time_in_which_bytes_came_is_not_lost),
 	    TEST(who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while),
 	};

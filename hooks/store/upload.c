@@ -163,10 +163,20 @@ static bool start_part(struct upload *u)
 	return true;
 }
 
+/*
+ * One part at a time is always allowed, more only where the store bears them: what has no connection
+ * waits for one within libcurl, where its signature and its deadline grow old.
+ */
+static bool may_start_part(const struct upload *u)
+{
+	return u->next_part < u->parts && u->in_flight < PARTS_AT_ONCE &&
+	       (u->in_flight == 0 || u->store->under_way < u->store->window);
+}
+
 /* Starts what can be started; ends what has nothing on its way any more. */
 static void pump(struct upload *u)
 {
-	while (u->failure.result == STORE_OK && u->next_part < u->parts && u->in_flight < PARTS_AT_ONCE)
+	while (u->failure.result == STORE_OK && may_start_part(u))
 		if (!start_part(u))
 			fail(u, STORE_FAILED, "out of memory");
 	if (u->in_flight > 0)
