@@ -192,6 +192,43 @@ static void who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while(void **sta
 	store_close(s);
 }
 
+/* --- who says yes and shows nothing for it -------------------------------------------- */
+
+static void expect_unknown(struct store *s, enum store_op_kind kind, enum store_condition condition, unsigned attempts)
+{
+	struct store_op op;
+
+	store_op_init(&op, kind, "key");
+	op.source = "from";
+	op.data = "text";
+	op.size = 4;
+	op.condition = condition;
+	op.if_tag = "t";
+	store_do(s, &op);
+	assert_int_equal(op.result, STORE_UNKNOWN);
+	assert_int_equal(op.attempts, attempts);
+}
+
+/* A proxy that wants a password in the browser, for one. */
+static void a_write_that_is_answered_without_a_tag_is_unknown(void **state)
+{
+	struct store *s;
+
+	(void)state;
+	config.type = "s3";
+	config.access_key_id = "id";
+	config.secret_access_key = "secret";
+	s = open_store();
+	store_set_quirks(s, STORE_QUIRK_COPY_IF);
+	for (int i = 0; i < SCRIPT_MAX; i++)
+		script[i] =
+		    (struct step){.reply = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html/>", .close = true};
+	expect_unknown(s, STORE_PUT, STORE_IF_TAG, 1);
+	expect_unknown(s, STORE_COPY, STORE_IF_TAG, 1);
+	expect_unknown(s, STORE_PUT, STORE_ANY, 5);
+	store_close(s);
+}
+
 /* --- how long ----------------------------------------------------------------------- */
 
 #define COPIED                                                                                                         \
@@ -331,6 +368,7 @@ int main(void)
 	    TEST(no_proxy_and_an_empty_proxy_go_directly),
 	    TEST(a_bucket_gives_what_has_flowed_into_it),
 	    TEST(uploads_and_downloads_keep_the_limit),
+	    TEST(a_write_that_is_answered_without_a_tag_is_unknown),
 	    TEST(a_server_has_time_to_copy_many_bytes),
 	    TEST(parts_are_among_those_that_may_be_under_way_at_once),
 	    TEST(the_time_in_which_bytes_came_is_not_lost),

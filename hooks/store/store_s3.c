@@ -110,22 +110,21 @@ static void header(struct exchange *x, const char *name, const char *value)
 	s3_reply_header(&x->reply, name, value);
 }
 
-/* Answers that say 200 and then tell an error, or nothing that was asked for. */
-static void judge_document(struct exchange *base)
+/* Answers that say 200 and then tell an error, or nothing that was asked for: of a copy in a document. */
+static bool find_tag(struct exchange *base)
 {
 	const struct s3_call *call = &((struct s3_exchange *)base)->call;
-	bool document = (call->kind == S3_CALL_OP && call->op->kind == STORE_COPY) ||
-			(call->kind == S3_CALL_PART && call->op->kind == STORE_COPY) || call->kind == S3_CALL_COMPLETE;
 	_cleanup_strbuf_ struct strbuf etag = STRBUF_INIT;
 
-	if (!document || base->verdict.result != STORE_OK)
-		return;
-	if (s3_xml_find(strbuf_str(&base->body), base->body.len, NULL, "ETag", &etag) < 0) {
-		verdict_set(&base->verdict, STORE_UNKNOWN, true, "object store answered without a result");
-		base->verdict.ambiguous = true;
-		return;
-	}
+	if (call->kind == S3_CALL_OP && call->op->kind == STORE_PUT)
+		return base->reply.tag[0];
+	if (call->kind != S3_CALL_COMPLETE &&
+	    (call->op->kind != STORE_COPY || (call->kind != S3_CALL_OP && call->kind != S3_CALL_PART)))
+		return true;
+	if (s3_xml_find(strbuf_str(&base->body), base->body.len, NULL, "ETag", &etag) < 0)
+		return false;
 	s3_tag(strbuf_str(&etag), etag.len, base->reply.tag);
+	return true;
 }
 
 static void judge(struct exchange *x)
@@ -134,7 +133,10 @@ static void judge(struct exchange *x)
 		s3_reply_error(&x->reply, strbuf_str(&x->body), x->body.len);
 	x->reply.object_size = x->reply.content_length;
 	s3_judge(&((struct s3_exchange *)x)->call, &x->reply, &x->verdict);
-	judge_document(x);
+	if (x->verdict.result != STORE_OK || !x->changes || find_tag(x))
+		return;
+	verdict_set(&x->verdict, STORE_UNKNOWN, x->condition == STORE_ANY, "object store answered without a result");
+	x->verdict.ambiguous = true;
 }
 
 /* --- ops and listings --------------------------------------------------------------- */
