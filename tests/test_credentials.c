@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -364,6 +365,19 @@ static void the_managed_identity_s_expiry_may_be_a_string(void **state)
 	saw(0, "metadata: true");
 }
 
+static void app_service_tells_the_moment_of_expiry_alone(void **state)
+{
+	static char reply[200];
+
+	(void)state;
+	config.credentials.metadata_endpoint = url;
+	snprintf(reply, sizeof(reply), OK("{\"access_token\":\"mi\",\"expires_on\":\"%lld\"}"),
+		 (long long)time(NULL) + 3600);
+	script[0].reply = reply;
+	get(CREDENTIALS_AZURE);
+	assert_in_range(got.lifetime_ns / NSEC_PER_SEC, 3590, 3600);
+}
+
 #define ARC "/var/opt/azcmagent/tokens"
 
 static void azure_arc_s_agent_is_shown_that_its_file_could_be_read(void **state)
@@ -446,6 +460,7 @@ int main(void)
 	    TEST(a_client_secret_asks_entra),
 	    TEST(a_federated_token_file_asks_entra),
 	    TEST(the_managed_identity_s_expiry_may_be_a_string),
+	    TEST(app_service_tells_the_moment_of_expiry_alone),
 	    TEST(azure_arc_s_agent_is_shown_that_its_file_could_be_read),
 	    TEST(a_connection_string_has_account_key_and_endpoint),
 	};

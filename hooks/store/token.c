@@ -264,14 +264,41 @@ void token_form(struct strbuf *out, const char *name, const char *value)
 
 struct answer {
 	const char *access_token;
-	const char *expires_in; /* a number, or (Azure) a string of digits */
+	/* Numbers, or (Azure) strings of digits. App Service tells the moment alone, in seconds since the epoch. */
+	const char *expires_in, *expires_on;
 };
 static const struct json_field answer_fields[] = {
     JSON_FIELD(struct answer, access_token, "access_token", JSON_STR),
     JSON_FIELD(struct answer, expires_in, "expires_in", JSON_RAW),
+    JSON_FIELD(struct answer, expires_on, "expires_on", JSON_RAW),
     {NULL},
 };
 static const struct json_table answer_table = {"answer", sizeof(struct answer), answer_fields, 0};
+
+static bool read_number(const char *raw, uint64_t max, uint64_t *ret)
+{
+	char digits[24] = "";
+
+	if (raw && sscanf(raw, "%*1[\"]%20[0-9]", digits) != 1)
+		sscanf(raw, "%20[0-9]", digits);
+	if (digits[0] && num_parse_u64(digits, max, ret) < 0)
+		*ret = max;
+	return digits[0];
+}
+
+/* A token that says "0 seconds" has just expired; "not said" (0) is another thing. */
+static int64_t lifetime_of(const struct answer *a)
+{
+	uint64_t seconds, until, now = (uint64_t)time(NULL);
+
+	if (!read_number(a->expires_in, LIFETIME_MAX, &seconds)) {
+		/* Of what is no such moment (an old kind says a date), nothing is known. */
+		if (!read_number(a->expires_on, now + LIFETIME_MAX, &until) || until < 1000000000)
+			return 0;
+		seconds = until > now ? until - now : 0;
+	}
+	return seconds ? (int64_t)seconds * NSEC_PER_SEC : 1;
+}
 
 int token_read(const struct token_request *r, const struct token_reply *reply, struct token_answer *ret,
 	       struct error *err)
@@ -279,24 +306,17 @@ int token_read(const struct token_request *r, const struct token_reply *reply, s
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct error why = ERROR_INIT;
 	struct answer a;
-	char digits[24] = "";
-	uint64_t seconds = 0;
 
 	if (reply->status != 200)
 		return token_refused(r, reply, err);
 	if (json_parse(strbuf_str(&reply->body), reply->body.len, "answer", &answer_table, &arena, &a, &why) < 0 ||
 	    !credentials_usable(a.access_token))
 		return error_set(err, EINVAL, "%s at %.*s answered without a token", r->who, url_shown(r->url), r->url);
-	if (a.expires_in && sscanf(a.expires_in, "%*1[\"]%20[0-9]", digits) != 1)
-		sscanf(a.expires_in, "%20[0-9]", digits);
-	if (digits[0] && num_parse_u64(digits, LIFETIME_MAX, &seconds) < 0)
-		seconds = LIFETIME_MAX;
 	ret->access_token = strdup(a.access_token);
 	explicit_bzero((char *)a.access_token, strlen(a.access_token));
 	if (!ret->access_token)
 		return error_set(err, ENOMEM, "out of memory");
-	/* A token that says "0 seconds" has just expired; "not said" is another thing. */
-	ret->lifetime_ns = digits[0] ? (seconds ? (int64_t)seconds * NSEC_PER_SEC : 1) : 0;
+	ret->lifetime_ns = lifetime_of(&a);
 	return 0;
 }
 
