@@ -365,6 +365,15 @@ static void the_managed_identity_s_expiry_may_be_a_string(void **state)
 	saw(0, "metadata: true");
 }
 
+static void a_program_is_foreseen_however_its_setting_is_written(void **state)
+{
+	(void)state;
+	config.credentials.config_file = file("[default]\nregion = x\n");
+	assert_false(credentials_run_program(&config));
+	config.credentials.config_file = file("[default]\nCredential_Process = /bin/keys\n");
+	assert_true(credentials_run_program(&config));
+}
+
 static void app_service_tells_the_moment_of_expiry_alone(void **state)
 {
 	static char reply[200];
@@ -460,6 +469,7 @@ int main(void)
 	    TEST(a_client_secret_asks_entra),
 	    TEST(a_federated_token_file_asks_entra),
 	    TEST(the_managed_identity_s_expiry_may_be_a_string),
+	    TEST(a_program_is_foreseen_however_its_setting_is_written),
 	    TEST(app_service_tells_the_moment_of_expiry_alone),
 	    TEST(azure_arc_s_agent_is_shown_that_its_file_could_be_read),
 	    TEST(a_connection_string_has_account_key_and_endpoint),

@@ -359,8 +359,8 @@ bool credentials_run_program(const struct store_config *config)
 		return true;
 	read_files(&f, &arena, &files, &ignored);
 	/* Whichever profile it is of: one too many costs little. */
-	found = (files.credentials && strstr(files.credentials, key_names[KEY_PROCESS])) ||
-		(files.config && strstr(files.config, key_names[KEY_PROCESS]));
+	found = (files.credentials && strcasestr(files.credentials, key_names[KEY_PROCESS])) ||
+		(files.config && strcasestr(files.config, key_names[KEY_PROCESS]));
 	files_free(&files);
 	arena_free(&arena);
 	return found;
