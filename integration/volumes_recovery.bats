@@ -72,6 +72,7 @@ lost() {
 	local before
 	writer A c1
 	kill -9 "$KEEPER"
+	until_true 10 eval '[[ -z $(keepers) ]]' # its lock goes with it
 	try vol recover
 	ok
 	like "$output" 'state: adopted'

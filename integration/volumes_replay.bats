@@ -406,21 +406,28 @@ long_ago() {
 	sound
 }
 
-# Here because of the proxy: answers take half a second.
+# Here because of the proxy: answers take 800 ms; a third one at the start, or a second one at the end, would
+# show in any case. On a busy machine one of a few tries shows that there is none.
 @test "the start of a clean volume waits for two answers of the store, its end for one" {
+	local start all first times=() n
 	vrun A c1 "$V" 'echo one >/data/f'
 	ok
-	vbundle c2 "$V" true
-	proxy stall 0.5 GET '.*' 1000
-	proxy stall 0.5 PUT '.*' 1000
-	local start=${EPOCHREALTIME/./} all first
-	on A volrun create --bundle "$T/c2" c2 </dev/null >"$T/log" 2>&1 || fail "$(<"$T/log")"
-	first=$(((${EPOCHREALTIME/./} - start) / 1000))
-	on A volrun start c2
-	until_true 10 no_keeper A
-	all=$(((${EPOCHREALTIME/./} - start) / 1000))
-	proxy clear
-	on A volrun delete c2
-	echo "# create: $first ms, all: $all ms, with answers after 500 ms" >&3
-	((first >= 1000 && first < 1500 && all < 2200)) || fail "$first ms, $all ms" "$(proxy log)"
+	for n in 2 3 4 5; do
+		vbundle "c$n" "$V" true
+		proxy stall 0.8 GET '.*' 1000
+		proxy stall 0.8 PUT '.*' 1000
+		start=${EPOCHREALTIME/./}
+		on A volrun create --bundle "$T/c$n" "c$n" </dev/null >"$T/log" 2>&1 || fail "$(<"$T/log")"
+		first=$(((${EPOCHREALTIME/./} - start) / 1000))
+		on A volrun start "c$n"
+		until_true 10 no_keeper A
+		all=$(((${EPOCHREALTIME/./} - start) / 1000))
+		proxy clear
+		on A volrun delete "c$n"
+		((first >= 1600 && all >= 2400)) || fail "$first ms, $all ms" "$(proxy log)"
+		((first >= 2400 || all >= 3200)) || break
+		times+=("$first ms, $all ms")
+	done
+	echo "# create: $first ms, all: $all ms, with answers after 800 ms" >&3
+	((first < 2400 && all < 3200)) || fail "${times[@]}" "$(proxy log)"
 }

@@ -18,15 +18,17 @@
 
 #include <cmocka.h>
 
+#define BUS "/run/dbus/system_bus_socket"
+
 /* A bus that takes calls and never answers. */
 static int silent_bus(void)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "/run/bus"};
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = BUS};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 5) < 0)
 		return -1;
-	return setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/run/bus", 1) < 0 ? -1 : fd;
+	return setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=" BUS, 1) < 0 ? -1 : fd;
 }
 
 static void it_keeps_no_descriptor_of_the_keeper(void **state)
@@ -57,7 +59,7 @@ int main(void)
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", "/run", "tmpfs", 0, NULL) < 0 || mkdir("/run/systemd", 0755) < 0 ||
-	    mkdir("/run/systemd/seats", 0755) < 0)
+	    mkdir("/run/systemd/seats", 0755) < 0 || mkdir("/run/dbus", 0755) < 0)
 		return 77;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
