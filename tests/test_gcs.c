@@ -325,6 +325,11 @@ static void writes_of_one_object_keep_their_distance_and_others_do_not(void **st
 	assert_int_equal(gcs_pace_next("b", "k", "5", s), first + s);
 	assert_int_equal(gcs_pace_next("b", "k", NULL, s), first + 2 * s);
 	assert_true(gcs_pace_next("b", "other", NULL, s) < first + s);
+	/* The second begins when the write was done, which may be long after it was sent. */
+	now = gcs_pace_next("b", "slow", NULL, s);
+	clock_sleep_ns(NSEC_PER_SEC / 10);
+	gcs_pace_done("b", "slow");
+	assert_true(gcs_pace_next("b", "slow", NULL, s) >= now + s + NSEC_PER_SEC / 10);
 	assert_true(gcs_pace_next("b2", "k", NULL, s) < first + s);
 }
 

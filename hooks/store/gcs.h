@@ -119,4 +119,6 @@ int gcs_page_read(const char *json, size_t len, const char *prefix, size_t cut, 
  * second, as Google's do, tells of a write that somebody else made.
  */
 int64_t gcs_pace_next(const char *bucket, const char *key, const char *tag, int64_t interval_ns);
+/* It was answered: between its being sent and now it was written. */
+void gcs_pace_done(const char *bucket, const char *key);
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -15,12 +16,9 @@ static struct {
 } last[PLACES];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-/* FNV-1a */
-static uint64_t hash_add(uint64_t h, const char *text)
+static uint64_t hash_of(const char *bucket, const char *key)
 {
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-	return h;
+	return hash64(hash64(HASH64_START, bucket, strlen(bucket) + 1), key, strlen(key));
 }
 
 /*
@@ -45,7 +43,7 @@ static int64_t wait_after(const char *tag, int64_t interval_ns)
 int64_t gcs_pace_next(const char *bucket, const char *key, const char *tag, int64_t interval_ns)
 {
 	int64_t at = clock_boottime_ns() + wait_after(tag, interval_ns);
-	uint64_t h = hash_add(hash_add(hash_add(UINT64_C(0xcbf29ce484222325), bucket), "/"), key);
+	uint64_t h = hash_of(bucket, key);
 
 	pthread_mutex_lock(&mutex);
 	if (last[h % PLACES].hash == h && last[h % PLACES].at + interval_ns > at)
@@ -54,4 +52,15 @@ int64_t gcs_pace_next(const char *bucket, const char *key, const char *tag, int6
 	last[h % PLACES].at = at;
 	pthread_mutex_unlock(&mutex);
 	return at;
+}
+
+void gcs_pace_done(const char *bucket, const char *key)
+{
+	uint64_t h = hash_of(bucket, key);
+	int64_t now = clock_boottime_ns();
+
+	pthread_mutex_lock(&mutex);
+	if (last[h % PLACES].hash == h && last[h % PLACES].at < now)
+		last[h % PLACES].at = now;
+	pthread_mutex_unlock(&mutex);
 }

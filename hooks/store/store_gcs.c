@@ -139,13 +139,15 @@ static void pace(struct gcs_exchange *x)
 					   x->x.condition == STORE_IF_TAG ? x->call.op->if_tag : NULL, g->pace_ns);
 }
 
-/* A limit that nobody knew of: a server before Google's, or of its kind. */
+/* A limit that nobody knew of: a server before Google's, or of its kind. And when the write was done. */
 static void learn(const struct gcs_exchange *x)
 {
 	struct gcs_store *g = store_of(&x->x);
 
 	if (x->x.changes && x->x.http.status == 429 && g->pace_ns == 0)
 		g->pace_ns = PACE_NS;
+	if (x->x.changes && g->pace_ns > 0)
+		gcs_pace_done(g->endpoint.bucket, x->call.op->key);
 }
 
 static bool prepare(struct exchange *base)
