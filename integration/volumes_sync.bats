@@ -41,7 +41,7 @@ thawed() { [[ $(cat "$(freezer "$1")/freezer.state" 2>/dev/null || cat "$(freeze
 is_thawed() { until_true 5 thawed "$1"; }
 
 @test "a container with sync= commits while it runs, and another node sees it" {
-	vstart A c1 "state /data sync=1s" 'n=0; while :; do n=$((n + 1)); echo $n >/data/n; sleep 0.1; done'
+	vstart A c1 "state /data sync=1s" 'n=0; while :; do n=$((n + 1)); echo $n >/data/m; mv /data/m /data/n; sleep 0.1; done'
 	until_true 15 committed 2
 	is "$(status_of_on c1)" running
 	reader 'cat /data/n'
@@ -60,7 +60,7 @@ status_of_on() { on A volrun state "$1" | jq -r .status; }
 	local finished
 	vrun A c0 "state /data" 'echo end >/data/f'
 	finished=$(head_of | jq -c .commit)
-	vstart A c1 "state /data" 'n=0; while :; do n=$((n + 1)); echo $n >/data/n; sleep 0.02; done'
+	vstart A c1 "state /data" 'n=0; while :; do n=$((n + 1)); echo $n >/data/m; mv /data/m /data/n; sleep 0.02; done'
 	vsync state
 	ok
 	is "$(head_of | jq -c .finished)" "$finished"
@@ -253,7 +253,7 @@ databases() {
 
 @test "a keeper that takes over from a dead one goes on with the commits" {
 	node A '.lease.ttl = "3s"'
-	vstart A c1 "state /data sync=1s" 'n=0; while :; do n=$((n + 1)); echo $n >/data/n; sleep 0.1; done'
+	vstart A c1 "state /data sync=1s" 'n=0; while :; do n=$((n + 1)); echo $n >/data/m; mv /data/m /data/n; sleep 0.1; done'
 	until_true 10 committed 1
 	local before
 	kill -9 $(keepers)
@@ -293,7 +293,7 @@ databases() {
 }
 
 @test "a paused container is committed as it is, and stays paused" {
-	vstart A c1 "state /data sync=1s" 'n=0; while :; do n=$((n + 1)); echo $n >/data/n; sleep 0.05; done'
+	vstart A c1 "state /data sync=1s" 'n=0; while :; do n=$((n + 1)); echo $n >/data/m; mv /data/m /data/n; sleep 0.05; done'
 	until_true 5 test -s "$T/cache-A/main/default/state/rw/n"
 	on A volrun pause c1
 	local n before
