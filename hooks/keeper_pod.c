@@ -13,6 +13,15 @@ bool hold_pod_lives(const struct hold *h)
 	return h->request->pod && pod_lives(h->config->run_dir, h->request->pod);
 }
 
+/* Who joins begins with the tree as it is: it is the last commit's as long as nobody else can have made one. */
+static bool are_valid(const struct hold *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (h->volumes[i].lease && !lease_valid(h->volumes[i].lease))
+			return false;
+	return true;
+}
+
 bool hold_rest(struct hold *h)
 {
 	bool leased = false;
@@ -20,11 +29,11 @@ bool hold_rest(struct hold *h)
 	for (size_t i = 0; i < h->n; i++) {
 		const struct hold_volume *hv = &h->volumes[i];
 
-		if (hv->orphan || hv->aside || hv->conflict || (hv->lease && !lease_valid(hv->lease)))
+		if (hv->orphan || hv->aside || hv->conflict)
 			return false;
 		leased |= hv->lease != NULL;
 	}
-	if (!leased)
+	if (!leased || !are_valid(h))
 		return false;
 	hold_quiet(h);
 	if (!hold_commit(h))
@@ -81,7 +90,7 @@ enum rest hold_look_at_rest(struct hold *h, bool stop)
 	hold_check_lost(h);
 	if (woken)
 		return REST_WOKEN;
-	if (!stop && clock_boottime_ns() < h->rest_until_ns && hold_pod_lives(h))
+	if (!stop && are_valid(h) && clock_boottime_ns() < h->rest_until_ns && hold_pod_lives(h))
 		return REST_GOES_ON;
 	return hold_is_used(h) ? REST_WOKEN : REST_OVER;
 }

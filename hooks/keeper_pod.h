@@ -24,7 +24,8 @@ bool hold_is_used(struct hold *h);
 bool hold_rest(struct hold *h);
 /*
  * After that, now and then, and when a lease is lost or it is to stop: has somebody joined (REST_WOKEN: hold_is_used
- * says when he has ended)? Is the sandbox gone, or the time over? Then nobody joins any more.
+ * says when he has ended)? Is the sandbox gone, the time over, or a lease not known to be valid? Then nobody joins any
+ * more.
  */
 enum rest { REST_GOES_ON, REST_WOKEN, REST_OVER };
 enum rest hold_look_at_rest(struct hold *h, bool stop);

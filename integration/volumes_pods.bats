@@ -205,6 +205,28 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	is "$output" two
 }
 
+@test "a pod without a container, whose store is gone for longer than the lease: nobody joins what may be another's" {
+	local file
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one'
+	until_true 10 resting 1
+	on A volrun delete --force c1
+	# It answers nobody meanwhile.
+	while read -r file; do
+		flock "$file" sleep 6 </dev/null >/dev/null 2>&1 3>&- 4>&- &
+	done < <(find "$T/store" -path '*/locks/*' -type f)
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	wait
+	vrun B c2 "$V" 'echo two >/data/one'
+	ok
+	member p1 c3 'cat /data/one >/data/three; sleep 100'
+	until_true 10 test -s "$(cached rw/three)"
+	is "$(cat "$(cached rw/three)")" two
+	on A volrun delete --force s1
+	on A volrun delete --force c3
+	until_true 10 eval '[[ -z $(keepers) ]]'
+}
+
 @test "a keeper that was told to stop while its container ran keeps no lease for the pod" {
 	sandbox p1 s1
 	member p1 c1 'echo one >/data/one; sleep 100'
