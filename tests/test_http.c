@@ -14,7 +14,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "hooks/store/exchange.h"
+#include "hooks/store/gcs_store.h"
 #include "hooks/store/http_rate.h"
+#include "hooks/store/store_gcs.h"
 #include "hooks/store/store_s3.h"
 #include "tests/fault_server.h"
 
@@ -321,6 +323,56 @@ static void the_time_in_which_bytes_came_is_not_lost(void **state)
 	assert_in_range(lost_before_repetition(NULL), 700, 5000);
 }
 
+static int questions;
+
+/* Lets no question out. */
+static bool spy_on_questions(struct exchange *x)
+{
+	struct gcs_exchange *g = (struct gcs_exchange *)x;
+
+	if (g->call.kind != GCS_CALL_QUERY)
+		return prepare(x);
+	questions++;
+	verdict_set(&x->verdict, STORE_UNREACHABLE, false, "seen");
+	return false;
+}
+
+/* Retry-After is as long as the budget but for the time that the piece took. */
+static void ask_after_a_piece(size_t size)
+{
+	struct store *s = open_store();
+	_cleanup_free_ char *data = calloc(1, size);
+	int first = served;
+	struct store_op op;
+
+	store_gcs_limits(s, 10, size, 0);
+	spy_on(s);
+	spying.prepare = spy_on_questions;
+	questions = 0;
+	script[first] = (struct step){
+	    .reply = "HTTP/1.1 200 OK\r\nConnection: close\r\nLocation: /session\r\nContent-Length: 0\r\n\r\n",
+	    .close = true};
+	script[first + 1] = (struct step){
+	    .reply = "HTTP/1.1 503 x\r\nRetry-After: 29\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+	    .close = true,
+	    .delay_ms = 1500};
+	store_op_init(&op, STORE_PUT, "key");
+	op.data = data;
+	op.size = size;
+	store_do(s, &op);
+	assert_int_equal(op.result, STORE_UNKNOWN);
+	store_close(s);
+}
+
+static void after_a_long_piece_a_server_is_asked_what_it_has(void **state)
+{
+	(void)state;
+	ask_after_a_piece(100);
+	assert_int_equal(questions, 0);
+	ask_after_a_piece(8 << 20);
+	assert_int_equal(questions, 1);
+}
+
 #define INITIATED                                                                                                      \
 	"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<InitiateMultipartUploadResult><UploadId>u1</UploadId>"           \
 	"</InitiateMultipartUploadResult>"
@@ -371,6 +423,7 @@ int main(void)
 	    TEST(a_write_that_is_answered_without_a_tag_is_unknown),
 	    TEST(a_server_has_time_to_copy_many_bytes),
 	    TEST(parts_are_among_those_that_may_be_under_way_at_once),
+	    TEST(after_a_long_piece_a_server_is_asked_what_it_has),
 	    TEST(the_time_in_which_bytes_came_is_not_lost),
 	    TEST(who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while),
 	};

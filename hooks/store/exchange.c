@@ -302,13 +302,18 @@ static void adapt(struct http_store *s, const struct exchange *x)
 	s->window = s->window > 2 ? s->window / 2 : 1;
 }
 
+bool exchange_moved(const struct exchange *x)
+{
+	return x->received > FEW_BYTES || x->http.sent > SOCKET_BUFFER;
+}
+
 /*
  * The budget of repetitions is of time that is lost. While many bytes came, or more went than a socket's buffer holds,
  * it was not: a slow connection that breaks after a minute is no reason to give up.
  */
 static void count_lost_time(struct exchange *x)
 {
-	if (x->received > FEW_BYTES || x->http.sent > SOCKET_BUFFER)
+	if (exchange_moved(x))
 		x->began_ns += clock_boottime_ns() - x->sent_ns;
 }
 

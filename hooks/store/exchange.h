@@ -119,6 +119,8 @@ void exchange_start_op(struct exchange *x, struct store_op *op);
  */
 void exchange_end_op(struct exchange *x);
 void exchange_free(struct exchange *x);
+/* Have many bytes come by the last attempt, or gone, so that its time was not lost, whatever came of it? */
+bool exchange_moved(const struct exchange *x);
 
 /*
  * For prepare: what to sign this attempt with. NULL: the verdict says why there is nothing. When the store then refuses

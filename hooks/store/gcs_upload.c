@@ -21,7 +21,7 @@ struct resumable {
 	uint64_t offset;	/* what has arrived */
 	unsigned failures;	/* in a row */
 	unsigned beginnings;	/* sessions */
-	int64_t progress_ns;	/* when something last arrived */
+	int64_t progress_ns;	/* when something last arrived, or much was last sent */
 	bool perhaps_done;	/* the last byte was sent, and no answer told what came of it */
 	struct verdict failure; /* the last one */
 };
@@ -143,6 +143,9 @@ static void piece_finished(struct exchange *base)
 	u->op->attempts += base->sendings;
 	if (base->sendings > 0 && x->call.offset + x->call.size == u->op->size)
 		u->perhaps_done = base->http.outcome != HTTP_ANSWERED || base->http.status >= 500;
+	/* A piece takes its time on a slow line; only what comes after it is time in which nothing moves. */
+	if (exchange_moved(base))
+		u->progress_ns = clock_boottime_ns();
 	answered(base);
 }
 
