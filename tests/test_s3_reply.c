@@ -238,6 +238,7 @@ static void a_refusal_without_words_asks_for_other_credentials_too(void **state)
 	assert_true(judge(STORE_HEAD, STORE_ANY, 400, "").refresh); /* AWS, of an expired session */
 	assert_true(judge(STORE_HEAD, STORE_ANY, 403, "").refresh);
 	assert_true(judge(STORE_GET, STORE_ANY, 401, "").refresh);
+	assert_true(judge(STORE_GET, STORE_ANY, 403, "InvalidTokenId").refresh);
 	assert_true(judge(STORE_GET, STORE_ANY, 400, "ExpiredToken").refresh);
 	assert_false(judge(STORE_HEAD, STORE_ANY, 404, "").refresh);
 	assert_false(judge(STORE_GET, STORE_ANY, 403, "AccessDenied").refresh);

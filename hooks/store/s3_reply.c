@@ -45,6 +45,7 @@ static const struct {
     {"InvalidAccessKeyId", STORE_REFUSED, false, true, "object store rejected the credentials"},
     {"SignatureDoesNotMatch", STORE_REFUSED, false, true, "object store rejected the credentials"},
     {"InvalidToken", STORE_REFUSED, false, true, "object store rejected the credentials"},
+    {"InvalidTokenId", STORE_REFUSED, false, true, "object store rejected the credentials"}, /* MinIO */
     {"BadDigest", STORE_CORRUPT, false, false, "the data changed while it was sent"},
     {"XAmzContentSHA256Mismatch", STORE_CORRUPT, false, false, "the data sent does not fit its sha256"},
     {"IncompleteBody", STORE_CORRUPT, true, false, "the data arrived incomplete"},
