@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -171,6 +172,28 @@ static void uploads_and_downloads_keep_the_limit(void **state)
 	if (ms < 700 || ms > 3000)
 		fail_msg("300,000 bytes came down in %d ms", (int)ms);
 	store_close(s);
+}
+
+/* --- certificates ------------------------------------------------------------------- */
+
+static void a_directory_with_one_certificate_is_not_all_that_is_trusted(void **state)
+{
+	char dir[] = "/tmp/volrun-test-ca-XXXXXX", path[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_false(http_ca_is_whole("/nonexistent"));
+	for (unsigned i = 0; i < 20; i++) {
+		assert_false(http_ca_is_whole(dir));
+		snprintf(path, sizeof(path), "%s/%08x.0", dir, i);
+		assert_int_equal(symlink("x.pem", path), 0);
+	}
+	assert_true(http_ca_is_whole(dir));
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(path, sizeof(path), "%s/%08x.0", dir, i);
+		unlink(path);
+	}
+	rmdir(dir);
 }
 
 /* --- how many at once --------------------------------------------------------------- */
@@ -424,6 +447,7 @@ int main(void)
 	    TEST(a_server_has_time_to_copy_many_bytes),
 	    TEST(parts_are_among_those_that_may_be_under_way_at_once),
 	    TEST(after_a_long_piece_a_server_is_asked_what_it_has),
+	    cmocka_unit_test(a_directory_with_one_certificate_is_not_all_that_is_trusted),
 	    TEST(the_time_in_which_bytes_came_is_not_lost),
 	    TEST(who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while),
 	};

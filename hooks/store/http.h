@@ -98,5 +98,7 @@ int64_t http_retry_delay_ns(unsigned attempt, int64_t retry_after, int64_t elaps
  * file of all of them takes 20 ms of a processor, for each connection to an https endpoint that is a store's first.
  */
 const char *http_ca_directory(void);
+/* Are there enough of them in this directory to be all that the system trusts? */
+bool http_ca_is_whole(const char *path);
 
 #endif

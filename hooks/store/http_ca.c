@@ -7,6 +7,7 @@
 #include "hooks/store/http.h"
 
 #define DIRECTORY "/etc/ssl/certs"
+#define ENOUGH 20 /* fewer are what somebody added to a system that keeps the others in one file */
 
 /* As c_rehash(1) names a certificate by its subject: 1d3472b9.0 */
 static bool is_hashed(const char *name)
@@ -18,13 +19,18 @@ static bool is_hashed(const char *name)
 	return i == 8 && strcmp(name + i, ".0") == 0;
 }
 
+bool http_ca_is_whole(const char *path)
+{
+	_cleanup_closedir_ DIR *dir = opendir(path);
+	struct dirent *e;
+	unsigned n = 0;
+
+	while (dir && n < ENOUGH && (e = readdir(dir)))
+		n += is_hashed(e->d_name);
+	return n == ENOUGH;
+}
+
 const char *http_ca_directory(void)
 {
-	_cleanup_closedir_ DIR *dir = opendir(DIRECTORY);
-	struct dirent *e;
-
-	while (dir && (e = readdir(dir)))
-		if (is_hashed(e->d_name))
-			return DIRECTORY;
-	return NULL;
+	return http_ca_is_whole(DIRECTORY) ? DIRECTORY : NULL;
 }
