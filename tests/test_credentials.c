@@ -374,6 +374,18 @@ static void a_program_is_foreseen_however_its_setting_is_written(void **state)
 	assert_true(credentials_run_program(&config));
 }
 
+static void a_subject_from_beside_this_machine_comes_by_no_proxy(void **state)
+{
+	(void)state;
+	config.credentials.file = file("{\"type\":\"external_account\",\"audience\":\"a\",\"subject_token_type\":\"t\","
+				       "\"credential_source\":{\"url\":\"http://127.0.0.1:1/metadata/identity\"}}");
+	setenv("http_proxy", url, 1);
+	script[0].reply = OK("the.subject");
+	refused(CREDENTIALS_GCS, EHOSTUNREACH, "credential_source.url did not answer");
+	assert_int_equal(served, 0);
+	unsetenv("http_proxy");
+}
+
 static void app_service_tells_the_moment_of_expiry_alone(void **state)
 {
 	static char reply[200];
@@ -470,6 +482,7 @@ int main(void)
 	    TEST(a_federated_token_file_asks_entra),
 	    TEST(the_managed_identity_s_expiry_may_be_a_string),
 	    TEST(a_program_is_foreseen_however_its_setting_is_written),
+	    TEST(a_subject_from_beside_this_machine_comes_by_no_proxy),
 	    TEST(app_service_tells_the_moment_of_expiry_alone),
 	    TEST(azure_arc_s_agent_is_shown_that_its_file_could_be_read),
 	    TEST(a_connection_string_has_account_key_and_endpoint),

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 #include "hooks/store/credentials_gcs.h"
@@ -48,9 +49,21 @@ static int take_subject(const struct gcs_subject *s, const char *text, char **re
 	return credentials_usable(*ret) ? 0 : error_set(err, EINVAL, "the subject's token is none");
 }
 
+/* Of this machine or its metadata: no proxy is to see what it says, nor could one reach the same. */
+static bool is_beside(const char *url)
+{
+	static const char *const hosts[] = {"http://169.254.", "http://127.", "http://localhost", "http://[::1]",
+					    "http://metadata."};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
+		if (!strncasecmp(url, hosts[i], strlen(hosts[i])))
+			return true;
+	return false;
+}
+
 static int subject_from_url(struct credential_fetch *f, const struct gcs_subject *s, char **ret, struct error *err)
 {
-	struct token_request q = {.who = "credential_source.url", .url = s->url};
+	struct token_request q = {.who = "credential_source.url", .url = s->url, .local = is_beside(s->url)};
 	_cleanup_token_reply_ struct token_reply reply = {0};
 	_cleanup_(wipe_strbuf) struct strbuf headers = STRBUF_INIT;
 	int r;
