@@ -23,7 +23,7 @@ machine() {
 	cp "$DEB" "$BATS_TEST_TMPDIR/volrun.deb"
 	cp "$BATS_TEST_DIRNAME/../lib/base.json" "$BATS_TEST_TMPDIR/"
 	printf '%s\n' "$1" >"$BATS_TEST_TMPDIR/script"
-	timeout -k 5 40 unshare --mount --pid --fork --kill-child bash -euc '
+	timeout -k 5 100 unshare --mount --pid --fork --kill-child bash -euc '
 		t=$1
 		mount --make-rprivate /
 		mount -t tmpfs none "$t/m"
