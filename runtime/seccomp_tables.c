@@ -16,11 +16,32 @@ const char *const seccomp_operators[] = {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP
 static const enum scmp_compare operator_values[] = {SCMP_CMP_NE, SCMP_CMP_LT, SCMP_CMP_LE,	 SCMP_CMP_EQ,
 						    SCMP_CMP_GE, SCMP_CMP_GT, SCMP_CMP_MASKED_EQ};
 
-const char *const seccomp_archs[] = {
-    "SCMP_ARCH_X86",	     "SCMP_ARCH_X86_64", "SCMP_ARCH_X32",	"SCMP_ARCH_ARM",     "SCMP_ARCH_AARCH64",
-    "SCMP_ARCH_MIPS",	     "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL",  "SCMP_ARCH_MIPSEL64",
-    "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC",	 "SCMP_ARCH_PPC64",	"SCMP_ARCH_PPC64LE", "SCMP_ARCH_S390",
-    "SCMP_ARCH_S390X",	     "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64",	"SCMP_ARCH_RISCV64", NULL};
+const char *const seccomp_archs[] = {"SCMP_ARCH_X86",
+				     "SCMP_ARCH_X86_64",
+				     "SCMP_ARCH_X32",
+				     "SCMP_ARCH_ARM",
+				     "SCMP_ARCH_AARCH64",
+				     "SCMP_ARCH_MIPS",
+				     "SCMP_ARCH_MIPS64",
+				     "SCMP_ARCH_MIPS64N32",
+				     "SCMP_ARCH_MIPSEL",
+				     "SCMP_ARCH_MIPSEL64",
+				     "SCMP_ARCH_MIPSEL64N32",
+				     "SCMP_ARCH_PPC",
+				     "SCMP_ARCH_PPC64",
+				     "SCMP_ARCH_PPC64LE",
+				     "SCMP_ARCH_S390",
+				     "SCMP_ARCH_S390X",
+				     "SCMP_ARCH_PARISC",
+				     "SCMP_ARCH_PARISC64",
+				     "SCMP_ARCH_RISCV64",
+#ifdef SCMP_ARCH_LOONGARCH64 /* libseccomp 2.6 */
+				     "SCMP_ARCH_LOONGARCH64",
+				     "SCMP_ARCH_M68K",
+				     "SCMP_ARCH_SH",
+				     "SCMP_ARCH_SHEB",
+#endif
+				     NULL};
 static const uint32_t arch_values[] = {
     SCMP_ARCH_X86,	   SCMP_ARCH_X86_64, SCMP_ARCH_X32,	  SCMP_ARCH_ARM,     SCMP_ARCH_AARCH64,
     SCMP_ARCH_MIPS,	   SCMP_ARCH_MIPS64, SCMP_ARCH_MIPS64N32, SCMP_ARCH_MIPSEL,  SCMP_ARCH_MIPSEL64,
