@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "hooks/confine.h"
+#include "hooks/doctor.h"
 #include "hooks/volume_cmd.h"
 #include "oci/volume.h"
 
@@ -150,6 +151,9 @@ int main(int argc, char **argv)
 	struct volume_cmd c = {0};
 	int o;
 
+	/* `volrun doctor` is here, where the stores are. */
+	if (argc > 1 && strcmp(argv[1], "doctor") == 0)
+		return doctor_main(argc - 1, argv + 1);
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (o == 'h') {
 			print_help(stdout);

@@ -48,6 +48,10 @@ static void bash_script(void)
 	    "\"$cur\"))\n"
 	    "\t\treturn\n"
 	    "\tfi\n"
+	    "\tcase ${COMP_WORDS[1]} in\n"
+	    "\tdoctor) COMPREPLY=($(compgen -W '--config --json --help' -- \"$cur\")); return ;;\n"
+	    "\tinstall) COMPREPLY=($(compgen -W '--print docker podman containerd crio k8s' -- \"$cur\")); return ;;\n"
+	    "\tesac\n"
 	    "\t[[ ${COMP_WORDS[1]} == volume ]] || { COMPREPLY=($(compgen -f -- \"$cur\")); return; }\n"
 	    "\tif ((COMP_CWORD == 2)); then\n"
 	    "\t\tCOMPREPLY=($(compgen -W \"",
@@ -114,15 +118,22 @@ static void zsh_script(void)
 	    "\t\t*) _files ;;\n\t\tesac\n\tfi\n}\n"
 	    "_volrun() {\n\tif ((CURRENT == 2)); then\n"
 	    "\t\tcompadd -- ${(f)\"$(volrun --help 2>/dev/null | sed -n 's/^  \\([a-z][a-z-]*\\) .*/\\1/p')\"}\n"
-	    "\telif [[ $words[2] == volume ]]; then\n\t\t_volrun_volume\n\telse\n\t\t_files\n\tfi\n}\n_volrun \"$@\"\n",
+	    "\telif [[ $words[2] == volume ]]; then\n\t\t_volrun_volume\n"
+	    "\telif [[ $words[2] == doctor ]]; then\n\t\tcompadd -- --config --json --help\n"
+	    "\telif [[ $words[2] == install ]]; then\n\t\tcompadd -- --print docker podman containerd crio k8s\n\telse\n\t\t_files\n\tfi\n}\n_volrun \"$@\"\n",
 	    stdout);
 }
 
 static void fish_script(void)
 {
-	fputs("# fish completion for volrun volume; made by volrun-volume --completion=fish\n"
-	      "complete -c volrun -n __fish_use_subcommand -a volume -d 'look after volumes'\n",
-	      stdout);
+	fputs(
+	    "# fish completion for volrun volume; made by volrun-volume --completion=fish\n"
+	    "complete -c volrun -n __fish_use_subcommand -a volume -d 'look after volumes'\n"
+	    "complete -c volrun -n __fish_use_subcommand -a doctor -d 'look for what keeps volumes from working'\n"
+	    "complete -c volrun -n __fish_use_subcommand -a install -d 'print what makes an engine know volrun'\n"
+	    "complete -c volrun -n '__fish_seen_subcommand_from doctor' -l json -l config\n"
+	    "complete -c volrun -n '__fish_seen_subcommand_from install' -l print -x -a 'docker podman containerd crio k8s'\n",
+	    stdout);
 	for (const struct volume_command *v = volume_commands; v->name; v++) {
 		const char *o = v->options;
 

@@ -10,10 +10,17 @@
 #include "runtime/handshake.h"
 
 const struct command *const commands[] = {
-    &command_create,  &command_start,  &command_run,	  &command_exec,   &command_kill,
-    &command_delete,  &command_state,  &command_list,	  &command_ps,	   &command_pause,
-    &command_resume,  &command_update, &command_events,	  &command_mounts, &command_checkpoint,
-    &command_restore, &command_spec,   &command_features, &command_volume, NULL,
+    &command_create,	 &command_start,
+    &command_run,	 &command_exec,
+    &command_kill,	 &command_delete,
+    &command_state,	 &command_list,
+    &command_ps,	 &command_pause,
+    &command_resume,	 &command_update,
+    &command_events,	 &command_mounts,
+    &command_checkpoint, &command_restore,
+    &command_spec,	 &command_features,
+    &command_volume,	 &command_doctor,
+    &command_install,	 NULL,
 };
 
 void command_print_help(const struct command *c)

@@ -39,7 +39,8 @@ struct command {
 
 extern const struct command command_create, command_start, command_state, command_kill, command_delete, command_run,
     command_list, command_spec, command_exec, command_ps, command_pause, command_resume, command_update, command_events,
-    command_mounts, command_features, command_checkpoint, command_restore, command_volume;
+    command_mounts, command_features, command_checkpoint, command_restore, command_volume, command_doctor,
+    command_install;
 
 /* All of them, ended by NULL, in the order of the help. */
 extern const struct command *const commands[];
