@@ -192,6 +192,8 @@ volrun = [\"$T/volrun\"]" >"$etc/containers/containers.conf.d/volrun.conf"
 		    assert c["version"] == version and r["runtime_type"] == "io.containerd.runc.v2", c
 		    assert r["pod_annotations"] == r["container_annotations"] == ["dev.volrun.*"], r
 		    assert r["options"]["BinaryName"] == volrun, r
+		    # containerd 1 needs runc's where there is none (this machine may have one).
+		    assert version == 3 or "runc" in c["plugins"][plugin]["containerd"]["runtimes"] or "runtimes.runc]" in open("/etc/containerd/config.toml").read(), c
 		p = toml("podman")["engine"]
 		assert p["runtimes"]["volrun"] == [volrun] and "volrun" in p["runtime_supports_json"] and "volrun" in p["runtime_supports_nocgroup"], p
 		c = toml("crio")["crio"]["runtime"]["runtimes"]["volrun"]

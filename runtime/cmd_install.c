@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* install --print ENGINE: what to put where so that an engine knows this volrun. Nothing is changed. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "runtime/command.h"
 #include "runtime/sealed_self.h"
 
@@ -18,7 +20,7 @@ static const struct arg_option install_options[] = {
     {NULL},
 };
 
-/* In the texts, @ is volrun's path. None of them has another @. */
+/* In the texts, @ is volrun's path. None of them has another @, or %. */
 static const char docker[] =
     "# Docker: into /etc/docker/daemon.json (where that has \"runtimes\" already, add the line of volrun to them;\n"
     "# JSON has no comments: leave out these lines), then: systemctl reload docker\n"
@@ -41,15 +43,18 @@ static const char podman[] =
     "[engine.runtimes]\n"
     "volrun = [\"@\"]\n";
 
+/* % is where runc's table belongs. */
 static const char containerd[] =
-    "# containerd, as Kubernetes and crictl use it (CRI). One of the two, by the line \"version\" of\n"
-    "# /etc/containerd/config.toml: into that file (without \"version\", which it has), or as /etc/containerd/conf.d/volrun.toml where it has\n"
+    "# containerd, as Kubernetes and crictl use it (CRI): one of the two, by the line \"version\" of\n"
+    "# /etc/containerd/config.toml. Append it to that file, without its own line \"version\" where the file has one; with\n"
+    "# containerd 2 it may stand in /etc/containerd/conf.d/volrun.toml, if config.toml says (2.2 does by itself)\n"
     "#     imports = [\"/etc/containerd/conf.d/*.toml\"]\n"
-    "# at its top; then: systemctl restart containerd (running containers go on). SystemdCgroup is to be what the\n"
-    "# kubelet's cgroupDriver says: true for systemd, false for cgroupfs.\n"
+    "# but not with containerd 1, which would drop all else that config.toml says of CRI. Then: systemctl restart\n"
+    "# containerd (running containers go on). SystemdCgroup is to be what the kubelet's cgroupDriver says: true for\n"
+    "# systemd, false for cgroupfs.\n"
     "# ctr needs nothing of this: ctr run --runc-binary @ --annotation dev.volrun.volume='...' ...\n"
     "\n"
-    "# --- containerd 1.6 and 1.7, and any config.toml of version 2 (containerd 2 takes it, too)\n"
+    "# --- a config.toml of version 2: containerd 1.6 and 1.7 (and 2, which takes it, too)\n"
     "version = 2\n"
     "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.volrun]\n"
     "  runtime_type = \"io.containerd.runc.v2\"\n"
@@ -58,8 +63,9 @@ static const char containerd[] =
     "  [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.volrun.options]\n"
     "    BinaryName = \"@\"\n"
     "    SystemdCgroup = true\n"
+    "%"
     "\n"
-    "# --- containerd 2, config.toml of version 3\n"
+    "# --- a config.toml of version 3: containerd 2\n"
     "version = 3\n"
     "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.volrun]\n"
     "  runtime_type = 'io.containerd.runc.v2'\n"
@@ -71,6 +77,13 @@ static const char containerd[] =
     "\n"
     "# --- whose annotations to believe: into /etc/volrun/conf.d/engine.json\n"
     "# {\"identity\": {\"engine\": \"containerd-cri\"}}\n";
+
+/* containerd 1 forgets the runc that it knows by itself when its configuration names another runtime. */
+static const char containerd_runc[] = "# (config.toml here has no runc, which containerd 1 would miss)\n"
+				      "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n"
+				      "  runtime_type = \"io.containerd.runc.v2\"\n"
+				      "  [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n"
+				      "    SystemdCgroup = true\n";
 
 static const char crio[] =
     "# CRI-O: into /etc/crio/crio.conf.d/50-volrun.conf, then: systemctl restart crio (running containers go on).\n"
@@ -88,7 +101,7 @@ static const char k8s[] =
     "# --print containerd, or crio), where volrun is @. A pod asks for it with\n"
     "#     metadata: {annotations: {dev.volrun.volume: agent-state /data}}\n"
     "#     spec: {runtimeClassName: volrun}\n"
-    "# Nodes that have it carry the label dev.volrun/installed: \"true\" (kubectl label node NODE dev.volrun/installed=true).\n"
+    "# Nodes that have it carry the label dev.volrun/node: \"true\" (kubectl label node NODE dev.volrun/node=true).\n"
     "apiVersion: node.k8s.io/v1\n"
     "kind: RuntimeClass\n"
     "metadata:\n"
@@ -96,7 +109,7 @@ static const char k8s[] =
     "handler: volrun\n"
     "scheduling:\n"
     "  nodeSelector:\n"
-    "    dev.volrun/installed: \"true\"\n";
+    "    dev.volrun/node: \"true\"\n";
 
 static const struct {
 	const char *name, *text;
@@ -111,6 +124,14 @@ static bool is_plain(const char *path)
 	return true;
 }
 
+static bool containerd_has_runc(void)
+{
+	_cleanup_free_ char *text = NULL;
+
+	return read_file_at(AT_FDCWD, "/etc/containerd/config.toml", 1 << 20, &text, NULL) == 0 &&
+	       strstr(text, "containerd.runtimes.runc]") != NULL;
+}
+
 static int print(const char *text, struct error *err)
 {
 	char self[PATH_MAX];
@@ -122,6 +143,8 @@ static int print(const char *text, struct error *err)
 	for (; *text; text++)
 		if (*text == '@')
 			fputs(self, stdout);
+		else if (*text == '%')
+			fputs(containerd_has_runc() ? "" : containerd_runc, stdout);
 		else
 			putchar(*text);
 	return 0;
