@@ -123,6 +123,63 @@ chown 0 $T/cache-A && chmod 700 $T/cache-A"
 	like "$output" "problem: store main – not so: conditions on writes are enforced \(leases\): .* – use another store or a newer version"
 }
 
+@test "a clock that is not the store's is a warning" {
+	cat >"$T/skew.c" <<-'EOF'
+		#include <sys/time.h>
+		#include <time.h>
+		time_t time(time_t *t)
+		{
+			struct timeval now;
+
+			gettimeofday(&now, 0);
+			if (t)
+				*t = now.tv_sec + 600;
+			return now.tv_sec + 600;
+		}
+	EOF
+	gcc -shared -fPIC -o "$T/skew.so" "$T/skew.c"
+	export ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0
+	LD_PRELOAD=$T/skew.so doctor
+	ok
+	like "$output" "warning: clock – store main: its clock is -(599|600|601) s off this machine's.* – set this machine's clock"
+	like "$output" "ok: store main – "
+}
+
+@test "where a kubelet runs, whom to believe has to be said" {
+	# shellcheck disable=SC2016 # for that shell
+	try env VOLRUN_CONFIG="$T/A.json" unshare -m sh -c \
+		'mount --make-rprivate / && mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods && exec "$@"' - "$BIN/volrun" doctor
+	is "$status" 1
+	like "$output" "problem: identity.engine – a kubelet runs on this host, .* – .*containerd-cri"
+	jq '.identity = {engine: "containerd-cri"}' "$T/A.json" >"$T/B.json"
+	# shellcheck disable=SC2016
+	try env VOLRUN_CONFIG="$T/B.json" unshare -m sh -c \
+		'mount --make-rprivate / && mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods && exec "$@"' - "$BIN/volrun" doctor
+	ok
+	like "$output" "ok: identity.engine – containerd-cri"
+}
+
+@test "an ordinary user: what is his own is looked at, and needs no rights" {
+	mkdir "$T/home"
+	chown 65534:65534 "$T/home"
+	chmod 755 "$T" "$SUITE" "$BIN" "$(dirname "$T")" "$(dirname "$(dirname "$T")")"
+	try setpriv --reuid 65534 --regid 65534 --clear-groups env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" HOME="$T/home" XDG_RUNTIME_DIR="$T/home" "$BIN/volrun" doctor
+	ok
+	like "$output" "ok: cache – $T/home/.cache/volrun \(to be made in $T/home\)"
+	like "$output" "ok: store default – filesystem, directory $T/home/.local/share/volrun/store: can hold volumes"
+	try setpriv --reuid 65534 --regid 65534 --clear-groups env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" HOME="$T/home" XDG_RUNTIME_DIR="$T/home" XDG_CACHE_HOME=/proc "$BIN/volrun" doctor
+	is "$status" 1
+	like "$output" "problem: cache – /proc can't be written to"
+}
+
+@test "credentials of the environment are not the engine's" {
+	node A '.stores.far = {type: "s3", bucket: "data", endpoint: "http://127.0.0.1:1"}'
+	AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=not-to-be-shown doctor
+	is "$status" 1
+	like "$output" "warning: store far – its credentials are from the environment .*engines call volrun with another one – name a file"
+	unlike "$output$stderr" not-to-be-shown
+}
+
 @test "what earlier runs left is named, with the command that looks after it" {
 	local volume=$T/cache-A/main/default/data
 	vrun A c1 'data /data' 'echo one >/data/a'
