@@ -22,7 +22,7 @@ with_etc() {
 	shift
 	chmod 755 "$dir"
 	# shellcheck disable=SC2016 # for that shell
-	try env VOLRUN_CONFIG="$T/A.json" unshare -m sh -c \
+	try timeout -k 5 60 env VOLRUN_CONFIG="$T/A.json" unshare -m sh -c \
 		'mount --make-rprivate / && mount -t overlay -o lowerdir="$0":/etc overlay /etc && exec "$@"' "$dir" "$@"
 }
 
@@ -147,13 +147,13 @@ chown 0 $T/cache-A && chmod 700 $T/cache-A"
 
 @test "where a kubelet runs, whom to believe has to be said" {
 	# shellcheck disable=SC2016 # for that shell
-	try env VOLRUN_CONFIG="$T/A.json" unshare -m sh -c \
+	try timeout -k 5 60 env VOLRUN_CONFIG="$T/A.json" unshare -m sh -c \
 		'mount --make-rprivate / && mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods && exec "$@"' - "$BIN/volrun" doctor
 	is "$status" 1
 	like "$output" "problem: identity.engine – a kubelet runs on this host, .* – .*containerd-cri"
 	jq '.identity = {engine: "containerd-cri"}' "$T/A.json" >"$T/B.json"
 	# shellcheck disable=SC2016
-	try env VOLRUN_CONFIG="$T/B.json" unshare -m sh -c \
+	try timeout -k 5 60 env VOLRUN_CONFIG="$T/B.json" unshare -m sh -c \
 		'mount --make-rprivate / && mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods && exec "$@"' - "$BIN/volrun" doctor
 	ok
 	like "$output" "ok: identity.engine – containerd-cri"
@@ -163,11 +163,11 @@ chown 0 $T/cache-A && chmod 700 $T/cache-A"
 	mkdir "$T/home"
 	chown 65534:65534 "$T/home"
 	chmod 755 "$T" "$SUITE" "$BIN" "$(dirname "$T")" "$(dirname "$(dirname "$T")")"
-	try setpriv --reuid 65534 --regid 65534 --clear-groups env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" HOME="$T/home" XDG_RUNTIME_DIR="$T/home" "$BIN/volrun" doctor
+	try timeout -k 5 60 setpriv --reuid 65534 --regid 65534 --clear-groups env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" HOME="$T/home" XDG_RUNTIME_DIR="$T/home" "$BIN/volrun" doctor
 	ok
 	like "$output" "ok: cache – $T/home/.cache/volrun \(to be made in $T/home\)"
 	like "$output" "ok: store default – filesystem, directory $T/home/.local/share/volrun/store: can hold volumes"
-	try setpriv --reuid 65534 --regid 65534 --clear-groups env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" HOME="$T/home" XDG_RUNTIME_DIR="$T/home" XDG_CACHE_HOME=/proc "$BIN/volrun" doctor
+	try timeout -k 5 60 setpriv --reuid 65534 --regid 65534 --clear-groups env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" HOME="$T/home" XDG_RUNTIME_DIR="$T/home" XDG_CACHE_HOME=/proc "$BIN/volrun" doctor
 	is "$status" 1
 	like "$output" "problem: cache – /proc can't be written to"
 }

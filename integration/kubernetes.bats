@@ -35,7 +35,7 @@ containerd_is() {
 # The script, in a mount namespace where the node has this machine's programs and libraries.
 node_script() {
 	# shellcheck disable=SC2016 # for that shell
-	try unshare -m env HOST="$HOST" FROM="$T/image/bin" CONFIG="$T/config" SECRETS="$T/secrets" VOLRUN_ENTER="chroot $HOST" \
+	try timeout -k 5 120 unshare -m env HOST="$HOST" FROM="$T/image/bin" CONFIG="$T/config" SECRETS="$T/secrets" VOLRUN_ENTER="chroot $HOST" \
 		VOLRUN_RESTART="echo restarted >>$T/restarts" sh -c 'mount --make-rprivate / && mount --rbind /usr "$HOST/usr" &&
 			mount --rbind /proc "$HOST/proc" && mount --rbind /dev "$HOST/dev" && mount --rbind /sys "$HOST/sys" && exec "$0" "$@"' "$K/node" "$@"
 }
