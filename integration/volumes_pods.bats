@@ -206,7 +206,7 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 }
 
 @test "a pod without a container, whose store is gone for longer than the lease: nobody joins what may be another's" {
-	local file
+	local file pids=()
 	sandbox p1 s1
 	member p1 c1 'echo one >/data/one'
 	until_true 10 resting 1
@@ -214,9 +214,10 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	# It answers nobody meanwhile.
 	while read -r file; do
 		flock "$file" sleep 6 </dev/null >/dev/null 2>&1 3>&- 4>&- &
+		pids+=($!)
 	done < <(find "$T/store" -path '*/locks/*' -type f)
 	until_true 20 eval '[[ -z $(keepers) ]]'
-	wait
+	wait "${pids[@]}"
 	vrun B c2 "$V" 'echo two >/data/one'
 	ok
 	member p1 c3 'cat /data/one >/data/three; sleep 100'
