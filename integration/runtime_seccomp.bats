@@ -99,11 +99,18 @@ notify='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $agent,
 	syscalls: [{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_NOTIFY"}]}'
 
 @test "a listener goes to its receiver with the container process state, and the receiver decides" {
+	local nnp n
 	for nnp in true false; do
-		agent 28
-		bundle c1 'mkdir /data/x'
-		config c1 --arg agent "$T/agent.sock" "$notify | .process.noNewPrivileges = $nnp | .annotations = {key: \"value\"}"
-		try volrun run --bundle "$T/c1" c1
+		for ((n = 0; n < 4; n++)); do
+			agent 28
+			bundle c1 'mkdir /data/x'
+			config c1 --arg agent "$T/agent.sock" "$notify | .process.noNewPrivileges = $nnp | .annotations = {key: \"value\"}"
+			try volrun run --bundle "$T/c1" c1
+			# Whatever wakes the caller ends its waiting, as on a busy machine now and then: no receiver decides that.
+			[[ $stderr == *"Interrupted system call"* ]] || break
+			agent_ended
+			rm "$T/agent" "$T/agent.sock"
+		done
 		like "$stderr" "No space left"
 		agent_ended
 		is "$(jq -c '[.fds, .nFds, .metadata, .calls, .state.status, .state.id, .state.bundle, .state.annotations.key, .pid == .state.pid]' "$T/agent")" \
