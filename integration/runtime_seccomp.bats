@@ -106,8 +106,9 @@ notify='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $agent,
 			bundle c1 'mkdir /data/x'
 			config c1 --arg agent "$T/agent.sock" "$notify | .process.noNewPrivileges = $nnp | .annotations = {key: \"value\"}"
 			try volrun run --bundle "$T/c1" c1
-			# Whatever wakes the caller ends its waiting, as on a busy machine now and then: no receiver decides that.
+			# Now and then, with sanitizers, the call ends with EINTR, which this receiver never says. Why is not known: told, and tried again.
 			[[ $stderr == *"Interrupted system call"* ]] || break
+			echo "# the call was interrupted" >&3
 			agent_ended
 			rm "$T/agent" "$T/agent.sock"
 		done
