@@ -180,8 +180,9 @@ static int serve(const struct spawn *s, struct spawned *run)
 		struct pollfd fds[] = {
 		    {.fd = run->pidfd, .events = POLLIN},
 		    {.fd = run->err_fd, .events = POLLIN},
+		    {.fd = s->stop_fd > 0 ? s->stop_fd : -1, .events = POLLIN},
 		};
-		int r = poll(fds, 2, poll_time(run->deadline_ns));
+		int r = poll(fds, 3, poll_time(run->deadline_ns));
 
 		if (r < 0 && errno != EINTR)
 			return -errno;
@@ -189,6 +190,8 @@ static int serve(const struct spawn *s, struct spawned *run)
 			return -ETIMEDOUT;
 		if (r < 0)
 			continue;
+		if (fds[2].revents)
+			return -ECANCELED;
 		if (fds[1].revents)
 			drain(s, run);
 		else if (fds[0].revents)
@@ -231,6 +234,8 @@ int spawn_finish(const struct spawn *s, struct spawned *run, struct error *err)
 	if (r == -ETIMEDOUT)
 		return error_set(err, ETIMEDOUT, "%s did not end within %g s and was killed", s->path,
 				 (double)s->timeout_ns / NSEC_PER_SEC);
+	if (r == -ECANCELED)
+		return error_set(err, ECANCELED, "%s was no longer waited for, and killed", s->path);
 	if (r < 0)
 		return error_errno(err, r, "run %s: poll", s->path);
 	if (waited < 0)

@@ -24,6 +24,7 @@ struct spawn {
 	bool stdout_inherit;	  /* else /dev/null */
 	int stdout_fd, stderr_fd; /* > 0: these instead; stderr_buf stays empty then */
 	int64_t timeout_ns;	  /* 0: none; past it the process gets SIGKILL and -ETIMEDOUT is returned */
+	int stop_fd;		  /* > 0: when it can be read, the process is killed as past a timeout: -ECANCELED */
 	bool new_group;		  /* a process group of its own; a timeout kills all of it */
 	bool new_session;	  /* setsid */
 };

@@ -8,10 +8,12 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/nsfs.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -30,6 +32,15 @@
 #endif
 #ifndef OPEN_TREE_CLOEXEC
 #define OPEN_TREE_CLOEXEC O_CLOEXEC
+#endif
+/* Linux 6.12, of a mount namespace: the next one that there is, and the one before (<linux/nsfs.h>). */
+#ifndef NS_MNT_GET_NEXT
+struct sys_ns_info {
+	uint32_t size, mounts;
+	uint64_t id;
+};
+#define NS_MNT_GET_NEXT _IOR(0xb7, 11, struct sys_ns_info)
+#define NS_MNT_GET_PREV _IOR(0xb7, 12, struct sys_ns_info)
 #endif
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447

@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -47,6 +49,10 @@ static const struct json_field store_fields[] = {
     JSON_FIELD(struct store_config, region, "region", JSON_STR),
     JSON_FIELD(struct store_config, endpoint, "endpoint", JSON_STR),
     JSON_FIELD(struct store_config, prefix, "prefix", JSON_STR),
+    JSON_FIELD(struct store_config, encryption, "encryption", JSON_STR),
+    JSON_FIELD(struct store_config, kms_key_id, "kms_key_id", JSON_STR),
+    JSON_FIELD(struct store_config, requester_pays, "requester_pays", JSON_BOOL),
+    JSON_FIELD(struct store_config, user_project, "user_project", JSON_STR),
     JSON_FIELD(struct store_config, path_style, "path_style", JSON_BOOL),
     JSON_FIELD(struct store_config, ca_file, "ca_file", JSON_STR),
     JSON_FIELD(struct store_config, access_key_id, "access_key_id", JSON_STR),
@@ -539,6 +545,16 @@ int config_load_list(const char *const *files, size_t n_files, const char *dir, 
 	if (r >= 0 && dir)
 		r = add_dir(dir, arena, &c, err);
 	return r < 0 ? r : finish(&c, arena, ret, err);
+}
+
+const char *config_absolute(const char *path, struct arena *arena)
+{
+	const char *found = path ? path : getenv("VOLRUN_CONFIG");
+	char cwd[PATH_MAX];
+
+	if (!found || !found[0] || found[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return path;
+	return arena_printf(arena, "%s/%s", cwd, found);
 }
 
 int config_load(const char *path, struct arena *arena, struct config *ret, struct error *err)

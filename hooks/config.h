@@ -80,6 +80,9 @@ struct config {
 
 /* path NULL: $VOLRUN_CONFIG, else the list. */
 int config_load(const char *path, struct arena *arena, struct config *ret, struct error *err);
+/* For who goes on in another directory, or lets others (keeper_spawn.h): a relative path, of $VOLRUN_CONFIG too, as an
+ * absolute one; else path. */
+const char *config_absolute(const char *path, struct arena *arena);
 /*
  * The list itself: files in this order (absent ones are skipped), then
  * dir/NAME.json by name. Defaults fill what none of them says. A file with a secret in

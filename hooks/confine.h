@@ -4,15 +4,16 @@
  * as root, and read what a container wrote and what a store returns: a
  * mistake there is to be worth as little as possible.
  *
- *   nobody's reach   not dumpable: no ptrace, no /proc/PID/{mem,environ,fd,...} for who has no CAP_SYS_PTRACE here
- *   no_new_privs     no program that is executed gains anything
- *   capabilities     always: CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER (files of any owner in cache and store).
- *                    Raised for a step that needs it, by the functions below: CAP_SYS_PTRACE (to look at another
- *                    process's mount namespace and mappings), CAP_SYS_ADMIN (detached mounts; a mark on a cgroup; with
- * CAP_SYS_CHROOT, to make a tree read-only in the mount namespaces that still have it), CAP_KILL (what is left of a
- * container), CAP_SYS_RESOURCE (oom_score_adj). None else. system calls     a list of what is allowed
- * (confine_filter.c). Not in it: mount(2) and its relatives, unshare(2), ptrace(2), bpf(2), keys, modules,
- * open_by_handle_at(2), io_uring, ...
+ * - nobody's reach: not dumpable, so no ptrace and no /proc/PID/{mem,environ,fd,...} for who has no CAP_SYS_PTRACE
+ *   here.
+ * - no_new_privs: no program that is executed gains anything.
+ * - capabilities: always CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER (files of any owner in cache and store). None else but
+ *   these, raised for a step that needs it by the functions below: CAP_SYS_PTRACE (to look at another process's mount
+ *   namespace and mappings), CAP_SYS_ADMIN (detached mounts; a mark on a cgroup; with CAP_SYS_CHROOT, to make a tree
+ *   read-only in the mount namespaces that still have it), CAP_KILL (what is left of a container, and `drain --force`),
+ *   CAP_SYS_RESOURCE (oom_score_adj).
+ * - system calls: a list of what is allowed (confine_filter.c). Not in it: mount(2) and its relatives, unshare(2),
+ *   ptrace(2), bpf(2), keys, modules, open_by_handle_at(2), io_uring, ...
  *
  * Who has none of these rights, rootless, loses nothing.
  */
@@ -41,6 +42,11 @@ int confine(struct error *err);
  */
 int confine_rights(struct error *err);
 int confine_filter(struct error *err);
+/*
+ * Before these: this program puts mounts in their places, or takes them away (a hook of another runtime,
+ * `volrun volume mount|unmount`). The keeper that it starts may not.
+ */
+void confine_allow_mounts(void);
 
 /*
  * The keeper, when its trees are made: from here on it executes no program and makes no mount (nor does any thread of

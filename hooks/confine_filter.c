@@ -53,7 +53,7 @@ static const int allowed[] = {
 	SYS_timerfd_settime,
 	/* processes: the watchdog of a freeze, the keeper (until confine_for_run), what is left of a container */
 	SYS_capget, SYS_capset, SYS_execve, SYS_getegid, SYS_geteuid, SYS_getgid, SYS_getpid, SYS_getppid, SYS_getrandom,
-	SYS_getrusage, SYS_getuid, SYS_kill, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_prlimit64, SYS_seccomp, SYS_setsid,
+	SYS_getrusage, SYS_getuid, SYS_kcmp, SYS_kill, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_prlimit64, SYS_seccomp, SYS_setsid,
 	SYS_sysinfo, SYS_umask, SYS_uname, SYS_wait4, SYS_waitid,
 	/* descriptors and files */
 	SYS_chdir, SYS_close, SYS_close_range, SYS_copy_file_range, SYS_dup, SYS_dup3, SYS_faccessat, SYS_faccessat2,
@@ -80,9 +80,14 @@ static const int allowed[] = {
 };
 /* clang-format on */
 
+/* Of who puts a mount in its place, or takes it away (confine_allow_mounts). */
+static const int mounts[] = {SYS_move_mount, SYS_umount2, SYS_setfsuid, SYS_setfsgid};
+static bool mounts_allowed;
+
 /* Calls of which only some arguments are allowed. */
 static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-static const uint32_t controls[] = {FICLONE, FICLONERANGE, FIONREAD, FIONBIO, NS_GET_USERNS, TCGETS, TIOCGWINSZ};
+static const uint32_t controls[] = {FICLONE,	     FICLONERANGE,    FIONREAD, FIONBIO,   NS_GET_USERNS,
+				    NS_MNT_GET_NEXT, NS_MNT_GET_PREV, TCGETS,	TIOCGWINSZ};
 static const uint32_t namespaces[] = {CLONE_NEWNS, CLONE_NEWUSER};
 static const uint32_t options[] = {PR_SET_NAME,	     PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_READ,
 				   PR_SET_PDEATHSIG, PR_SET_VMA,      PR_GET_NAME};
@@ -180,6 +185,8 @@ static void make_filter(struct program *p)
 	answer(p, SECCOMP_RET_ALLOW);
 	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
 		answer_for(p, (uint32_t)allowed[i], SECCOMP_RET_ALLOW);
+	for (size_t i = 0; i < ARRAY_SIZE(mounts) && mounts_allowed; i++)
+		answer_for(p, (uint32_t)mounts[i], SECCOMP_RET_ALLOW);
 	answer(p, SECCOMP_RET_TRAP);
 }
 
@@ -222,6 +229,11 @@ int confine_refused(void)
 	return refused;
 }
 
+void confine_allow_mounts(void)
+{
+	mounts_allowed = true;
+}
+
 int confine_filter(struct error *err)
 {
 	struct sigaction act = {.sa_sigaction = refuse, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
@@ -249,6 +261,9 @@ int confine_for_run(struct error *err)
 int confine_refused(void)
 {
 	return -1;
+}
+void confine_allow_mounts(void)
+{
 }
 int confine_filter(struct error *err)
 {

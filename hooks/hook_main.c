@@ -13,22 +13,44 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/num.h"
+#include "hooks/config.h"
 #include "hooks/confine.h"
 #include "hooks/hook.h"
 #include "hooks/keeper_spawn.h"
 
 #define STATE_MAX_SIZE (1u << 20)
 
-static const char usage[] = "usage: volrun-hook [--config=FILE] prestart --socket=FD  < state.json\n"
-			    "       volrun-hook [--config=FILE] poststop              < state.json\n"
+static const char usage[] = "usage: volrun-hook [--config=FILE] createRuntime|prestart  < state.json\n"
+			    "       volrun-hook [--config=FILE] precreate               < config.json\n"
+			    "       volrun-hook [--config=FILE] poststop                < state.json\n"
+			    "       volrun-hook [--config=FILE] prestart --socket=FD    < state.json\n"
 			    "\n"
-			    "Gives a container the volumes that its annotations declare, and syncs them back.\n"
-			    "volrun runs it; see volrun(8).\n"
+			    "Gives a container the volumes that its annotations declare, and syncs them back:\n"
+			    "as an OCI hook of runc, crun, Podman or another engine (see volrun-hook(8)). The runtime\n"
+			    "volrun runs it by itself, with a socket.\n"
 			    "\n"
 			    "  --config=FILE  this configuration instead of /etc/volrun/config.json and its relatives\n"
 			    "  --socket=FD    where the runtime takes the mounts\n"
 			    "  --help, --version\n";
+
+/* Stages of the OCI spec, and what is done in them. */
+static const struct stage {
+	const char *name;
+	bool takes, sock, config;
+} stages[] = {{"precreate", true, false, true},
+	      {"createRuntime", true, false, false},
+	      {"prestart", true, true, false},
+	      {"poststop", false, false, false}};
+
+static const struct stage *find_stage(const char *name, bool has_socket)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
+		if (strcmp(stages[i].name, name) == 0)
+			return has_socket && !stages[i].sock ? NULL : &stages[i];
+	return NULL;
+}
 
 static int read_state(struct arena *arena, struct oci_state *ret, struct error *err)
 {
@@ -41,7 +63,7 @@ static int read_state(struct arena *arena, struct oci_state *ret, struct error *
 	return oci_state_parse(text, len, arena, ret, err);
 }
 
-static int run(const char *config, int sock, struct error *err)
+static int run(const char *config, const struct stage *stage, int sock, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_close_ int keeper = -1;
@@ -49,18 +71,34 @@ static int run(const char *config, int sock, struct error *err)
 	pid_t pid = -1;
 	int r = 0;
 
-	/* The state comes when there is a container: until then the keeper loads what it needs. */
-	if (sock >= 0) {
+	config = config_absolute(config, &arena);
+	if (sock >= 0)
 		fd_cloexec(sock, true);
-		r = keeper_start(&pid, &keeper, err);
-	}
+	/* The state comes when there is a container: until then the keeper loads what it needs. */
+	if (stage->takes)
+		r = keeper_start(config, &pid, &keeper, err);
+	if (stage->takes && !stage->config && sock < 0)
+		confine_allow_mounts();
 	if (r == 0)
 		r = confine(err);
+	if (r == 0 && stage->config)
+		return hook_precreate(config, keeper, pid, err);
 	if (r == 0)
 		r = read_state(&arena, &state, err);
 	if (r < 0)
 		return r;
-	return sock >= 0 ? hook_prestart(config, &state, sock, keeper, pid, err) : hook_poststop(config, &state, err);
+	return stage->takes ? hook_prestart(config, &state, sock, keeper, pid, err)
+			    : hook_poststop(config, &state, err);
+}
+
+/* Not every engine shows what a hook has to say. */
+static void tell_log(const struct error *err)
+{
+	struct error ignored = ERROR_INIT;
+
+	if (log_open("volrun-hook", "journald:volrun-hook", false, LOG_ERROR, &ignored) == 0 ||
+	    log_open("volrun-hook", "syslog:volrun-hook", false, LOG_ERROR, &ignored) == 0)
+		log_msg(LOG_ERROR, "%s", err->msg);
 }
 
 static int bad_usage(void)
@@ -78,6 +116,7 @@ int main(int argc, char **argv)
 						{NULL}};
 	const char *config = NULL;
 	struct error err = ERROR_INIT;
+	const struct stage *stage;
 	int64_t sock = -1;
 	int c;
 
@@ -96,11 +135,13 @@ int main(int argc, char **argv)
 			return bad_usage();
 		}
 	}
-	if (optind != argc - 1 || (strcmp(argv[optind], "prestart") != 0 && strcmp(argv[optind], "poststop") != 0) ||
-	    (sock < 0) != (strcmp(argv[optind], "poststop") == 0))
+	stage = optind == argc - 1 ? find_stage(argv[optind], sock >= 0) : NULL;
+	if (!stage)
 		return bad_usage();
-	if (run(config, (int)sock, &err) == 0)
+	if (run(config, stage, (int)sock, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", err.msg);
+	if (sock < 0)
+		tell_log(&err);
 	return 1;
 }

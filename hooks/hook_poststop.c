@@ -15,6 +15,8 @@
 /* Under what the callers of delete allow (volumes.md §8). */
 #define DELETE_WAIT_NS (4 * NSEC_PER_SEC)
 
+#define TOKEN_DIGITS 32
+
 /* containerd gives a delete 10 s, Docker's included; podman and CRI-O 240 s; a person any time. */
 #define CONTAINERD_NS (8 * NSEC_PER_SEC)
 #define PODMAN_NS (200 * NSEC_PER_SEC)
@@ -38,7 +40,7 @@ static int64_t time_to_wait(const struct config *c, const struct oci_state *stat
 	struct spec spec;
 	int64_t limit;
 
-	if (spec_load(state->bundle, a, &spec, &ignored) < 0 || !volume_declared(&spec) ||
+	if (spec_load(state->bundle, a, &spec, &ignored) < 0 || (!volume_declared(&spec) && !volume_prepared(&spec)) ||
 	    identity_resolve(c, &spec, identity_kubelet_host(), a, &id, &ignored) < 0)
 		return usual;
 	if (!wait && !id.sandbox &&
@@ -56,18 +58,64 @@ static int64_t time_to_wait(const struct config *c, const struct oci_state *stat
 	return wait && limit > usual ? limit : usual;
 }
 
+/* hook_precreate's. A bundle may say anything: another container's keeper has a path in its place. */
+static bool is_token(const char *text)
+{
+	return strlen(text) == TOKEN_DIGITS && text[strspn(text, "0123456789abcdef")] == '\0';
+}
+
+/*
+ * What a precreate hook took has a keeper by another name, which knows of no container: it is told that this one has
+ * ended. As hook_poststop.
+ */
+static int poststop_prepared(const struct config *c, const char *prepared, int64_t timeout, struct arena *a, char **log)
+{
+	static const struct keeper_command ended = {KEEPER_ENDED};
+	char *id = arena_strdup(a, prepared), *token = id ? strchr(id, ' ') : NULL;
+	int64_t now = clock_boottime_ns(), until = timeout > INT64_MAX - now ? INT64_MAX : now + timeout;
+	struct error ignored = ERROR_INIT;
+	_cleanup_close_ int fd = -1;
+	struct keeper_outcome outcome;
+	char key[KEEPER_KEY_MAX];
+	size_t n = 0;
+
+	if (!token || !is_token(token + 1))
+		return 0;
+	*token++ = '\0';
+	keeper_key(id, token, key);
+	fd = keeper_socket_connect(c->run_dir, key);
+	if (fd >= 0 && keeper_send(fd, &keeper_command_table, &ended, NULL, 0, &ignored) == 0 &&
+	    keeper_socket_answers(fd, timeout))
+		keeper_receive(fd, &keeper_outcome_table, a, &outcome, NULL, &n, &ignored);
+	return keeper_socket_wait(c->run_dir, id, token, until - clock_boottime_ns(), log);
+}
+
+/* NULL: none. */
+static const char *prepared_of(const struct oci_state *state, struct arena *a)
+{
+	struct error ignored = ERROR_INIT;
+	struct spec spec;
+
+	return spec_load(state->bundle, a, &spec, &ignored) == 0 ? volume_prepared(&spec) : NULL;
+}
+
 int hook_poststop(const char *config, const struct oci_state *state, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_free_ char *log = NULL;
 	struct config c;
+	const char *prepared;
 	char *line, *rest;
+	int64_t timeout;
 	int r;
 
 	r = config_load(config, &arena, &c, err);
 	if (r < 0)
 		return r;
-	r = keeper_socket_wait(c.run_dir, state->id, state->bundle, time_to_wait(&c, state, &arena), &log);
+	prepared = prepared_of(state, &arena);
+	timeout = time_to_wait(&c, state, &arena);
+	r = prepared ? poststop_prepared(&c, prepared, timeout, &arena, &log)
+		     : keeper_socket_wait(c.run_dir, state->id, state->bundle, timeout, &log);
 	for (line = log ? strtok_r(log, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
 		fprintf(stderr, "warning: %s\n", line);
 	if (r == -ETIMEDOUT)

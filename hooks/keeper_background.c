@@ -17,6 +17,7 @@
 #include "hooks/config.h"
 #include "hooks/confine.h"
 #include "hooks/store/credentials.h"
+#include "hooks/store/store.h"
 
 /* Killed last, where allowed. */
 static void survive(void)
@@ -67,9 +68,26 @@ int keeper_confine(struct error *err)
 	return r;
 }
 
-int keeper_filter(const struct config *config, struct error *err)
+int keeper_configure(const char *path, struct arena *arena, struct config *ret, struct error *err)
 {
-	return config_runs_programs(config) ? 0 : confine_filter(err);
+	int r = config_load(path, arena, ret, err);
+
+	return r < 0 || config_runs_programs(ret) ? r : confine_filter(err);
+}
+
+bool keeper_begin_early(const char *path, struct arena *arena, struct config *ret)
+{
+	struct error ignored = ERROR_INIT;
+
+	if (keeper_configure(*path ? path : NULL, arena, ret, &ignored) < 0)
+		return false;
+	store_prepare(config_store(ret, NULL));
+	return true;
+}
+
+void keeper_end_early(void)
+{
+	store_prepare_end();
 }
 
 void keeper_begin_run(const struct config *config, struct strbuf *warnings)

@@ -3,6 +3,9 @@
 #ifndef VOLRUN_HOOKS_KEEPER_BACKGROUND_H
 #define VOLRUN_HOOKS_KEEPER_BACKGROUND_H
 
+#include <stdbool.h>
+
+struct arena;
 struct config;
 struct error;
 struct strbuf;
@@ -16,8 +19,15 @@ int keeper_become_background(int *sock, int *signal_fd);
 /* Drops the rights that it does not need (confine.h), before anything is read. */
 int keeper_confine(struct error *err);
 
-/* The filter of system calls, where no program has to be run for a store's credentials. */
-int keeper_filter(const struct config *config, struct error *err);
+/* The configuration; and the filter of system calls, where no program has to be run for a store's credentials. */
+int keeper_configure(const char *path, struct arena *arena, struct config *ret, struct error *err);
+/*
+ * The same while the runtime still makes the container (path "": none), and what the default store needs is loaded:
+ * most want that one. False: it failed, as it will again when there is somebody to be told.
+ */
+bool keeper_begin_early(const char *path, struct arena *arena, struct config *ret);
+/* Before the process ends: waits for what that began, if anything. */
+void keeper_end_early(void);
 
 /*
  * The trees are there: what only making them needs goes, too. A failure is a line of the warnings: no reason to take

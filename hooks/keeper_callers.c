@@ -2,11 +2,14 @@
 #include "hooks/keeper_callers.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "hooks/engine/ids.h"
 
 int caller_accept(int listen_fd)
 {
@@ -49,4 +52,42 @@ void caller_answer(int fd, const struct hold *h, const char *error)
 		outcome.n_results++;
 	}
 	keeper_send(fd, &keeper_outcome_table, &outcome, NULL, 0, &ignored);
+}
+
+int caller_means(const char *command, int32_t pid, struct error *err)
+{
+	return atoi(command + strlen(KEEPER_HAS)) == pid ? 0 : error_set(err, ESRCH, "it is another container's");
+}
+
+int hook_answer(int hook_fd, const struct hold *h, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	char *lines = arena_strdup(&a, strbuf_str(&h->warnings)), *line, *rest;
+	struct keeper_answer answer = {.warnings = arena_calloc(&a, h->n * 2 + 1, sizeof(char *))};
+	int fds[IO_MAX_FDS];
+
+	answer.chowned = h->ids && h->ids->on_disk;
+	if (!lines || !answer.warnings)
+		return error_set(err, ENOMEM, "out of memory");
+	for (line = strtok_r(lines, "\n", &rest); line && answer.n_warnings < h->n * 2;
+	     line = strtok_r(NULL, "\n", &rest))
+		answer.warnings[answer.n_warnings++] = line;
+	for (size_t i = 0; i < h->n; i++)
+		fds[h->volumes[i].index] = h->volumes[i].tree_fd;
+	return keeper_send(hook_fd, &keeper_answer_table, &answer, fds, h->n, err);
+}
+
+bool hook_gave_up(int hook_fd)
+{
+	char c;
+
+	return recv(hook_fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+void hook_answer_failure(int hook_fd, const struct error *why)
+{
+	struct keeper_answer answer = {.error = why->msg};
+	struct error ignored = ERROR_INIT;
+
+	keeper_send(hook_fd, &keeper_answer_table, &answer, NULL, 0, &ignored);
 }

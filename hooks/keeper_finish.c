@@ -126,7 +126,7 @@ bool hold_is_mounted(const struct hold *h)
 
 	for (i = 0; i < h->n; i++)
 		if ((h->volumes[i].lease || h->volumes[i].orphan) && h->volumes[i].tree_fd >= 0 &&
-		    tree_is_mounted_elsewhere(h->volumes[i].tree_fd))
+		    tree_is_mounted_elsewhere(h->volumes[i].tree_fd, NULL))
 			return true;
 	return false;
 }

@@ -303,12 +303,11 @@ static bool look_at_maps(pid_t pid, void *ctx)
 	return l->m->all;
 }
 
-void freeze_mapped(const struct container_cgroup *c, int64_t deadline_ns, struct commit_mapped *ret)
+void freeze_mapped(const struct container_cgroup *c, int64_t deadline_ns, struct commit_mapped *m)
 {
-	struct mapped_list l = {.m = ret, .deadline_ns = deadline_ns};
+	struct mapped_list l = {.m = m, .deadline_ns = deadline_ns, .room = m->n};
 	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 
-	*ret = (struct commit_mapped){0};
 	if (container_cgroup_each(c, look_at_maps, &l) < 0)
-		ret->all = true;
+		m->all = true;
 }

@@ -52,9 +52,9 @@ int freeze_end(struct freeze *f, int64_t *ret_ns, struct error *err);
 void freeze_mend(const struct container_cgroup *c);
 
 /*
- * The files that processes of the frozen cgroup have mapped shared; all of them, when there are too many, or it would
- * take longer than until the deadline. ret->inodes is the caller's to free.
+ * Adds the files that processes of the frozen cgroup have mapped shared; all of them, when there are too many, or it
+ * would take longer than until the deadline. m->inodes is the caller's to free.
  */
-void freeze_mapped(const struct container_cgroup *c, int64_t deadline_ns, struct commit_mapped *ret);
+void freeze_mapped(const struct container_cgroup *c, int64_t deadline_ns, struct commit_mapped *m);
 
 #endif

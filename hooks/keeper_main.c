@@ -26,6 +26,7 @@
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_inhibit.h"
 #include "hooks/keeper_memory.h"
+#include "hooks/keeper_mounted.h"
 #include "hooks/keeper_pod.h"
 #include "hooks/keeper_proto.h"
 #include "hooks/keeper_socket.h"
@@ -35,62 +36,59 @@
 #define END_PATIENCE_NS (10 * NSEC_PER_SEC)
 #define END_TICK_MS 10
 #define SHARED_TICK_MS 200
-#define MOUNTS_TICK_NS (500 * NSEC_PER_MSEC)
 
 enum state {
 	READY,	 /* the hook has the trees; the runtime may not have them yet */
 	RUNNING, /* nothing to do but to renew, which the leases' threads do */
 	ENDING,	 /* init is gone, others of the container may not be */
+	MOUNTED, /* no container is known of: it lasts as long as somebody has a tree mounted */
 	SHARED,	 /* the container has ended, others of its pod use a volume of it */
 	RESTING, /* all of them have, but the pod's sandbox has not */
 	FINISHED,
 	STATES
 };
 
-enum event { HOOK_DONE, INIT_ENDED, LEASE_LOST, TERMINATED, SYNC_DUE, CALLER, COMMAND, TICK, EVENTS };
+enum event { HOOK_DONE, INIT_ENDED, LEASE_LOST, TERMINATED, SYNC_DUE, CALLER, COMMAND, MOUNTS, TICK, EVENTS };
 
 struct keeper {
 	struct config config;
+	bool configured; /* it is loaded, and the filter set that it allows */
 	struct keeper_request request;
 	struct hold hold;
 	struct container_cgroup cgroup, freezer; /* freezer: once somebody asked for it */
 	struct keeper_socket socket;
+	struct mounted mounted;
 	int hook_fd, pidfd, signal_fd, epoll_fd, timer_fd;
 	int lock_fd;  /* to adopt: the volume's lock, until hold_adopt takes it */
 	int event_fd; /* of the event that is handled now */
 	unsigned n_callers;
 	enum state state;
-	int64_t kill_at_ns, look_at_ns;
+	int64_t kill_at_ns;
 };
 
 /* --- actions ---------------------------------------------------------------------- */
 
+static bool is_readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 /*
  * A look at init's cgroup may come before the runtime moved it: each step tries
  * again until there is one. What is found of a process that has ended may be a
- * later one's of the same pid.
+ * later one's of the same pid. By mounts, the process is whoever asked: none of its.
  */
 static void find_cgroup(struct keeper *k)
 {
-	struct pollfd p = {.fd = k->pidfd, .events = POLLIN};
 	struct error ignored = ERROR_INIT;
 
-	if (k->request.adopt || k->cgroup.fd >= 0 || container_cgroup_open(k->request.pid, &k->cgroup, &ignored) < 0)
+	if (k->request.by_mounts || k->request.adopt || k->cgroup.fd >= 0 ||
+	    container_cgroup_open(k->request.pid, &k->cgroup, &ignored) < 0)
 		return;
-	if (poll(&p, 1, 0) > 0)
+	if (is_readable(k->pidfd))
 		container_cgroup_close(&k->cgroup);
-}
-
-/* The next commit during the run, if there is to be one. */
-static void set_timer(struct keeper *k)
-{
-	int64_t next = hold_sync_next(&k->hold);
-	struct itimerspec at = {.it_value = {.tv_sec = next / NSEC_PER_SEC, .tv_nsec = next % NSEC_PER_SEC}};
-
-	if (next == INT64_MAX)
-		at.it_value = (struct timespec){0};
-	if (k->timer_fd >= 0)
-		timerfd_settime(k->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
 static enum state settle(struct keeper *k)
@@ -103,21 +101,19 @@ static enum state settle(struct keeper *k)
 	if (k->hold.grown)
 		hold_evict(&k->hold);
 	hold_sync_start(&k->hold);
-	set_timer(k);
-	keeper_memory_trim();
+	hold_sync_timer(&k->hold, k->timer_fd);
+	keeper_memory_trim(&k->hold);
 	return RUNNING;
 }
 
 /* As for find_cgroup: frozen is never what another process of the same pid is in. */
 static int find_freezer(struct keeper *k, struct error *err)
 {
-	struct pollfd p = {.fd = k->pidfd, .events = POLLIN};
-
 	if (k->freezer.fd >= 0)
 		return 0;
-	if (container_freezer_open(k->request.pid, &k->freezer, err) < 0)
+	if (k->request.by_mounts || container_freezer_open(k->request.pid, &k->freezer, err) < 0)
 		return error_set(err, EOPNOTSUPP, "the container has no cgroup of its own that can be frozen");
-	if (k->pidfd < 0 || poll(&p, 1, 0) > 0) {
+	if (k->pidfd < 0 || is_readable(k->pidfd)) {
 		container_cgroup_close(&k->freezer);
 		return error_set(err, ESRCH, "the container has ended");
 	}
@@ -127,11 +123,12 @@ static int find_freezer(struct keeper *k, struct error *err)
 
 static int sync_now(struct keeper *k, bool all, struct error *err)
 {
-	int r = find_freezer(k, err);
+	bool shared = k->state == SHARED;
+	int r = shared ? 0 : find_freezer(k, err);
 
 	if (r == 0)
-		r = hold_sync(&k->hold, &k->freezer, all, err);
-	set_timer(k);
+		r = hold_sync(&k->hold, shared ? NULL : &k->freezer, all, err);
+	hold_sync_timer(&k->hold, k->timer_fd);
 	keeper_socket_log(&k->socket, &k->hold.warnings);
 	return r;
 }
@@ -154,7 +151,7 @@ static enum state begin_rest(struct keeper *k)
 	hold_tell_journal(&k->hold);
 	strbuf_reset(&k->hold.warnings);
 	strbuf_reset(&k->hold.journal);
-	keeper_memory_trim();
+	keeper_memory_trim(&k->hold);
 	return RESTING;
 }
 
@@ -167,27 +164,26 @@ static bool try_rest(struct keeper *k)
 	return rests;
 }
 
-/* While the container ran, too: the signal is never read. */
-static bool is_to_stop(const struct keeper *k)
-{
-	struct pollfd p = {.fd = k->signal_fd, .events = POLLIN};
-
-	return poll(&p, 1, 0) > 0;
-}
-
 static enum state look_for_others(struct keeper *k)
 {
 	hold_quiet_own(&k->hold);
 	if (hold_is_used(&k->hold))
 		return SHARED;
-	return !is_to_stop(k) && hold_pod_lives(&k->hold) && try_rest(k) ? begin_rest(k) : FINISHED;
+	/* It may have been told to stop while the container ran, too: the signal is never read. */
+	return !is_readable(k->signal_fd) && hold_pod_lives(&k->hold) && try_rest(k) ? begin_rest(k) : FINISHED;
 }
 
 static enum state rest(struct keeper *k, bool stop)
 {
 	static const enum state next[] = {[REST_GOES_ON] = RESTING, [REST_WOKEN] = SHARED, [REST_OVER] = FINISHED};
 
-	return next[hold_look_at_rest(&k->hold, stop)];
+	enum state s = next[hold_look_at_rest(&k->hold, stop)];
+
+	if (s == SHARED) { /* somebody joined: the intervals begin anew */
+		hold_sync_start(&k->hold);
+		hold_sync_timer(&k->hold, k->timer_fd);
+	}
+	return s;
 }
 
 static enum state look_at_pod(struct keeper *k)
@@ -203,12 +199,7 @@ static enum state stop_rest(struct keeper *k)
 /* Without a cgroup nobody can be counted or killed: the container lasts while a mount namespace has a tree of ours. */
 static enum state look_at_mounts(struct keeper *k)
 {
-	int64_t now = clock_boottime_ns();
-
-	if (now < k->look_at_ns)
-		return ENDING;
-	k->look_at_ns = now + MOUNTS_TICK_NS;
-	return hold_is_mounted(&k->hold) ? ENDING : look_for_others(k);
+	return mounted_elsewhere(&k->mounted, &k->hold) ? ENDING : look_for_others(k);
 }
 
 static enum state look_for_end(struct keeper *k)
@@ -222,8 +213,41 @@ static enum state look_for_end(struct keeper *k)
 	return ENDING;
 }
 
+static enum state look_mounted(struct keeper *k)
+{
+	return mounted_look(&k->mounted, &k->hold, is_readable(k->signal_fd)) ? MOUNTED : look_for_others(k);
+}
+
+/* Who had it mounted can't be followed to its end, as a container can: that nobody writes any more is looked for. */
+static enum state begin_mounted(struct keeper *k)
+{
+	struct epoll_event e = {.events = EPOLLPRI, .data.u64 = MOUNTS};
+	enum state s = look_mounted(k);
+
+	hold_unsure(&k->hold);
+	epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, k->mounted.info_fd, &e);
+	return s;
+}
+
+/* Nobody is to come who would mount it. */
+static enum state end_mounted(struct keeper *k)
+{
+	mounted_end(&k->mounted);
+	if (k->request.by_mounts && k->state <= RUNNING)
+		return begin_mounted(k);
+	return k->state == MOUNTED ? look_mounted(k) : k->state;
+}
+
+/* A runtime's hook that gave up has a container, whose end comes; without one, nobody got the mounts. */
+static enum state hook_done(struct keeper *k)
+{
+	return k->request.by_mounts && hook_gave_up(k->hook_fd) ? end_mounted(k) : settle(k);
+}
+
 static enum state begin_end(struct keeper *k)
 {
+	if (k->request.by_mounts)
+		return begin_mounted(k);
 	k->kill_at_ns = clock_boottime_ns() + END_PATIENCE_NS;
 	return look_for_end(k);
 }
@@ -267,47 +291,52 @@ static enum state meet(struct keeper *k)
 	return k->state;
 }
 
+static const char *const no_sync[STATES] = {
+    [READY] = "the container is still being created",
+    [ENDING] = "the container has ended; its last commit is on its way",
+    [MOUNTED] = "nobody knows who writes to it, to make him stop for a moment; volrun volume unmount commits",
+    [RESTING] = "the container has ended, and is committed",
+};
+
 static enum state obey(struct keeper *k)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct error err = ERROR_INIT;
+	enum state next = k->state;
 	const char *command;
 	int fd = k->event_fd;
 
 	if (caller_command(fd, &a, &command) > 0) {
 		int r = 0;
 
-		if (strcmp(command, "sync") != 0)
+		if (strncmp(command, KEEPER_HAS, strlen(KEEPER_HAS)) == 0)
+			r = caller_means(command, k->request.pid, &err);
+		else if (strcmp(command, KEEPER_ENDED) == 0)
+			next = end_mounted(k);
+		else if (strcmp(command, "sync") != 0)
 			r = error_set(&err, EINVAL, "the keeper knows no command \"%s\"", command);
-		else if (k->state == READY)
-			r = error_set(&err, EAGAIN, "the container is still being created");
-		else if (k->state == RESTING)
-			r = error_set(&err, ESRCH, "the container has ended, and is committed");
-		else if (k->state == SHARED)
-			r = error_set(&err, EBUSY,
-				      "the container has ended; its commit comes when the others of its pod have, too");
-		else if (k->state == ENDING)
-			r = error_set(&err, ESRCH, "the container has ended; its last commit is on its way");
 		else
-			r = sync_now(k, true, &err);
+			r = no_sync[k->state] ? error_set(&err, ESRCH, "%s", no_sync[k->state])
+					      : sync_now(k, true, &err);
 		caller_answer(fd, &k->hold, r < 0 ? err.msg : NULL);
 	}
 	close(fd);
 	if (k->n_callers-- == CALLERS_MAX)
 		watch_caller(k, k->socket.listen_fd, CALLER, EPOLL_CTL_MOD);
-	return k->state;
+	return next;
 }
 
 typedef enum state (*action)(struct keeper *k);
 
 /* clang-format off */
 static const action table[STATES][EVENTS] = {
-	/*            HOOK_DONE  INIT_ENDED  LEASE_LOST  TERMINATED  SYNC_DUE  CALLER  COMMAND  TICK */
-	[READY]   = { settle,    begin_end,  keep_lost,  stay,       stay,     meet,   obey,    stay },
-	[RUNNING] = { stay,      begin_end,  keep_lost,  stay,       sync_due, meet,   obey,    stay },
-	[ENDING]  = { stay,      stay,       keep_lost,  stay,       stay,     meet,   obey,    look_for_end },
-	[SHARED]  = { stay,      stay,       keep_lost,  stay,       stay,     meet,   obey,    look_for_others },
-	[RESTING] = { stay,      stay,       stop_rest,  stop_rest,  stay,     stay,   obey,    look_at_pod },
+	/*            HOOK_DONE  INIT_ENDED  LEASE_LOST  TERMINATED  SYNC_DUE  CALLER  COMMAND  MOUNTS        TICK */
+	[READY]   = { hook_done, begin_end,  keep_lost,  stay,       stay,     meet,   obey,    stay,         stay },
+	[RUNNING] = { stay,      begin_end,  keep_lost,  stay,       sync_due, meet,   obey,    stay,         stay },
+	[ENDING]  = { stay,      stay,       keep_lost,  stay,       stay,     meet,   obey,    stay,         look_for_end },
+	[MOUNTED] = { stay,      stay,       keep_lost,  look_mounted, stay,   meet,   obey,    look_mounted, look_mounted },
+	[SHARED]  = { stay,      stay,       keep_lost,  stay,       sync_due, meet,   obey,    stay,         look_for_others },
+	[RESTING] = { stay,      stay,       stop_rest,  stop_rest,  stay,     stay,   obey,    stay,         look_at_pod },
 };
 /* clang-format on */
 
@@ -339,6 +368,7 @@ static void loop(struct keeper *k)
 	while (k->state != FINISHED) {
 		struct epoll_event e;
 		int tick = k->state == ENDING			       ? END_TICK_MS
+			   : k->state == MOUNTED		       ? mounted_tick_ms(&k->mounted)
 			   : k->state == SHARED || k->state == RESTING ? SHARED_TICK_MS
 								       : -1;
 		int n = epoll_wait(k->epoll_fd, &e, 1, tick);
@@ -405,10 +435,8 @@ static void begin_callers(struct keeper *k)
 
 static int open_hold(struct keeper *k, struct arena *arena, struct error *err)
 {
-	int r = config_load(k->request.config, arena, &k->config, err);
+	int r = k->configured ? 0 : keeper_configure(k->request.config, arena, &k->config, err);
 
-	if (r == 0)
-		r = keeper_filter(&k->config, err);
 	if (r == 0)
 		r = watch_create(k, err);
 	if (r == 0)
@@ -434,28 +462,15 @@ static int prepare(struct keeper *k, struct arena *arena, struct error *err)
 	return r;
 }
 
-static int answer_ready(struct keeper *k, struct arena *arena, struct error *err)
+static int answer_ready(struct keeper *k, struct error *err)
 {
 	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.u64 = HOOK_DONE};
-	char *lines = arena_strdup(arena, strbuf_str(&k->hold.warnings)), *line, *rest;
-	struct keeper_answer answer = {.warnings = arena_calloc(arena, k->hold.n * 2 + 1, sizeof(char *))};
-	int fds[IO_MAX_FDS];
-	size_t i;
-	int r;
+	int r = watch_leases(k, err);
 
-	answer.chowned = k->hold.ids && k->hold.ids->on_disk;
-	if (!lines || !answer.warnings)
-		return error_set(err, ENOMEM, "out of memory");
-	for (line = strtok_r(lines, "\n", &rest); line && answer.n_warnings < k->hold.n * 2;
-	     line = strtok_r(NULL, "\n", &rest))
-		answer.warnings[answer.n_warnings++] = line;
-	for (i = 0; i < k->hold.n; i++)
-		fds[k->hold.volumes[i].index] = k->hold.volumes[i].tree_fd;
-	r = watch_leases(k, err);
 	if (r == 0 && epoll_ctl(k->epoll_fd, EPOLL_CTL_MOD, k->hook_fd, &e) < 0)
 		r = error_set(err, errno, "keeper: can't wait for events (error %d)", errno);
 	if (r == 0)
-		r = keeper_send(k->hook_fd, &keeper_answer_table, &answer, fds, k->hold.n, err);
+		r = hook_answer(k->hook_fd, &k->hold, err);
 	hold_tell_journal(&k->hold);
 	strbuf_reset(&k->hold.warnings);
 	return r;
@@ -477,22 +492,12 @@ static int keep(struct keeper *k, struct arena *arena, struct error *err)
 	if (r < 0)
 		return r;
 	keeper_begin_run(&k->config, &k->hold.warnings);
-	r = answer_ready(k, arena, err);
+	r = answer_ready(k, err);
 	begin_callers(k);
 	/* A hook that could not be answered is gone, and with it the create; init follows, or has ended. */
 	loop(k);
 	finish(k);
 	return r;
-}
-
-/* The container's init, if it still is the one that the note names. */
-static void find_init(struct keeper *k, const struct keeper_note *note)
-{
-	k->pidfd = sys_pidfd_open(k->request.pid, 0);
-	if (k->pidfd >= 0 && !keeper_alive(note->init)) {
-		close(k->pidfd);
-		k->pidfd = -1;
-	}
 }
 
 /* What the dead one may have left frozen is thawed by the look at it. */
@@ -511,7 +516,7 @@ static void begin_adopted(struct keeper *k)
 	find_freezer(k, &noted);
 	if (prepare_sync(k, &noted) == 0) {
 		hold_sync_start(&k->hold);
-		set_timer(k);
+		hold_sync_timer(&k->hold, k->timer_fd);
 	}
 }
 
@@ -527,7 +532,7 @@ static int adopt(struct keeper *k, struct arena *arena, struct error *err)
 		r = hold_adopt(&k->hold, TAKE_FD(k->lock_fd), arena, &note, err);
 	if (r < 0)
 		return r;
-	find_init(k, &note);
+	k->pidfd = keeper_note_open_init(&note);
 	keeper_note_cgroup(&note, &k->cgroup);
 	hold_note(&k->hold, &k->cgroup);
 	r = watch_leases(k, err);
@@ -543,7 +548,8 @@ static int adopt(struct keeper *k, struct arena *arena, struct error *err)
 	return r;
 }
 
-static int run(int sock)
+/* config: of the request that will come, "" for none; NULL: it is not known yet. */
+static int run(int sock, const char *config)
 {
 	struct keeper k = {.hook_fd = sock, .pidfd = -1, .lock_fd = -1, .epoll_fd = -1, .timer_fd = -1};
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -551,12 +557,13 @@ static int run(int sock)
 	int r;
 
 	k.socket = KEEPER_SOCKET_INIT;
-	k.cgroup.fd = k.freezer.fd = -1;
-	k.hold.cache_fd = k.hold.mnt_ns = -1;
+	k.hold.cache_fd = k.hold.mnt_ns = k.cgroup.fd = k.freezer.fd = k.mounted.info_fd = -1;
 	if (keeper_become_background(&k.hook_fd, &k.signal_fd) < 0)
 		return 1;
 	container_cgroup_remember_self();
 	r = keeper_confine(&err);
+	if (r == 0 && config)
+		k.configured = keeper_begin_early(config, &arena, &k.config);
 	if (r == 0)
 		r = receive_request(&k, &arena, &err);
 	if (r == 0)
@@ -568,23 +575,21 @@ static int run(int sock)
 	hold_close(&k.hold);
 	container_cgroup_close(&k.cgroup);
 	container_cgroup_close(&k.freezer);
-	if (r < 0) {
-		struct keeper_answer answer = {.error = err.msg};
-		struct error ignored = ERROR_INIT;
-
-		keeper_send(k.hook_fd, &keeper_answer_table, &answer, NULL, 0, &ignored);
-	}
+	if (r < 0)
+		hook_answer_failure(k.hook_fd, &err);
+	keeper_end_early();
 	return r < 0 ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-	static const char option[] = "--socket=";
+	static const char option[] = "--socket=", config[] = "--config=";
 	int64_t fd;
 
-	if (argc == 2 && strncmp(argv[1], option, strlen(option)) == 0 &&
+	if ((argc == 2 || (argc == 3 && strncmp(argv[2], config, strlen(config)) == 0)) &&
+	    strncmp(argv[1], option, strlen(option)) == 0 &&
 	    num_parse_i64(argv[1] + strlen(option), 3, INT32_MAX, &fd) == 0)
-		return run((int)fd);
+		return run((int)fd, argc == 3 ? argv[2] + strlen(config) : NULL);
 	fprintf(stderr,
 		"volrun-keeper holds the volumes of a container. volrun-hook starts it; see volrun-hook --help.\n");
 	return 2;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "hooks/keeper_hold.h"
+
 /* A mapping that is only the file's bytes: nothing of it was written, so that nothing is lost when it goes. */
 struct mapping {
 	uintptr_t start, end;
@@ -19,13 +21,16 @@ static void drop(const struct mapping *m, unsigned long anonymous_kib)
 		madvise((void *)m->start, m->end - m->start, MADV_DONTNEED); /* refused: they stay */
 }
 
-void keeper_memory_trim(void)
+void keeper_memory_trim(const struct hold *h)
 {
 	struct mapping m = {0};
 	char line[512], perms[5], path[2];
 	unsigned long start, end, kib;
 	FILE *f;
 
+	for (size_t i = 0; i < h->n; i++)
+		if (h->volumes[i].v.store)
+			store_rest(h->volumes[i].v.store);
 	malloc_trim(0);
 	f = fopen("/proc/self/smaps", "re");
 	if (!f)

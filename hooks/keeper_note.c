@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/sys.h"
 #include "hooks/engine/keeper_name.h"
 #include "hooks/engine/tree_mounts.h"
 
@@ -104,7 +105,15 @@ bool keeper_note_lives(const struct keeper_note *n, int tree_fd)
 	if (!lives && n->cgroup && keeper_note_cgroup(n, &c) == 0)
 		lives = !container_cgroup_empty(&c);
 	else if (!lives && !n->cgroup && tree_fd >= 0)
-		lives = tree_is_mounted_elsewhere(tree_fd);
+		lives = tree_is_mounted_elsewhere(tree_fd, n->request.directory) ||
+			(n->request.by_mounts && tree_is_mounted_here(tree_fd));
 	container_cgroup_close(&c);
 	return lives;
+}
+
+int keeper_note_open_init(const struct keeper_note *n)
+{
+	_cleanup_close_ int fd = sys_pidfd_open(n->request.pid, 0);
+
+	return fd >= 0 && keeper_alive(n->init) ? TAKE_FD(fd) : -1;
 }

@@ -42,6 +42,9 @@ int keeper_note_read_at(int dir_fd, const char *name, struct arena *a, struct ke
  */
 bool keeper_note_lives(const struct keeper_note *n, int tree_fd);
 
+/* A pidfd of the container's init, if it still is the one that the note names; or -1. */
+int keeper_note_open_init(const struct keeper_note *n);
+
 /* The container's cgroup, if it is still the same. -ENOENT. */
 int keeper_note_cgroup(const struct keeper_note *n, struct container_cgroup *ret);
 

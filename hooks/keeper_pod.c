@@ -22,6 +22,17 @@ static bool are_valid(const struct hold *h)
 	return true;
 }
 
+/* A tree that could not be marked clean looks like one that somebody joined. */
+static bool all_marked(const struct hold *h)
+{
+	struct cache_mark mark;
+
+	for (size_t i = 0; i < h->n; i++)
+		if (h->volumes[i].lease && cache_read_dirty(&h->volumes[i].v.cache, &mark) == 0)
+			return false;
+	return true;
+}
+
 bool hold_rest(struct hold *h)
 {
 	bool leased = false;
@@ -36,7 +47,7 @@ bool hold_rest(struct hold *h)
 	if (!leased || !are_valid(h))
 		return false;
 	hold_quiet(h);
-	if (!hold_commit(h))
+	if (!hold_commit(h) || !all_marked(h))
 		return false;
 	h->rest_until_ns = clock_boottime_ns() + config_duration(h->config->lease.pod_timeout, DEFAULT_TIMEOUT_NS);
 	for (size_t i = 0; i < h->n; i++) {

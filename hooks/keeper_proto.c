@@ -35,6 +35,10 @@ static const struct json_field request_fields[] = {
     JSON_LIST(struct keeper_request, groups, "groups", JSON_ARR_STR),
     JSON_LIST(struct keeper_request, volumes, "volumes", JSON_ARR_OBJ, .table = &volume_table, .max_count = IO_MAX_FDS),
     JSON_FIELD(struct keeper_request, adopt, "adopt", JSON_BOOL),
+    JSON_FIELD(struct keeper_request, administrator, "administrator", JSON_BOOL),
+    JSON_FIELD(struct keeper_request, by_mounts, "by_mounts", JSON_BOOL),
+    JSON_FIELD(struct keeper_request, directory, "directory", JSON_STR),
+    JSON_FIELD(struct keeper_request, grace_ns, "grace_ns", JSON_I64),
     {NULL},
 };
 const struct json_table keeper_request_table = {"request", sizeof(struct keeper_request), request_fields, JSON_STRICT};

@@ -16,7 +16,8 @@
  * says nothing is not answered: the connection ends when all is committed and
  * released. Who sends a command is answered once:
  *
- *     caller -> keeper   command: "sync", commit now
+ *     caller -> keeper   command: "sync", commit now; "has PID", is that its container's init?
+ *                      "ended": of a hold by mounts, those that have it mounted are to be gone soon
  *     keeper -> caller   outcome: an error, or one result a volume
  *
  * <run_dir>/<key>.log holds what went wrong, one line each.
@@ -32,6 +33,8 @@
 /* A message is at most this long; what the kernel lets through a socket by default. */
 #define KEEPER_MESSAGE_MAX (128 * 1024)
 #define KEEPER_KEY_MAX 33
+#define KEEPER_HAS "has "
+#define KEEPER_ENDED "ended"
 
 struct keeper_request_volume {
 	const char *name, *destination;
@@ -55,6 +58,14 @@ struct keeper_request {
 	struct keeper_request_volume *volumes;
 	size_t n_volumes;
 	bool adopt;
+	bool administrator; /* who works on this machine with `volrun volume` may use any volume */
+	/* pid is who asks, no container's init: the hold lasts as long as pid lives, or a tree is mounted
+	 * (keeper_mounted.h).
+	 */
+	bool by_mounts;
+	const char *directory; /* where it is mounted on this machine; copies of that, at this path, don't count. NULL:
+				  nowhere */
+	int64_t grace_ns;      /* and, when pid has ended, so long for somebody to mount it */
 };
 
 struct keeper_answer {

@@ -90,7 +90,7 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 	if (!dirty)
 		return 0;
 	/* On a full disk nobody could note whose it is. A tree that is being written is committed by nobody. */
-	if (!noted && !mark.unquiet && tree >= 0 && tree_is_mounted_elsewhere(tree))
+	if (!noted && !mark.unquiet && tree >= 0 && tree_is_mounted_elsewhere(tree, NULL))
 		return error_set(err, EBUSY,
 				 "a container that still runs has its tree, and no keeper; when it has ended, the next "
 				 "start commits what it leaves");
@@ -185,7 +185,8 @@ static int adopt_lease(struct hold *h, struct hold_volume *hv, const struct cach
 		return 0;
 	}
 	users_move(&hv->v.cache, mark->epoch, lease_epoch(hv->lease));
-	hv->dirty = hv->joinable = true;
+	hv->dirty = true;
+	users_begin(h);
 	/* What one that ended meanwhile had to tell is lost, perhaps. */
 	hv->was_unquiet = h->request->pod;
 	hv->begin_seq = mark->seq;

@@ -90,25 +90,31 @@ void keeper_socket_close(struct keeper_socket *s)
 	*s = KEEPER_SOCKET_INIT;
 }
 
-/* Nobody accepts: the connection ends when the keeper closes its socket, or dies. */
-static int wait_end(int dir_fd, const char *key, int64_t timeout_ns)
+bool keeper_socket_answers(int fd, int64_t timeout_ns)
 {
-	struct sockaddr_un a = address(dir_fd, key);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int64_t now = clock_boottime_ns(), until = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return errno == ENOENT || errno == ECONNREFUSED ? 0 : -errno;
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
 		int64_t left = until - clock_boottime_ns();
 
 		if (left <= 0)
-			return -ETIMEDOUT;
+			return false;
 		if (poll(&p, 1,
 			 left > WAIT_MAX_NS ? (int)(WAIT_MAX_NS / NSEC_PER_MSEC) : (int)(left / NSEC_PER_MSEC) + 1) > 0)
-			return 0;
+			return true;
 	}
+}
+
+/* Nobody accepts: the connection ends when the keeper closes its socket, or dies. */
+static int wait_end(int dir_fd, const char *key, int64_t timeout_ns)
+{
+	struct sockaddr_un a = address(dir_fd, key);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return errno == ENOENT || errno == ECONNREFUSED ? 0 : -errno;
+	return keeper_socket_answers(fd, timeout_ns) ? 0 : -ETIMEDOUT;
 }
 
 int keeper_socket_connect(const char *run_dir, const char *key)

@@ -7,6 +7,7 @@
 #ifndef VOLRUN_HOOKS_KEEPER_SOCKET_H
 #define VOLRUN_HOOKS_KEEPER_SOCKET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -30,6 +31,9 @@ void keeper_socket_close(struct keeper_socket *s);
 
 /* The other end of the keeper of that key (keeper_key). A descriptor or a negative errno. */
 int keeper_socket_connect(const char *run_dir, const char *key);
+
+/* Is there something to receive on fd, or its end, within this time? A keeper may be at work. */
+bool keeper_socket_answers(int fd, int64_t timeout_ns);
 
 /*
  * The other end: waits until the container's keeper is done. 0: it is, or there

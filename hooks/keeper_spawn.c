@@ -20,10 +20,10 @@
 
 #define KEEPER "volrun-keeper"
 
-static int start(pid_t (*make)(void), pid_t *ret_pid, int *ret_sock, struct error *err)
+static int start(pid_t (*make)(void), char *config_option, pid_t *ret_pid, int *ret_sock, struct error *err)
 {
 	char path[PATH_MAX], option[32];
-	char *const argv[] = {(char *)KEEPER, option, NULL};
+	char *const argv[] = {(char *)KEEPER, option, config_option, NULL};
 	_cleanup_close_ int ours = -1, theirs = -1;
 	int pair[2];
 	pid_t pid;
@@ -49,9 +49,12 @@ static int start(pid_t (*make)(void), pid_t *ret_pid, int *ret_sock, struct erro
 	return 0;
 }
 
-int keeper_start(pid_t *ret_pid, int *ret_sock, struct error *err)
+int keeper_start(const char *config, pid_t *ret_pid, int *ret_sock, struct error *err)
 {
-	return start(fork, ret_pid, ret_sock, err);
+	char option[PATH_MAX + sizeof("--config=")];
+
+	snprintf(option, sizeof(option), "--config=%s", config ? config : "");
+	return start(fork, option, ret_pid, ret_sock, err);
 }
 
 static int hand_over(int sock, const struct keeper_request *request, int lock_fd, struct error *err)
@@ -78,7 +81,7 @@ int keeper_start_adopter(struct volume *v, const struct keeper_note *note, struc
 
 	request.adopt = true;
 	/* Who starts it may be a keeper, and live longer. */
-	r = start(spawn_orphan, &pid, &sock, err);
+	r = start(spawn_orphan, NULL, &pid, &sock, err);
 	if (r == 0)
 		r = hand_over(sock, &request, v->cache.lock_fd, err);
 	if (r == 0)

@@ -7,8 +7,11 @@
 
 struct error;
 
-/* *ret_sock: this end of its socket (keeper_proto.h). It stays in the caller's cgroup (keeper_scope.h). */
-int keeper_start(pid_t *ret_pid, int *ret_sock, struct error *err);
+/*
+ * *ret_sock: this end of its socket (keeper_proto.h). It stays in the caller's cgroup (keeper_scope.h). config: of the
+ * request that will come, or NULL.
+ */
+int keeper_start(const char *config, pid_t *ret_pid, int *ret_sock, struct error *err);
 
 struct volume;
 struct keeper_note;

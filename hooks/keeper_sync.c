@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "hooks/engine/commit.h"
-#include "hooks/keeper_freeze.h"
 #include "hooks/keeper_memory.h"
-#include "hooks/keeper_users.h"
+#include "hooks/keeper_still.h"
 
 #define DEFAULT_MAX_FROZEN_NS (5 * NSEC_PER_SEC)
 #define DEFAULT_COPY_BYTES (UINT64_C(256) << 20)
@@ -71,39 +71,18 @@ static void fail(struct syncing *s, const struct error *err)
 	s->live = NULL;
 }
 
-/* unsure: others may be about to join. */
-static bool fail_if_shared(struct syncing *s, bool unsure)
-{
-	struct hold_volume *hv = s->hv;
-	struct error err = ERROR_INIT;
-
-	if (!unsure && !users_live(&hv->v.cache, lease_epoch(hv->lease)))
-		return false;
-	error_set(&err, EBUSY, "other containers of the pod use it, and only this one can be frozen");
-	fail(s, &err);
-	return true;
-}
-
 static void begin(struct syncing *s)
 {
-	struct hold_volume *hv = s->hv;
 	struct error err = ERROR_INIT;
 
-	if (fail_if_shared(s, false))
-		return;
-	if (commit_live_begin(&hv->v, hv->lease, &s->report, &s->live, &err) < 0)
+	if (commit_live_begin(&s->hv->v, s->hv->lease, &s->report, &s->live, &err) < 0)
 		fail(s, &err);
 }
 
-/* What began may have taken long, and others of the pod have come since: none does now. */
 static void snapshot(struct syncing *s, const struct snapshot_limits *limits)
 {
-	bool pod = s->live && s->hv->hold->request->pod;
-	_cleanup_close_ int lock = pod ? users_lock(&s->hv->v.cache) : -1;
 	struct error err = ERROR_INIT;
 
-	if (pod && fail_if_shared(s, lock < 0))
-		return;
 	if (s->live && commit_live_snapshot(s->live, limits, &err) < 0)
 		fail(s, &err);
 }
@@ -159,26 +138,29 @@ static void give_up(struct hold *h, struct syncing *all, size_t n, const struct 
 	}
 }
 
-static int sync_them(struct hold *h, const struct container_cgroup *freezer, struct syncing *all, size_t n,
+static int sync_them(struct hold *h, const struct container_cgroup *own, struct syncing *all, size_t n,
 		     struct error *err)
 {
 	const struct config_sync *c = &h->config->sync;
 	struct snapshot_limits limits = {.copy_bytes = c->max_copy_bytes ? *c->max_copy_bytes : DEFAULT_COPY_BYTES};
+	struct hold_volume *volumes[IO_MAX_FDS];
 	struct commit_mapped mapped = {0};
-	struct freeze freeze;
+	struct still still;
 	int64_t frozen_ns;
 	size_t i;
 	int r;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		volumes[i] = all[i].hv;
 		begin(&all[i]);
-	r = freeze_begin(freezer, config_duration(c->max_frozen, DEFAULT_MAX_FROZEN_NS), &freeze, err);
+	}
+	r = still_begin(h, volumes, n, own, config_duration(c->max_frozen, DEFAULT_MAX_FROZEN_NS), &still, err);
 	if (r == 0) {
-		limits.deadline_ns = freeze.deadline_ns;
+		limits.deadline_ns = still.deadline_ns;
 		for (i = 0; i < n; i++)
 			snapshot(&all[i], &limits);
-		freeze_mapped(freezer, freeze.deadline_ns, &mapped);
-		r = freeze_end(&freeze, &frozen_ns, err);
+		still_mapped(&still, &mapped);
+		r = still_end(&still, &frozen_ns, err);
 	}
 	if (r < 0)
 		give_up(h, all, n, err);
@@ -188,7 +170,7 @@ static int sync_them(struct hold *h, const struct container_cgroup *freezer, str
 	return r;
 }
 
-int hold_sync(struct hold *h, const struct container_cgroup *freezer, bool all, struct error *err)
+int hold_sync(struct hold *h, const struct container_cgroup *own, bool all, struct error *err)
 {
 	_cleanup_free_ struct syncing *list = calloc(h->n, sizeof(*list));
 	int64_t now = clock_boottime_ns();
@@ -205,13 +187,24 @@ int hold_sync(struct hold *h, const struct container_cgroup *freezer, bool all, 
 		else if (all || hv->sync_due_ns <= now)
 			list[n++].hv = hv;
 	}
-	r = n > 0 ? sync_them(h, freezer, list, n, err) : 0;
+	r = n > 0 ? sync_them(h, own, list, n, err) : 0;
 	now = clock_boottime_ns();
 	for (i = 0; i < n; i++) {
 		set_due(list[i].hv, now);
 		if (r == -EBUSY && list[i].hv->sync_due_ns > now + BUSY_NS && list[i].hv->request->sync_ns > 0)
 			list[i].hv->sync_due_ns = now + BUSY_NS;
 	}
-	keeper_memory_trim();
+	keeper_memory_trim(h);
 	return r;
+}
+
+void hold_sync_timer(const struct hold *h, int timer_fd)
+{
+	int64_t next = hold_sync_next(h);
+	struct itimerspec at = {.it_value = {.tv_sec = next / NSEC_PER_SEC, .tv_nsec = next % NSEC_PER_SEC}};
+
+	if (next == INT64_MAX)
+		at.it_value = (struct timespec){0};
+	if (timer_fd >= 0)
+		timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }

@@ -79,7 +79,8 @@ static int set_identity(struct hold *h, struct error *err)
 					     .groups = h->request->groups,
 					     .n_groups = h->request->n_groups,
 					     .admins = h->config->access.admins,
-					     .n_admins = h->config->access.n_admins};
+					     .n_admins = h->config->access.n_admins,
+					     .administrator = h->request->administrator};
 	return 0;
 }
 
@@ -535,7 +536,7 @@ static int step_mark(struct hold *h, struct hold_volume *hv, struct error *err)
 static int step_valid(struct hold *h, struct hold_volume *hv, struct error *err)
 {
 	(void)h;
-	if (hv->lease && !lease_valid(hv->lease))
+	if (hv->lease ? !lease_valid(hv->lease) : hv->joined && !users_valid(&hv->v.cache))
 		return error_set(err, ESTALE, "the lease could not be kept while the volume was fetched");
 	return 0;
 }
@@ -591,8 +592,8 @@ int hold_take(struct hold *h, struct error *err)
 		r = for_all(h, step_mark, err);
 	if (r == 0)
 		r = for_all(h, step_valid, err);
-	for (size_t i = 0; i < h->n && r == 0; i++)
-		h->volumes[i].joinable = h->volumes[i].lease;
+	if (r == 0)
+		users_begin(h);
 	if (r < 0)
 		hold_finish(h);
 	return r;

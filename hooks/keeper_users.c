@@ -10,12 +10,14 @@
 #include <sys/file.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "hooks/engine/ids.h"
 #include "hooks/engine/keeper_name.h"
 #include "hooks/engine/tree.h"
 
 #define USERS_NAME_MAX 40
+#define VALID "valid"
 
 static char *users_name(uint64_t epoch, char buf[USERS_NAME_MAX])
 {
@@ -43,24 +45,38 @@ static int open_users(const struct cache_volume *c, uint64_t epoch, bool make)
 	return openat(c->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-bool users_live(const struct cache_volume *c, uint64_t epoch)
+int users_each(const struct cache_volume *c, uint64_t epoch, int (*fn)(const struct keeper_note *n, void *ctx),
+	       void *ctx)
 {
 	_cleanup_close_ int fd = open_users(c, epoch, false);
 	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	bool lives = false;
 	struct dirent *d;
+	int r = 0;
 
 	if (!dir)
-		return false;
+		return 0;
 	TAKE_FD(fd);
-	while (!lives && (d = readdir(dir))) {
+	while (r == 0 && (d = readdir(dir))) {
 		_cleanup_arena_ struct arena a = ARENA_INIT;
 		struct keeper_note n;
 
-		if (d->d_name[0] != '.' && keeper_note_read_at(dirfd(dir), d->d_name, &a, &n) == 0)
-			lives = keeper_note_lives(&n, -1);
+		if (d->d_name[0] != '.' && keeper_note_read_at(dirfd(dir), d->d_name, &a, &n) == 0 &&
+		    keeper_note_lives(&n, -1))
+			r = fn(&n, ctx);
 	}
-	return lives;
+	return r;
+}
+
+static int found(const struct keeper_note *n, void *ctx)
+{
+	(void)n;
+	(void)ctx;
+	return 1;
+}
+
+bool users_live(const struct cache_volume *c, uint64_t epoch)
+{
+	return users_each(c, epoch, found, NULL) > 0;
 }
 
 /* No user's note: those have no dot. */
@@ -154,6 +170,17 @@ static int find_mark(const struct cache_volume *c, const struct keeper_note *hol
 	return 0;
 }
 
+bool users_valid(const struct cache_volume *c)
+{
+	_cleanup_close_ int fd = openat(c->dir_fd, VALID, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int64_t until;
+
+	/* A holder of an earlier version tells nobody. */
+	if (fd < 0)
+		return errno == ENOENT;
+	return pread_full(fd, &until, sizeof(until), 0) == 0 && clock_boottime_ns() < until;
+}
+
 /*
  * A holder that died meanwhile may have been found dead before anybody could be seen here, and the tree with it to be
  * nobody's. Whoever finds him dead from here on sees who joined.
@@ -180,7 +207,8 @@ static int join(struct hold *h, struct hold_volume *hv, struct error *err)
 
 	/* Not yet while the holder's trees are made, not any more when it is about to commit. */
 	if (keeper_note_read(&hv->v.cache, &a, &note) < 0 || find_mark(&hv->v.cache, &note, &mark) < 0 ||
-	    !note.joinable || !note.request.pod || strcmp(note.request.pod, h->request->pod) != 0 ||
+	    !note.joinable || !users_valid(&hv->v.cache) || !note.request.pod ||
+	    strcmp(note.request.pod, h->request->pod) != 0 ||
 	    strcmp(note.request.workspace, h->request->workspace) != 0 || !keeper_alive(note.keeper))
 		return 0;
 	dir = open_users(&hv->v.cache, mark.epoch, true);
@@ -233,6 +261,20 @@ void users_set_joinable(struct hold *h, struct hold_volume *hv, bool joinable)
 	/* Without a note nobody joins either. */
 	if (keeper_note_write_at(hv->v.cache.dir_fd, "keeper", &n, h->cgroup ? h->cgroup : &not_known) < 0 && !joinable)
 		cache_note_keeper(&hv->v.cache, NULL);
+}
+
+void users_begin(struct hold *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		struct hold_volume *hv = &h->volumes[i];
+		int fd = hv->lease && h->request->pod
+			     ? openat(hv->v.cache.dir_fd, VALID, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)
+			     : -1;
+
+		hv->joinable = hv->lease != NULL;
+		if (fd >= 0)
+			lease_show_validity(hv->lease, fd);
+	}
 }
 
 /* Does nobody else use it? Then nobody joins from here on. */

@@ -43,6 +43,8 @@ int volume_cmd_prefetch(const struct volume_cmd *c, struct arena *a, struct erro
 int volume_cmd_prune(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_recover(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_check_store(const struct volume_cmd *c, struct arena *a, struct error *err);
+int volume_cmd_mount(const struct volume_cmd *c, struct arena *a, struct error *err);
+int volume_cmd_unmount(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_drain(const struct volume_cmd *c, struct arena *a, struct error *err);
 int volume_cmd_conflicts(const struct volume_cmd *c, struct arena *a, struct error *err);
 
@@ -54,6 +56,7 @@ struct volume_command {
 	const char *options;	 /* of its own: "force wait" */
 	const char *help;
 	volume_cmd_fn run;
+	bool mounts; /* makes a mount, or takes it away */
 };
 extern const struct volume_command volume_commands[];
 

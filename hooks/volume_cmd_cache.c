@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `volrun volume prefetch`, `prune`, `drain`: this node's cache, and the keepers at work in it. */
+/* `volrun volume prefetch`, `prune`: this node's cache. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,6 @@
 #include "hooks/engine/evict.h"
 #include "hooks/engine/restore.h"
 #include "hooks/volume_hold.h"
-
-#define DRAIN_TICK_NS (100 * NSEC_PER_MSEC)
 
 int volume_cmd_prefetch(const struct volume_cmd *c, struct arena *a, struct error *err)
 {
@@ -204,47 +202,4 @@ int volume_cmd_prune(const struct volume_cmd *c, struct arena *a, struct error *
 		       " in use, pinned or not committed\n",
 		       p.result.n_volumes, p.result.bytes, p.result.kept);
 	return r;
-}
-
-/* --- drain ------------------------------------------------------------------------------- */
-
-struct drain {
-	const struct config *config;
-	unsigned busy;
-	char names[512];
-};
-
-static int is_busy(void *ctx, const char *store, const char *workspace, const char *name)
-{
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	struct drain *d = ctx;
-	struct volume_local l;
-	size_t len = strlen(d->names);
-
-	if (volume_local_read(d->config, store, workspace, name, &a, &l) < 0 || strcmp(l.state, "in use") != 0 ||
-	    l.resting)
-		return 0;
-	d->busy++;
-	snprintf(d->names + len, sizeof(d->names) - len, "%s%s (container %s)", len ? ", " : "", name,
-		 l.container ? l.container : "?");
-	return 0;
-}
-
-int volume_cmd_drain(const struct volume_cmd *c, struct arena *a, struct error *err)
-{
-	int64_t now = clock_boottime_ns();
-	int64_t until = c->has_wait && c->wait_ns < INT64_MAX - now ? now + c->wait_ns : INT64_MAX;
-
-	(void)a;
-	for (;;) {
-		_cleanup_arena_ struct arena walk = ARENA_INIT;
-		struct drain d = {.config = c->config};
-
-		volume_local_each(c->config, &walk, is_busy, &d);
-		if (d.busy == 0)
-			return 0;
-		if (clock_boottime_ns() >= until)
-			return error_set(err, ETIMEDOUT, "still in use: %s", d.names);
-		clock_sleep_ns(DRAIN_TICK_NS);
-	}
 }

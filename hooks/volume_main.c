@@ -25,7 +25,8 @@ static void print_help(FILE *f)
 	    "  --workspace=NAME  of this workspace (default: the configuration's)\n"
 	    "  --json            as JSON\n"
 	    "  --wait=DURATION   for a lease, or for a drain's end (default: a lease not at all, a drain without limit)\n"
-	    "  --force           rm: also what was set aside\n"
+	    "  --force           rm: also what was set aside; drain: ends the containers that have volumes (TERM, KILL after\n"
+	    "                    30s); unmount: though a sandbox still has it\n"
 	    "  --owner=USER      create: whose it is\n"
 	    "  --check           inspect: read the whole volume in the store; fails when it is not sound\n"
 	    "  --help\n",
@@ -56,7 +57,10 @@ static int run(const struct volume_command *command, struct volume_cmd *c, const
 	struct config config;
 	int r;
 
+	if (command->mounts)
+		confine_allow_mounts();
 	r = confine_rights(&err);
+	c->config_path = config_absolute(c->config_path, &arena);
 	if (r == 0)
 		r = config_load(c->config_path, &arena, &config, &err);
 	if (r == 0 && !config_runs_programs(&config))

@@ -43,11 +43,19 @@ static bool is_volume_key(const char *key)
 	return strncmp(key, VOLUME_KEY, n) == 0 && (key[n] == '\0' || key[n] == '.');
 }
 
+const char *volume_prepared(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_annotations; i++)
+		if (strcmp(spec->annotations[i].key, VOLUME_PREPARED_KEY) == 0)
+			return spec->annotations[i].value;
+	return NULL;
+}
+
 bool volume_declared(const struct spec *spec)
 {
 	for (size_t i = 0; i < spec->n_annotations; i++)
 		if (is_volume_key(spec->annotations[i].key))
-			return true;
+			return !volume_prepared(spec);
 	return false;
 }
 

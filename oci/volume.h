@@ -39,6 +39,8 @@
 
 #define VOLUME_KEY "dev.volrun.volume"
 #define VOLUME_ARGS_KEY "dev.volrun.args"
+/* "ID TOKEN" of the keeper that has the volumes already: a precreate hook put them into the mounts. */
+#define VOLUME_PREPARED_KEY "dev.volrun.prepared"
 #define VOLUME_MAX 10
 #define VOLUME_NAME_MAX 255
 #define VOLUME_VALUE_MAX 4096
@@ -73,8 +75,10 @@ struct volume_context {
 	const char *container_name;	   /* of the pod's container, NULL outside a pod */
 };
 
-/* Does the spec carry any annotation that declares a volume? Cheap; no checks. */
+/* Does the spec carry any annotation that declares a volume, and nobody has prepared them? Cheap; no checks. */
 bool volume_declared(const struct spec *spec);
+/* The value of VOLUME_PREPARED_KEY, unchecked, or NULL. */
+const char *volume_prepared(const struct spec *spec);
 
 /*
  * Reads all declarations. The error is one line that names the annotation and

@@ -6,9 +6,9 @@
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "base/target.h"
 #include "runtime/console.h"
 #include "runtime/devices.h"
-#include "runtime/target.h"
 
 #define PTS_MAJOR 136 /* UNIX98_PTY_SLAVE_MAJOR, with its sequels up to 143 */
 #define PTS_MAJOR_LAST 143

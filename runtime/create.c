@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -242,16 +243,21 @@ static int expect(struct create *c, enum handshake_type type, struct error *err)
 	return r == -ECONNRESET ? init_gone(c, err) : r;
 }
 
-/* A send fails when init is gone; it may have said why before. */
-static int tell(struct create *c, enum handshake_type type, int value, const char *text, int fd, struct error *err)
+/* Init is gone; it may have said why before. */
+static int last_words(struct create *c, struct error *err)
 {
 	struct handshake_message m;
+	int fd, r = handshake_recv_notes(c->sock, &m, &fd, c->notes, err);
+
+	return r < 0 && r != -ECONNRESET ? r : init_gone(c, err);
+}
+
+/* A send fails when init is gone. */
+static int tell(struct create *c, enum handshake_type type, int value, const char *text, int fd, struct error *err)
+{
 	int r = handshake_send(c->sock, type, value, text, fd, err);
 
-	if (r != -EPIPE && r != -ECONNRESET)
-		return r;
-	r = handshake_recv_notes(c->sock, &m, &fd, c->notes, err);
-	return r < 0 && r != -ECONNRESET ? r : init_gone(c, err);
+	return r == -EPIPE || r == -ECONNRESET ? last_words(c, err) : r;
 }
 
 static struct mount_trees mount_trees(const struct create *c)
@@ -282,20 +288,29 @@ static int send_trees(struct create *c, struct error *err)
 	return r;
 }
 
-static int release_init(struct create *c, struct error *err)
+/* Or, of those that come later, the places. */
+static int send_volumes(struct create *c, struct error *err)
 {
 	int r = 0;
 
-	if (c->released)
-		return 0;
 	for (size_t i = 0; i < c->n_volumes && r == 0; i++)
 		r = tell(c, HS_VOLUME, c->volumes[i].kind, c->volumes[i].destination, c->volumes[i].tree_fd, err);
+	while (r == 0 && c->fetched && c->n_volumes)
+		close(c->volumes[--c->n_volumes].tree_fd);
+	return r;
+}
+
+static int release_init(struct create *c, struct error *err)
+{
+	int r;
+
+	if (c->released)
+		return 0;
+	r = send_volumes(c, err);
 	if (r == 0)
 		r = send_trees(c, err);
 	if (r < 0)
 		return r;
-	while (c->n_volumes)
-		close(c->volumes[--c->n_volumes].tree_fd);
 	c->released = true;
 	return tell(c, HS_GO, c->state.pid, c->state.systemd_scope ? c->state.cgroup_path : NULL, -1, err);
 }
@@ -313,6 +328,19 @@ static int release_at_once(struct create *c, struct error *err)
 	    c->spec.linux_->n_net_devices > 0)
 		return 0;
 	return release_init(c, err);
+}
+
+static int fetch_volumes(struct create *c, struct error *err)
+{
+	struct pollfd init = {.fd = c->pidfd, .events = POLLIN};
+	int r = c->hook ? create_fetch_volumes(c, err) : 0;
+
+	/* All that volrun-hook knows is that it was cancelled. */
+	if (r < 0 && c->released && poll(&init, 1, 0) > 0)
+		return last_words(c, err);
+	if (r == 0 && c->n_volumes)
+		r = send_volumes(c, err);
+	return r == 0 ? create_end_volumes(c, 0, err) : r;
 }
 
 /* What init finds only among its own mounts, and may not map the ids of. */
@@ -474,13 +502,15 @@ static const struct step steps[] = {
     {clone_init, undo_clone},
     {release_at_once, NULL}, /* HS_GO, if there is nothing to wait for */
     {prepare_init, NULL},    /* id maps, cgroup, limits; the state has its pid, and the config its copy */
-    {create_fetch_volumes, create_undo_volumes},
+    {create_plan_volumes, NULL},
+    {create_fetch_volumes_first, create_undo_volumes},
     {move_net_devices, NULL},
     {create_limit_cgroup, NULL}, /* v1 */
     {release_init, NULL},	 /* HS_GO: init makes its mounts */
     {create_limit_cgroup, NULL}, /* v2 */
     {apply_scheduler, NULL},
     {bring_up_loopback, NULL},
+    {fetch_volumes, NULL}, /* what came not first */
     {map_late_mounts, NULL},
     {run_hooks, NULL}, /* prestart, createRuntime */
     {receive_console, NULL},
@@ -532,7 +562,7 @@ static void run_poststop(struct create *c)
 	const struct spec_hooks *h = c->spec.hooks;
 	struct oci_state state = container_oci_state(&c->state, OCI_STOPPED);
 
-	if (c->released && h->n_poststop)
+	if (c->released && c->fetched == c->state.has_volumes && h->n_poststop)
 		oci_hooks_run_all("poststop", h->poststop, h->n_poststop, &state, c->notes);
 }
 

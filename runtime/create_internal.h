@@ -23,7 +23,8 @@ struct create {
 	struct container_state state;
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
-	struct volumes_hook *hook; /* begun, and neither fetched nor cancelled */
+	struct volumes_hook *hook; /* begun, and neither ended (create_end_volumes) nor cancelled */
+	bool fetched;		   /* the volumes are here */
 	const char *rdt_mount;	   /* with linux.intelRdt */
 	bool released;		   /* HS_GO was said */
 	bool limited;		   /* the cgroup has its limits */
@@ -42,13 +43,28 @@ void create_undo_pid(struct create *c);
 /* Closes what is ours, gives the rest away; also after a failure. */
 void create_hand_over(struct create *c, struct created *ret);
 
-/* create_volumes.c: what is asked for, before the state is saved; the hook is started, and gets the container's state.
+/*
+ * create_volumes.c: what is asked for, before the state is saved; the hook is started, gets the container's state and
+ * says where the volumes will be; they come. Between the last two init may go on with its mounts, if it may follow.
  */
 int create_find_volumes(struct create *c, struct error *err);
 int create_begin_volumes(struct create *c, struct error *err);
 void create_cancel_volumes(struct create *c);
+int create_plan_volumes(struct create *c, struct error *err);
 int create_fetch_volumes(struct create *c, struct error *err);
+/* To follow: the hook's last word, which is the error if there is one; else r. */
+int create_end_volumes(struct create *c, int r, struct error *err);
+/* Does so, unless they may come after init was released. */
+int create_fetch_volumes_first(struct create *c, struct error *err);
 void create_undo_volumes(struct create *c);
+
+/* create_guard.c: from here to create_unguard our death takes the container away. c->hook is begun. */
+struct create_guard {
+	pid_t pid;
+	int fd;
+};
+int create_guard(struct create *c, struct create_guard *ret, struct error *err);
+void create_unguard(struct create_guard *g);
 
 /* create_cgroup.c */
 int create_plan_cgroup(struct create *c, struct error *err);

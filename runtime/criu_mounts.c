@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/target.h"
 #include "runtime/mount_options.h"
-#include "runtime/target.h"
 
 static int out_of_memory(struct error *err)
 {

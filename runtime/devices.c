@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/target.h"
 #include "runtime/mount_fs.h"
-#include "runtime/target.h"
 
 static const struct {
 	const char *path;

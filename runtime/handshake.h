@@ -11,6 +11,7 @@
  *     HS_GO                      ->  ids are mapped, the cgroup is entered
  *                                <-  HS_LOOPBACK   (namespaces_loopback_by_creator)
  *                                <-  HS_ROOTFS     mounts are made (only when the parent has hooks to run)
+ *     HS_VOLUME (each)           ->  what was said to come later: init waits for it where its mounts need it
  *     HS_HOOKS_DONE              ->
  *                                <-  HS_CONSOLE    the pty's master (only with a terminal)
  *                                <-  HS_NOTE       (each) something that could not be had and is no error
@@ -36,7 +37,8 @@
 #define NOTE_SHOWN '!'
 
 enum handshake_type {
-	HS_VOLUME = 1, /* text: destination; value: enum volume_kind; with a detached mount or a directory */
+	HS_VOLUME = 1, /* text: destination; value: enum volume_kind; with a detached mount or a directory; before HS_GO
+			* without: where one will be, that comes later */
 	HS_MOUNT,      /* value: index in the spec's mounts; with a detached mount of its source */
 	HS_DEVICE,     /* value: index in linux.devices; with a detached mount of its node */
 	HS_GO,	       /* value: init's pid as the runtime sees it; text: its cgroup, where systemd has chosen it */

@@ -8,11 +8,11 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "base/target.h"
 #include "runtime/console.h"
 #include "runtime/handshake.h"
 #include "runtime/mount_trees.h"
 #include "runtime/oci_hooks.h"
-#include "runtime/target.h"
 
 /* The creator died or gave up: nobody is there to be told. */
 static void end_if_alone(int r)
@@ -30,6 +30,7 @@ static int begin(struct init *in, struct error *err)
 	return setsid() < 0 ? error_errno(err, errno, "make a new session") : 0;
 }
 
+/* fd -1: it comes later. */
 static int take_volume(struct init *in, const char *destination, int kind, int fd, struct error *err)
 {
 	const char *copy = arena_strdup(in->arena, destination);
@@ -37,7 +38,7 @@ static int take_volume(struct init *in, const char *destination, int kind, int f
 
 	if (!copy || in->rootfs.n_volumes >= VOLUME_MAX)
 		return error_set(err, ENOMEM, "out of memory");
-	if (kind != VOLUME_MOUNT) {
+	if (fd >= 0 && kind != VOLUME_MOUNT) {
 		r = mount_tree_of_directory(fd, kind == VOLUME_DIRECTORY_RO, &tree, err);
 		if (r < 0)
 			return error_wrap(err, "volume on \"%s\"", destination);
@@ -45,6 +46,26 @@ static int take_volume(struct init *in, const char *destination, int kind, int f
 	}
 	in->volumes[in->rootfs.n_volumes++] = (struct rootfs_volume){.destination = copy, .tree_fd = tree};
 	in->rootfs.volumes = in->volumes;
+	return 0;
+}
+
+/* Those that were to come later, in the same order. */
+static int await_volumes(void *arg, struct error *err)
+{
+	struct init *in = arg;
+
+	for (size_t i = 0; i < in->rootfs.n_volumes; i++) {
+		struct handshake_message m;
+		int fd, r = handshake_recv(in->sock, &m, &fd, err);
+
+		end_if_alone(r);
+		if (r < 0)
+			return r;
+		in->volumes[i].tree_fd = fd;
+		if (m.type != HS_VOLUME || m.value != VOLUME_MOUNT || fd < 0 ||
+		    strcmp(m.text, in->volumes[i].destination) != 0)
+			return error_set(err, EPROTO, "handshake: message %d where a volume was due", m.type);
+	}
 	return 0;
 }
 
@@ -69,7 +90,7 @@ static int take_tree(struct init *in, int **table, size_t n, int index, int fd, 
 /* What comes before HS_GO. */
 static int take(struct init *in, const struct handshake_message *m, int fd, struct error *err)
 {
-	if (fd >= 0 && m->type == HS_VOLUME)
+	if (m->type == HS_VOLUME)
 		return take_volume(in, m->text, m->value, fd, err);
 	if (fd >= 0 && m->type == HS_MOUNT)
 		return take_tree(in, &in->trees, in->spec->n_mounts, m->value, fd, err);
@@ -148,6 +169,8 @@ static int enter_namespaces(struct init *in, struct error *err)
 
 static int prepare_rootfs(struct init *in, struct error *err)
 {
+	in->rootfs.await_volumes = await_volumes;
+	in->rootfs.await_arg = in;
 	return rootfs_prepare(&in->rootfs, err);
 }
 
@@ -329,7 +352,6 @@ static int run_start_hooks(struct init *in, struct error *err)
 	if (h->n_start_container == 0)
 		return 0;
 	in->state.status = OCI_CREATED;
-	signal(SIGCHLD, SIG_DFL); /* with its flags, see seccomp_notify.c */
 	if (oci_hooks_run("startContainer", h->start_container, h->n_start_container, &in->state, in->process->env,
 			  err) == 0)
 		return 0;
@@ -344,10 +366,10 @@ static int execute(struct init *in, struct error *err)
 
 static int (*const steps[])(struct init *, struct error *) = {
     begin,   /* new session, no blocked or ignored signals */
-    wait_go, /* ids are mapped, the cgroup is entered, volumes are here */
+    wait_go, /* ids are mapped, the cgroup is entered, it is known where volumes will be */
     enter_bundle,
     enter_namespaces, /* not dumpable; joined ones, cgroup; root of the user namespace; lo; keyring */
-    prepare_rootfs,   /* every mount and device */
+    prepare_rootfs,   /* every mount and device; waits for the volumes */
     wait_parent_hooks,
     run_create_hooks,
     open_terminal,

@@ -9,9 +9,9 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/target.h"
 #include "runtime/devices.h"
 #include "runtime/mount_fs.h"
-#include "runtime/target.h"
 
 /* *ret_fd stays -1 for what doesn't exist. */
 static int open_if_there(struct rootfs *r, const char *path, int *ret_fd)

@@ -15,9 +15,9 @@
 #include "base/io.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/target.h"
 #include "runtime/mount_fs.h"
 #include "runtime/mount_late.h"
-#include "runtime/target.h"
 
 /* What mount(8) and runc do with any flag on a bind mount: those not named are off. */
 #define BIND_ATTRS                                                                                                     \
@@ -485,7 +485,7 @@ static int apply_volume(struct rootfs *r, const struct mount_op *op, struct erro
 		return error_wrap(err, "volume on \"%s\"", op->destination);
 	if (fstat(target, &st) < 0 || !S_ISDIR(st.st_mode))
 		return volume_error(op, ENOTDIR, err);
-	e = mount_attach(op->tree_fd, target);
+	e = mount_attach(op->volume->tree_fd, target);
 	return e < 0 ? volume_error(op, e, err) : 0;
 }
 

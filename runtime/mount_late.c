@@ -6,11 +6,11 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/target.h"
 #include "runtime/handshake.h"
 #include "runtime/mount_fs.h"
 #include "runtime/mount_idmap.h"
 #include "runtime/mount_plan.h"
-#include "runtime/target.h"
 
 const char *mount_late_source(const struct spec *spec, const char *rootfs, const char *bundle, size_t index,
 			      struct arena *arena)

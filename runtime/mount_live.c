@@ -12,12 +12,12 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/target.h"
 #include "runtime/handshake.h"
 #include "runtime/mount_plan.h"
 #include "runtime/mount_trees.h"
 #include "runtime/namespaces.h"
 #include "runtime/process.h"
-#include "runtime/target.h"
 
 struct live {
 	const struct container *container;

@@ -118,7 +118,8 @@ static void add_volume(struct mount_plan *p, const struct rootfs_volume *v)
 					   .type = "bind",
 					   .source = "volume",
 					   .destination = v->destination,
-					   .tree_fd = v->tree_fd};
+					   .tree_fd = -1,
+					   .volume = v};
 }
 
 int mount_plan_make(const struct rootfs *r, struct mount_plan *ret, struct error *err)

@@ -34,7 +34,8 @@ struct mount_op {
 	const char *source;	 /* the spec's; the type when absent; a volume's: "volume" */
 	const char *destination; /* absolute, normal form */
 	struct mount_options options;
-	int tree_fd;	    /* a detached mount; -1: none */
+	int tree_fd;			    /* a detached mount; -1: none */
+	const struct rootfs_volume *volume; /* which has the mount, of a volume */
 	const char *late;   /* the source as a path within the root, see mount_late.h; NULL: it is one of the host */
 	int index;	    /* of the spec's mounts */
 	bool late_readonly; /* made read-only by rootfs_finish: its content has yet to be made */

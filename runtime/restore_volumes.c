@@ -112,7 +112,11 @@ int restore_volumes_mount(struct restore *r, struct error *err)
 	root = open(c->state.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	e = create_begin_volumes(c, err);
 	if (e == 0)
+		e = create_plan_volumes(c, err);
+	if (e == 0)
 		e = create_fetch_volumes(c, err);
+	if (e == 0)
+		e = create_end_volumes(c, 0, err);
 	for (size_t i = 0; e == 0 && i < c->n_volumes; i++)
 		e = mount_volume(r, &c->volumes[i], root, err);
 	for (size_t i = 0; e == 0 && i < r->n_places; i++)

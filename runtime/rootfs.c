@@ -107,13 +107,22 @@ static int make_root_mount(struct rootfs *r, struct error *err)
 	return 0;
 }
 
+/* The first volume of the plan: from there on they must be here. */
+static int await_volumes(struct rootfs *r, const struct mount_op *op, struct error *err)
+{
+	return op->kind == MOUNT_VOLUME && op->volume->tree_fd < 0 ? r->await_volumes(r->await_arg, err) : 0;
+}
+
 static int mount_all(struct rootfs *r, struct error *err)
 {
 	struct mount_plan plan;
 	int e = mount_plan_make(r, &plan, err);
 
-	for (size_t i = 0; e == 0 && i < plan.n; i++)
-		e = mount_apply(r, &plan.ops[i], err);
+	for (size_t i = 0; e == 0 && i < plan.n; i++) {
+		e = await_volumes(r, &plan.ops[i], err);
+		if (e == 0)
+			e = mount_apply(r, &plan.ops[i], err);
+	}
 	if (e == 0 && plan.setup_dev)
 		e = devices_make(r, err);
 	if (e == 0 && r->console_fd >= 0)

@@ -29,7 +29,7 @@ enum volume_kind {
 /* A volume to be mounted. */
 struct rootfs_volume {
 	const char *destination; /* absolute, normal form */
-	int tree_fd;
+	int tree_fd;		 /* -1: it comes later, see await_volumes */
 	enum volume_kind kind;
 };
 
@@ -55,6 +55,9 @@ struct rootfs {
 	const struct cgroup *cgroup; /* for mounts of type cgroup */
 	const struct rootfs_volume *volumes;
 	size_t n_volumes;
+	/* Called once before the first volume is mounted, when one has no tree yet: afterwards all have. */
+	int (*await_volumes)(void *arg, struct error *err); /* NULL: each has */
+	void *await_arg;
 	/* Per entry of spec->mounts: an idmapped detached mount that the parent made, or -1; NULL: none has one. */
 	const int *mount_tree_fds;
 	/* Per entry of linux.devices: a detached mount of its node, or -1; NULL: none has one. */

@@ -244,8 +244,8 @@ int seccomp_install(const struct seccomp_program *p, int *ret_listener, struct e
 	}
 	if (p->notify) {
 		flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
-		if (flags & SECCOMP_FILTER_FLAG_TSYNC) /* else the return value could mean both */
-			flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+		/* The one other thread is that which sends the listener (seccomp_notify.h). */
+		flags &= ~(unsigned)(SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH);
 	}
 	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &p->prog);
 	if (r < 0)

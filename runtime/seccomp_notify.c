@@ -2,17 +2,15 @@
 #include "runtime/seccomp_notify.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/sys.h"
 #include "base/unix.h"
 #include "runtime/handshake.h"
 
@@ -62,67 +60,80 @@ int seccomp_receiver_text(const struct spec *spec, const struct oci_state *state
 	return out->failed ? error_set(err, ENOMEM, "out of memory") : 0;
 }
 
-/* --- the process that sends ------------------------------------------------------------ */
+/* --- the thread that sends ------------------------------------------------------------- */
+
+#define STACK_SIZE (256 * 1024)
 
 enum { NO_LISTENER = -1, GIVEN_UP = -2 };
 
-/* In memory of both processes, as a message would need a system call. */
+/* A message would need a system call. */
 struct exchange {
 	atomic_int listener;
 	atomic_int result; /* 0: not sent yet; 1: sent; -1: failed, and told */
+	int sock, report;
+	const struct strbuf *text;
 };
 
-static void run_sender(struct exchange *x, int sock, const struct strbuf *text, int report) __attribute__((noreturn));
-static void run_sender(struct exchange *x, int sock, const struct strbuf *text, int report)
+static int run_sender(void *arg)
 {
 	const struct timespec nap = {.tv_nsec = 200000};
 	struct error err = ERROR_INIT;
+	struct exchange *x = arg;
 	int listener, r;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while ((listener = atomic_load(&x->listener)) == NO_LISTENER)
 		nanosleep(&nap, NULL);
 	if (listener == GIVEN_UP)
-		_exit(0);
-	r = send_fds(sock, text->data, text->len, &listener, 1);
+		return 0;
+	r = send_fds(x->sock, x->text->data, x->text->len, &listener, 1);
 	/*
-	 * The table of descriptors is that of both processes. The receiver may read to the end of the stream before it
-	 * answers; the program is not to have the listener; and where nobody has one, calls don't wait.
+	 * The receiver may read to the end of the stream before it answers; the program is not to have the listener;
+	 * and where nobody has one, calls don't wait.
 	 */
-	close(sock);
+	close(x->sock);
 	close(listener);
 	if (r < 0) {
 		error_errno(&err, r, "seccomp: send the listener to its receiver");
-		handshake_send_error(report, &err);
+		handshake_send_error(x->report, &err);
 	}
 	atomic_store(&x->result, r < 0 ? -1 : 1);
-	_exit(0);
+	return 0;
+}
+
+/*
+ * A thread, which the filter is not for. No process: its end may come when the program runs already, and would be a
+ * SIGCHLD there, which interrupts what it waits in, and a child that it never had. None of the C library's threads
+ * either: setuid(2) would look for those, by system calls. The stack goes with execve.
+ */
+static int start_sender(struct exchange *x)
+{
+	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (stack == MAP_FAILED)
+		return -errno;
+	return clone(run_sender, stack + STACK_SIZE,
+		     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, x) < 0
+		   ? -errno
+		   : 0;
 }
 
 int seccomp_install_notify(const struct seccomp_program *p, int sock, const struct strbuf *text, int report,
 			   struct error *err)
 {
-	/* The sender is reaped by the kernel, and execve takes the flag back. */
-	const struct sigaction no_zombie = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
-	struct clone_args args = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
-	struct exchange *x = mmap(NULL, sizeof(*x), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	static struct exchange x; /* which a sender that is given up looks at once more */
 	int listener, result, r;
-	pid_t pid;
 
-	if (x == MAP_FAILED || sigaction(SIGCHLD, &no_zombie, NULL) < 0)
-		return error_errno(err, errno, "seccomp: prepare the notification");
-	atomic_store(&x->listener, NO_LISTENER);
-	pid = sys_clone3(&args);
-	if (pid < 0)
-		return error_errno(err, errno, "seccomp: start the sender of the listener");
-	if (pid == 0)
-		run_sender(x, sock, text, report);
+	x = (struct exchange){.sock = sock, .report = report, .text = text};
+	atomic_store(&x.listener, NO_LISTENER);
+	r = start_sender(&x);
+	if (r < 0)
+		return error_errno(err, r, "seccomp: start the sender of the listener");
 	r = seccomp_install(p, &listener, err);
-	atomic_store(&x->listener, r < 0 ? GIVEN_UP : listener);
+	atomic_store(&x.listener, r < 0 ? GIVEN_UP : listener);
 	if (r < 0)
 		return r;
 	/* Not one system call: each may wait for the receiver, who has nothing to answer by yet. */
-	while ((result = atomic_load(&x->result)) == 0)
+	while ((result = atomic_load(&x.result)) == 0)
 		;
 	if (result < 0)
 		_exit(255);

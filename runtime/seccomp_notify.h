@@ -27,7 +27,7 @@ int seccomp_receiver_text(const struct spec *spec, const struct oci_state *state
 
 /*
  * Loads a program that notifies, and sends text with the listener over sock. From the moment that the filter is there
- * any system call of this process may wait for the receiver, so another process does the sending (and tells a failure
+ * any system call of this thread may wait for the receiver, so another thread does the sending (and tells a failure
  * over `report` as HS_ERROR; this process ends then).
  */
 int seccomp_install_notify(const struct seccomp_program *p, int sock, const struct strbuf *text, int report,

@@ -26,6 +26,19 @@ static const struct json_field message_fields[] = {
     JSON_FIELD(struct volume_message, directory, "directory", JSON_BOOL),
     {NULL},
 };
+/* Before them. */
+struct plan_message {
+	const char **destinations;
+	size_t n_destinations;
+};
+
+static const struct json_field plan_fields[] = {
+    JSON_LIST(struct plan_message, destinations, "destinations", JSON_ARR_STR, .required = true,
+	      .max_count = VOLUME_MAX),
+    {NULL},
+};
+static const struct json_table plan_table = {"plan", sizeof(struct plan_message), plan_fields, JSON_STRICT};
+
 static const struct json_table message_table = {"volume", sizeof(struct volume_message), message_fields, JSON_STRICT};
 
 int own_program(const char *name, struct arena *arena, const char **ret, struct error *err)
@@ -106,38 +119,56 @@ static int hook_result(int status, struct volumes_hook *h, struct strbuf *notes,
 	return error_set(err, EIO, "%s", *h->text ? h->text : "volrun-hook failed without saying why");
 }
 
-static int receive(int sock, struct arena *arena, struct rootfs_volume *ret, size_t *ret_n, struct error *err)
+static int receive_plan(int sock, struct arena *arena, struct rootfs_volume *ret, size_t *ret_n, struct error *err)
+{
+	char text[VOLUME_MAX * (PATH_MAX + 16)];
+	struct plan_message plan;
+	ssize_t len;
+	size_t i;
+	int r;
+
+	do {
+		len = recv(sock, text, sizeof(text), 0);
+	} while (len < 0 && errno == EINTR);
+	if (len <= 0)
+		return len < 0 ? error_errno(err, errno, "receive the volumes' places from volrun-hook") : 0;
+	r = json_parse(text, (size_t)len, "volrun-hook", &plan_table, arena, &plan, err);
+	for (i = 0; r == 0 && i < plan.n_destinations; i++) {
+		ret[i] = (struct rootfs_volume){.tree_fd = -1};
+		if (plan.destinations[i][0] != '/')
+			return error_set(err, EPROTO, "volrun-hook sent a message that makes no sense");
+		ret[i].destination = path_normalize(arena, plan.destinations[i]);
+		if (!ret[i].destination)
+			return error_set(err, ENOMEM, "out of memory");
+	}
+	if (r == 0)
+		*ret_n = plan.n_destinations;
+	return r;
+}
+
+static int receive_mount(int sock, struct arena *arena, struct rootfs_volume *v, struct error *err)
 {
 	char text[PATH_MAX + 64];
+	_cleanup_close_ int fd = -1;
 	struct volume_message m;
+	size_t n_fds = 1;
+	ssize_t len = recv_fds(sock, text, sizeof(text), &fd, &n_fds);
+	const char *destination;
+	int r;
 
-	for (;;) {
-		_cleanup_close_ int fd = -1;
-		size_t n_fds = 1;
-		ssize_t len = recv_fds(sock, text, sizeof(text), &fd, &n_fds);
-		int r;
-
-		if (len < 0)
-			return error_errno(err, (int)len, "receive a mount from volrun-hook");
-		if (n_fds == 0)
-			fd = -1;
-		if (len == 0)
-			return 0;
-		r = json_parse(text, (size_t)len, "volrun-hook", &message_table, arena, &m, err);
-		if (r < 0)
-			return r;
-		if (fd < 0 || m.destination[0] != '/' || *ret_n >= VOLUME_MAX)
-			return error_set(err, EPROTO, "volrun-hook sent a message that makes no sense");
-		ret[*ret_n] = (struct rootfs_volume){.destination = path_normalize(arena, m.destination),
-						     .tree_fd = fd,
-						     .kind = !m.directory ? VOLUME_MOUNT
-							     : m.ro	  ? VOLUME_DIRECTORY_RO
-									  : VOLUME_DIRECTORY};
-		if (!ret[*ret_n].destination)
-			return error_set(err, ENOMEM, "out of memory");
+	if (len <= 0)
+		return error_errno(err, len < 0 ? (int)len : ECONNRESET, "receive a mount from volrun-hook");
+	if (n_fds == 0)
 		fd = -1;
-		(*ret_n)++;
-	}
+	r = json_parse(text, (size_t)len, "volrun-hook", &message_table, arena, &m, err);
+	if (r < 0)
+		return r;
+	destination = path_normalize(arena, m.destination);
+	if (fd < 0 || !destination || strcmp(destination, v->destination) != 0)
+		return error_set(err, EPROTO, "volrun-hook sent a message that makes no sense");
+	v->tree_fd = TAKE_FD(fd);
+	v->kind = !m.directory ? VOLUME_MOUNT : m.ro ? VOLUME_DIRECTORY_RO : VOLUME_DIRECTORY;
+	return 0;
 }
 
 /* --- before the container starts ----------------------------------------------------- */
@@ -201,35 +232,39 @@ static void send_state(int fd, const struct strbuf *state)
 	shutdown(fd, SHUT_WR);
 }
 
-int volumes_fetch(struct volumes_hook *h, const struct oci_state *state, struct arena *arena,
-		  struct rootfs_volume ret[VOLUME_MAX], size_t *ret_n, struct strbuf *notes, struct error *err)
+int volumes_plan(struct volumes_hook *h, const struct oci_state *state, struct arena *arena,
+		 struct rootfs_volume ret[VOLUME_MAX], size_t *ret_n, struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf input = STRBUF_INIT;
-	_cleanup_close_ int sock = h->sock;
-	size_t n = 0;
-	int r;
 
-	h->sock = -1;
-	r = oci_state_write(&input, state, 0) < 0 || input.failed ? error_set(err, ENOMEM, "out of memory") : 0;
-	if (r == 0)
-		send_state(h->input, &input);
+	if (oci_state_write(&input, state, 0) < 0 || input.failed)
+		return error_set(err, ENOMEM, "out of memory");
+	send_state(h->input, &input);
 	close(TAKE_FD(h->input));
-	if (r < 0) {
-		struct error ignored = ERROR_INIT;
+	*ret_n = 0;
+	return receive_plan(h->sock, arena, ret, ret_n, err);
+}
 
-		spawn_finish(&h->spawn, &h->run, &ignored);
-		return r;
-	}
-	r = hook_result(spawn_finish(&h->spawn, &h->run, err), h, notes, err);
-	if (r == 0)
-		r = receive(sock, arena, ret, &n, err);
-	if (r < 0) {
-		while (n)
-			close(ret[--n].tree_fd);
-		return r;
-	}
-	*ret_n = n;
-	return 0;
+int volumes_fetch(struct volumes_hook *h, struct arena *arena, struct rootfs_volume *volumes, size_t n,
+		  struct error *err)
+{
+	size_t i = 0;
+	int r = 0;
+
+	for (; i < n && r == 0; i++)
+		r = receive_mount(h->sock, arena, &volumes[i], err);
+	while (r < 0 && i > 0)
+		if (volumes[--i].tree_fd >= 0)
+			close(TAKE_FD(volumes[i].tree_fd));
+	return r;
+}
+
+int volumes_end(struct volumes_hook *h, struct strbuf *notes, struct error *err)
+{
+	int status = spawn_finish(&h->spawn, &h->run, err);
+
+	volumes_forget(h);
+	return hook_result(status, h, notes, err);
 }
 
 void volumes_cancel(struct volumes_hook *h)

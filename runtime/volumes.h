@@ -4,7 +4,9 @@
  * store, the lease and the cache, and receives one detached mount per volume.
  *
  *     volrun-hook [--config=FILE] prestart --socket=FD    state JSON on stdin, which comes later
- *         one message {"destination": "/data", "ro": false} with a mount for each volume; exit 0
+ *         first where they will be, {"destinations": ["/data"]}, as soon as the state is read;
+ *         then one message {"destination": "/data", "ro": false} with a mount for each volume, in that order; exit 0
+ *         a container that is to have none, after all: no message
  *         rootless, where the hook may not mount: "directory": true, with the volume's directory
  *         failure: exit 1 and one line on stderr
  *     volrun-hook [--config=FILE] poststop                state JSON on stdin; warnings on stderr
@@ -21,16 +23,26 @@
 
 /*
  * The hook of prestart that is running: begun before there is a container, so
- * that what it loads is loaded when its state is known. volumes_fetch or
+ * that what it loads is loaded when its state is known. volumes_end or
  * volumes_cancel ends it. In the arena.
  */
 struct volumes_hook;
 
 /* config: --config for the hook, or NULL. */
 int volumes_begin(const char *config, struct arena *arena, struct volumes_hook **ret, struct error *err);
-/* Fills at most VOLUME_MAX entries; the descriptors are the caller's. */
-int volumes_fetch(struct volumes_hook *h, const struct oci_state *state, struct arena *arena,
-		  struct rootfs_volume ret[VOLUME_MAX], size_t *ret_n, struct strbuf *notes, struct error *err);
+/*
+ * Tells the hook of the container, and waits until it knows where the volumes will be: fills at most VOLUME_MAX
+ * entries, without descriptors. None where it failed already, which volumes_fetch will say.
+ */
+int volumes_plan(struct volumes_hook *h, const struct oci_state *state, struct arena *arena,
+		 struct rootfs_volume ret[VOLUME_MAX], size_t *ret_n, struct error *err);
+/*
+ * After it: fills the n entries; their descriptors are the caller's. Then volumes_end, which says whether the hook
+ * is content, and, after a failure, why not.
+ */
+int volumes_fetch(struct volumes_hook *h, struct arena *arena, struct rootfs_volume *volumes, size_t n,
+		  struct error *err);
+int volumes_end(struct volumes_hook *h, struct strbuf *notes, struct error *err);
 void volumes_cancel(struct volumes_hook *h);
 /* Closes our descriptors only: for a child that is not to have them. */
 void volumes_forget(struct volumes_hook *h);

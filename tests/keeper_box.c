@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/sys.h"
 
 void box_make_root(char root[64])
 {
@@ -113,6 +114,8 @@ void run_start_in(struct run *r, const struct box *b, const char *id, const char
 	write_bundle(r, annotations, bundle);
 	r->init = fork();
 	if (r->init == 0) {
+		/* The mounts of other runs, which would write there after those have ended. */
+		sys_close_range(3, ~0u, 0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
@@ -145,9 +148,22 @@ static void finish_hook(struct run *r)
 	r->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* What comes first: where they will be. */
+static void receive_plan(struct run *r, char text[1024])
+{
+	size_t n = 1;
+	int fd;
+
+	if (recv_fds(r->sock, text, 1023, &fd, &n) > 0)
+		assert_int_equal(n, 0);
+}
+
 void run_wait(struct run *r)
 {
+	char plan[1024] = "";
+
 	finish_hook(r);
+	receive_plan(r, plan);
 	for (;;) {
 		char text[512] = "", *start;
 		size_t n = 1;
@@ -158,6 +174,7 @@ void run_wait(struct run *r)
 			break;
 		start = strstr(text, "\"destination\":\"") + strlen("\"destination\":\"");
 		snprintf(r->destinations[r->n_mounts], 64, "%.*s", (int)strcspn(start, "\""), start);
+		assert_non_null(strstr(plan, r->destinations[r->n_mounts]));
 		r->mounts[r->n_mounts++] = fd;
 	}
 }

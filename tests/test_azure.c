@@ -15,10 +15,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "hooks/store/azure.h"
-#include "hooks/store/store.h"
-#include "tests/fault_server.h"
+#include "tests/fault_store.h"
 
-static struct store *store;
 static struct store_config config = {.name = "az",
 				     .type = "azure",
 				     .container = "cont",
@@ -33,23 +31,11 @@ static struct store_config config = {.name = "az",
 
 static int set_up(void **state)
 {
-	struct error err = ERROR_INIT;
-
 	(void)state;
-	config.endpoint = fault_server_start();
+	fault_store_open(&config);
 	for (int i = 0; i < SCRIPT_MAX; i++)
 		script[i].close = true;
-	if (store_open(&config, &store, &err) < 0)
-		fail_msg("%s", err.msg);
 	store_set_quirks(store, STORE_QUIRK_DELETE_IF | STORE_QUIRK_COPY_IF);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	store_close(store);
-	fault_server_stop();
 	return 0;
 }
 
@@ -67,13 +53,7 @@ static struct store_op op_of(enum store_op_kind kind, const char *key)
 
 static void expect(struct store_op *op, enum store_result result, int requests)
 {
-	store_do(store, op);
-	if (op->result != result)
-		fail_msg("expected \"%s\", got \"%s\": %s", store_result_name(result), store_result_name(op->result),
-			 op->err.msg);
-	assert_int_equal(served, requests);
-	assert_null(strstr(op->err.msg, "a2V5"));
-	strbuf_free(&op->body);
+	expect_op(op, result, requests, "a2V5");
 }
 
 static void saw(unsigned request, const char *text)
@@ -176,6 +156,24 @@ static void a_missing_container_is_no_absent_object(void **state)
 	expect(&op, STORE_FAILED, 1);
 	script[1].reply = CODE("404 x", "BlobNotFound");
 	expect(&op, STORE_ABSENT, 2);
+}
+
+/* HEAD never has a body: that there is none shows nothing. Nor may a write be believed done for it. */
+static void a_404_that_no_object_store_says_is_no_absence(void **state)
+{
+	struct store_op op = op_of(STORE_HEAD, "key");
+
+	(void)state;
+	script[0].reply = EMPTY("404 x", "Content-Type: text/html\r\n");
+	script[1].reply = CODE("404 x", "BlobNotFound");
+	expect(&op, STORE_ABSENT, 2);
+	op = op_of(STORE_DELETE, "key");
+	script[2].reply = EMPTY("404 x", "");
+	script[3].reply = EMPTY("202 Accepted", "x-ms-request-id: 1\r\n");
+	expect(&op, STORE_OK, 4);
+	op = op_of(STORE_GET, "key");
+	script[4].reply = EMPTY("404 x", "");
+	expect(&op, STORE_ABSENT, 5);
 }
 
 static void a_write_with_a_condition_that_a_busy_server_answers_is_unknown(void **state)
@@ -345,7 +343,7 @@ static void a_listing_that_is_cut_is_an_error(void **state)
 	assert_non_null(strstr(err.msg, "a name that was not asked for"));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, fault_store_close)
 
 int main(void)
 {
@@ -355,6 +353,7 @@ int main(void)
 	    TEST(a_condition_that_fails_is_false_however_it_is_said),
 	    TEST(a_lease_of_another_client_is_no_false_condition),
 	    TEST(a_missing_container_is_no_absent_object),
+	    TEST(a_404_that_no_object_store_says_is_no_absence),
 	    TEST(a_write_with_a_condition_that_a_busy_server_answers_is_unknown),
 	    TEST(a_read_that_does_not_fit_its_md5_is_read_again),
 	    TEST(a_copy_is_asked_after_until_it_is_done),

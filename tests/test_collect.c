@@ -3,6 +3,7 @@
 #include "tests/engine_box.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "hooks/engine/check.h"
@@ -83,6 +84,44 @@ static void idle(struct node *n)
 	node_begin(n);
 	assert_int_equal(node_end(n), 0);
 	assert_string_equal(n->report.warning, "");
+}
+
+#define DAYS(n) ((int64_t)(n)*24 * 3600)
+static bool given_up[4];
+
+/* Uploads that another one has begun, so long ago. */
+static int tell_uploads(struct store *s, const char *prefix, store_upload_fn fn, void *ctx, uint64_t *ret_n,
+			struct error *err)
+{
+	char key[4][100];
+	int64_t now = time(NULL);
+
+	(void)s, (void)ret_n, (void)err;
+	snprintf(key[0], sizeof(key[0]), "%sconflicts/1/tree/large", prefix);
+	snprintf(key[1], sizeof(key[1]), "%sodd/1/large", prefix);
+	given_up[0] = fn(ctx, key[0], now - DAYS(2));
+	given_up[1] = fn(ctx, key[0], now - DAYS(40));
+	given_up[2] = fn(ctx, key[1], now - DAYS(2));
+	given_up[3] = fn(ctx, key[1], now);
+	return 0;
+}
+
+static void a_conflict_that_is_being_uploaded_for_days_is_not_given_up(void **state)
+{
+	struct box *b = *state;
+	struct node *a = open_node(b, "a");
+	struct store_vtable ops = *a->v.store->ops;
+
+	ops.give_up = tell_uploads;
+	a->v.store->ops = &ops;
+	change(a, 1);
+	a_day_passes(b);
+	change(a, 2);
+	assert_false(given_up[0]);
+	assert_true(given_up[1]);
+	assert_true(given_up[2]);
+	assert_false(given_up[3]);
+	node_close(a);
 }
 
 static void what_a_commit_left_behind_goes_a_day_after_it_was_listed(void **state)
@@ -372,6 +411,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
 	const struct CMUnitTest tests[] = {
+	    TEST(a_conflict_that_is_being_uploaded_for_days_is_not_given_up),
 	    TEST(what_a_commit_left_behind_goes_a_day_after_it_was_listed),
 	    TEST(a_list_that_is_not_a_day_old_is_not_followed),
 	    TEST(it_is_done_once_a_day),

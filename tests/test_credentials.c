@@ -133,6 +133,49 @@ static void a_profile_assumes_a_role_with_the_keys_of_another(void **state)
 	unsetenv("AWS_CONFIG_FILE");
 }
 
+static void a_profile_s_role_is_assumed_with_the_environment_s_keys(void **state)
+{
+	(void)state;
+	setenv("AWS_ACCESS_KEY_ID", "AKENV", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "top", 1);
+	setenv("AWS_CONFIG_FILE", file("[profile team]\nrole_arn = arn:team\ncredential_source = Environment\n"), 1);
+	config.credentials.profile = "team";
+	config.credentials.token_endpoint = url;
+	script[0].reply = STS("3", NEVER);
+	get(CREDENTIALS_S3);
+	assert_string_equal(got.id, "ASIA3");
+	saw(0, "Credential=AKENV/");
+	saw(0, "Action=AssumeRole&");
+	unsetenv("AWS_ACCESS_KEY_ID");
+	unsetenv("AWS_SECRET_ACCESS_KEY");
+	unsetenv("AWS_CONFIG_FILE");
+}
+
+static void a_profile_s_role_is_assumed_with_the_container_s_keys(void **state)
+{
+	(void)state;
+	setenv("AWS_CONFIG_FILE", file("[profile team]\nrole_arn = arn:team\ncredential_source = EcsContainer\n"), 1);
+	config.credentials.from = "profile";
+	config.credentials.profile = "team";
+	config.credentials.token_endpoint = url;
+	config.credentials.container_uri = at("/v1/credentials");
+	script[0].reply = KEYS("4");
+	script[1].reply = STS("3", NEVER);
+	get(CREDENTIALS_S3);
+	assert_string_equal(got.id, "ASIA3");
+	saw(0, "GET /v1/credentials ");
+	saw(1, "Action=AssumeRole&");
+	unsetenv("AWS_CONFIG_FILE");
+}
+
+static void a_credential_source_that_nobody_knows_is_refused(void **state)
+{
+	(void)state;
+	config.credentials.config_file = file("[profile a]\nrole_arn=x\ncredential_source=Moon\n");
+	config.credentials.profile = "a";
+	refused(CREDENTIALS_S3, EINVAL, "credential_source is none of");
+}
+
 static void profiles_that_go_in_a_circle_are_refused(void **state)
 {
 	(void)state;
@@ -464,6 +507,9 @@ int main(void)
 	    TEST(what_sts_refuses_is_said_with_its_code_and_without_the_token),
 	    TEST(a_profile_has_keys),
 	    TEST(a_profile_assumes_a_role_with_the_keys_of_another),
+	    TEST(a_profile_s_role_is_assumed_with_the_environment_s_keys),
+	    TEST(a_profile_s_role_is_assumed_with_the_container_s_keys),
+	    TEST(a_credential_source_that_nobody_knows_is_refused),
 	    TEST(profiles_that_go_in_a_circle_are_refused),
 	    TEST(a_profile_runs_a_process),
 	    TEST(a_process_that_fails_is_said_so),

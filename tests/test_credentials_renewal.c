@@ -185,11 +185,40 @@ static void without_credentials_an_op_is_refused_in_one_line(void **state)
 	store_close(s);
 }
 
+/* It may be a tool that waits for a person, or for a net that is gone. */
+static void who_closes_does_not_wait_for_a_program_that_gives_keys(void **state)
+{
+	char directory[] = "/tmp/volrun-process-XXXXXX", command[600];
+	int64_t began;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(
+	    command, sizeof(command),
+	    "cd %s; if [ -e once ]; then sleep 15; fi; touch once; printf '{\"Version\":1,\"AccessKeyId\":\"AKP\","
+	    "\"SecretAccessKey\":\"x\",\"Expiration\":\"%%s\"}' $(date -u -d '+3 seconds' +%%Y-%%m-%%dT%%H:%%M:%%SZ)",
+	    directory);
+	config.credentials.process = command;
+	get(CREDENTIALS_S3);
+	clock_sleep_ns(2600 * NSEC_PER_MSEC);
+	get(CREDENTIALS_S3); /* begins to fetch others, perhaps of no use any more */
+	clock_sleep_ns(100 * NSEC_PER_MSEC);
+	began = clock_boottime_ns();
+	credentials_close(source);
+	source = NULL;
+	assert_true(clock_boottime_ns() - began < 3 * NSEC_PER_SEC);
+	config.credentials.process = NULL;
+	snprintf(command, sizeof(command), "%s/once", directory);
+	unlink(command);
+	rmdir(directory);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    TEST(who_closes_does_not_wait_for_a_program_that_gives_keys),
 	    TEST(a_token_is_renewed_while_the_old_one_is_in_use),
 	    TEST(a_token_that_came_long_ago_and_nobody_wanted_since_has_expired),
 	    TEST(who_failed_long_ago_is_asked_again_at_once),

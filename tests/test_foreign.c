@@ -2,9 +2,11 @@
 /* What other tools do to the plain copy between runs (volumes.md §3, "Foreign files"), and what hostile ones try. */
 #include "tests/engine_box.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 
 static void assert_file(struct node *n, const char *path, const char *text)
 {
@@ -482,6 +484,30 @@ static void our_object_copied_to_another_place_is_a_foreign_file(void **state)
 	node_close(a);
 }
 
+static void a_large_foreign_file_comes_in_pieces(void **state)
+{
+	struct node *a = node_open(*state, "a");
+	const size_t size = (40u << 20) + 5;
+	_cleanup_free_ char *text = malloc(size + 1), *got = malloc(size);
+	_cleanup_close_ int root = -1, fd = -1;
+	unsigned before;
+
+	assert_true(text && got);
+	for (size_t i = 0; i < size; i++)
+		text[i] = (char)('a' + (i >> 20) + i % 3);
+	text[size] = '\0';
+	plain_put(*state, "large", text);
+	before = a->data_requests;
+	node_begin(a);
+	assert_true(a->data_requests - before >= 3);
+	root = node_root(a);
+	fd = openat(root, "large", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread_full(fd, got, size, 0), 0);
+	assert_memory_equal(got, text, size);
+	assert_int_equal(node_end(a), 0);
+	node_close(a);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
@@ -500,6 +526,7 @@ int main(void)
 	    TEST(foreign_links_replace_ours),
 	    TEST(plain_files_without_a_register_make_a_volume),
 	    TEST(a_key_that_is_only_odd_is_left_out_with_a_warning),
+	    TEST(a_large_foreign_file_comes_in_pieces),
 	    cmocka_unit_test(hostile_store),
 	    TEST(our_object_copied_to_another_place_is_a_foreign_file),
 	};

@@ -17,11 +17,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
-#include "hooks/store/store.h"
 #include "hooks/store/store_gcs.h"
-#include "tests/fault_server.h"
+#include "tests/fault_store.h"
 
-static struct store *store;
 static struct store_config config = {
     .name = "faulty", .type = "gcs", .bucket = "buck", .connect_timeout_ms = 2000, .low_speed_seconds = 2};
 
@@ -33,22 +31,10 @@ static struct store_config config = {
 
 static int set_up(void **state)
 {
-	struct error err = ERROR_INIT;
-
 	(void)state;
 	unsetenv("GOOGLE_APPLICATION_CREDENTIALS");
-	config.endpoint = fault_server_start();
 	memset(&config.credentials, 0, sizeof(config.credentials));
-	if (store_open(&config, &store, &err) < 0)
-		fail_msg("%s", err.msg);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	store_close(store);
-	fault_server_stop();
+	fault_store_open(&config);
 	return 0;
 }
 
@@ -57,44 +43,18 @@ static void answer(int i, const char *reply)
 	script[i] = (struct step){.reply = reply, .close = true};
 }
 
-static struct store_op put_op(enum store_condition condition)
-{
-	struct store_op op;
-
-	store_op_init(&op, STORE_PUT, "key");
-	op.data = "text";
-	op.size = 4;
-	op.condition = condition;
-	op.if_tag = "16";
-	return op;
-}
-
-static struct store_op get_op(void)
-{
-	struct store_op op;
-
-	store_op_init(&op, STORE_GET, "key");
-	op.max_body = 100;
-	return op;
-}
-
 static void expect(struct store_op *op, enum store_result result, int requests)
 {
-	store_do(store, op);
-	if (op->result != result)
-		fail_msg("expected \"%s\", got \"%s\": %s", store_result_name(result), store_result_name(op->result),
-			 op->err.msg);
-	assert_int_equal(served, requests);
+	expect_op(op, result, requests, NULL);
 	if (result != STORE_OK)
 		assert_non_null(strstr(op->err.msg, "store \"faulty\" (bucket buck): "));
-	strbuf_free(&op->body);
 }
 
 /* --- writes ------------------------------------------------------------------------- */
 
 static void a_conditional_write_without_an_answer_is_unknown_and_sent_once(void **state)
 {
-	struct store_op op = put_op(STORE_IF_TAG);
+	struct store_op op = put_op(STORE_IF_TAG, "16");
 
 	(void)state;
 	expect(&op, STORE_UNKNOWN, 1);
@@ -109,7 +69,7 @@ static void nor_is_it_sent_again_after_409_429_500_or_503(void **state)
 
 	(void)state;
 	for (int i = 0; i < (int)ARRAY_SIZE(replies); i++) {
-		struct store_op op = put_op(i % 2 ? STORE_IF_TAG : STORE_IF_ABSENT);
+		struct store_op op = put_op(i % 2 ? STORE_IF_TAG : STORE_IF_ABSENT, "16");
 
 		answer(i, replies[i]);
 		expect(&op, STORE_UNKNOWN, i + 1);
@@ -118,7 +78,7 @@ static void nor_is_it_sent_again_after_409_429_500_or_503(void **state)
 
 static void a_false_condition_is_false(void **state)
 {
-	struct store_op op = put_op(STORE_IF_TAG);
+	struct store_op op = put_op(STORE_IF_TAG, "16");
 
 	(void)state;
 	answer(0, ERROR("412 x", "conditionNotMet"));
@@ -128,7 +88,7 @@ static void a_false_condition_is_false(void **state)
 
 static void an_unconditional_write_is_sent_again_as_late_as_the_server_says(void **state)
 {
-	struct store_op op = put_op(STORE_ANY);
+	struct store_op op = put_op(STORE_ANY, "16");
 	int64_t began = clock_boottime_ns();
 
 	(void)state;
@@ -143,16 +103,16 @@ static void an_unconditional_write_is_sent_again_as_late_as_the_server_says(void
 
 static void the_checksums_are_sent_and_compared(void **state)
 {
-	struct store_op op = put_op(STORE_IF_ABSENT);
+	struct store_op op = put_op(STORE_IF_ABSENT, "16");
 
 	(void)state;
 	answer(0, DOCUMENT("200 OK", "{\"generation\":\"17\",\"size\":\"4\",\"crc32c\":\"AAAAAA==\"}"));
 	expect(&op, STORE_CORRUPT, 1);
 	assert_non_null(strstr(last_request, "POST /upload/storage/v1/b/buck/o?uploadType=multipart&name=key"));
-	op = put_op(STORE_IF_ABSENT);
+	op = put_op(STORE_IF_ABSENT, "16");
 	answer(1, DOCUMENT("200 OK", "{\"generation\":\"17\",\"size\":\"3\"}"));
 	expect(&op, STORE_CORRUPT, 2);
-	op = put_op(STORE_ANY);
+	op = put_op(STORE_ANY, "16");
 	answer(2, DOCUMENT("400 x", "{\"error\":{\"message\":\"Provided CRC32C \\\"x\\\" doesn't match calculated "
 				    "CRC32C \\\"y\\\".\",\"errors\":[{\"reason\":\"invalid\"}]}}"));
 	expect(&op, STORE_CORRUPT, 3);
@@ -160,7 +120,7 @@ static void the_checksums_are_sent_and_compared(void **state)
 
 static void a_name_with_a_line_break_is_refused_before_any_request(void **state)
 {
-	struct store_op op = put_op(STORE_ANY);
+	struct store_op op = put_op(STORE_ANY, "16");
 
 	(void)state;
 	op.key = "new\nline";
@@ -175,7 +135,7 @@ static bool valid_once(void *ctx)
 
 static void the_lease_is_asked_before_every_attempt(void **state)
 {
-	struct store_op op = put_op(STORE_ANY);
+	struct store_op op = put_op(STORE_ANY, "16");
 	int asked = 0;
 
 	(void)state;
@@ -193,7 +153,7 @@ static void writes_of_one_object_are_spread_over_time(void **state)
 	(void)state;
 	store_gcs_limits(store, 1000, 1000, 300 * NSEC_PER_MSEC);
 	for (int i = 0; i < 3; i++) {
-		struct store_op op = put_op(STORE_IF_TAG);
+		struct store_op op = put_op(STORE_IF_TAG, "16");
 
 		answer(i, OK_PUT);
 		expect(&op, STORE_OK, i + 1);
@@ -323,7 +283,7 @@ static void a_long_copy_goes_on_with_the_token_of_each_step(void **state)
 
 static struct store_op big_op(enum store_condition condition)
 {
-	struct store_op op = put_op(condition);
+	struct store_op op = put_op(condition, "16");
 
 	store_gcs_limits(store, 10, 10, 0);
 	op.key = "big";
@@ -540,7 +500,7 @@ static void a_file_that_is_not_what_was_announced_is_not_sent(void **state)
 
 static void a_refused_token_is_exchanged_and_the_request_sent_again(void **state)
 {
-	struct store_op op = put_op(STORE_IF_TAG);
+	struct store_op op = put_op(STORE_IF_TAG, "16");
 	struct error err = ERROR_INIT;
 
 	(void)state;
@@ -554,7 +514,7 @@ static void a_refused_token_is_exchanged_and_the_request_sent_again(void **state
 	expect(&op, STORE_OK, 4);
 	assert_non_null(strstr(seen_requests[1], "authorization: Bearer first-token\r\n"));
 	assert_non_null(strstr(seen_requests[3], "authorization: Bearer second-token\r\n"));
-	op = put_op(STORE_IF_TAG);
+	op = put_op(STORE_IF_TAG, "16");
 	answer(4, ERROR("401 x", "authError"));
 	answer(5, TOKEN("second-token"));
 	store_do(store, &op);
@@ -563,7 +523,7 @@ static void a_refused_token_is_exchanged_and_the_request_sent_again(void **state
 	assert_null(strstr(op.err.msg, "token"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fault_store_close)
 
 int main(void)
 {

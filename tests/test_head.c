@@ -93,8 +93,8 @@ static void what_no_holder_writes_is_refused(void **state)
 
 	(void)state;
 	h = sample();
-	h.format = 2;
-	expect_refused(h, "format 2");
+	h.format = 0;
+	expect_refused(h, "format 0");
 	h = sample();
 	h.ttl_ms = 0;
 	expect_refused(h, "ttl");
@@ -126,6 +126,41 @@ static void what_no_holder_writes_is_refused(void **state)
 	h.commit = (struct head_commit){.object = "6-3/record"};
 	h.applied_seq = 0;
 	expect_refused(h, "commit 0");
+}
+
+static void parse_with(const char *what, int expected, const char *why)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT, changed = STRBUF_INIT;
+	struct head h = sample(), out = {.hints = "?"};
+	struct arena a = ARENA_INIT;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(head_write(&text, &h), 0);
+	assert_ptr_equal(strstr(text.data, "{\"format\":1,"), text.data);
+	strbuf_addf(&changed, "{%s,%s", what, text.data + strlen("{\"format\":1,"));
+	assert_int_equal(head_parse(changed.data, changed.len, &a, &out, &err), expected);
+	if (expected < 0 && !strstr(err.msg, why))
+		fail_msg("%s instead of %s", err.msg, why);
+	if (expected == 0)
+		assert_null(out.hints);
+	arena_free(&a);
+}
+
+static void a_newer_format_is_told_from_nonsense_whatever_it_brings(void **state)
+{
+	(void)state;
+	parse_with("\"format\":2", -ENOTSUP, "format 2 is of a newer volrun, this one knows formats up to 1: upgrade");
+	parse_with("\"format\":2,\"inline\":{\"a\":[1,2]}", -ENOTSUP, "upgrade");
+	parse_with("\"inline\":true,\"format\":18446744073709551615", -ENOTSUP, "upgrade");
+	parse_with("\"format\":-1", -EINVAL, "format");
+	parse_with("\"format\":2,\"format\":1", -EINVAL, "twice");
+}
+
+static void what_the_same_format_does_not_have_is_refused_but_hints_are_read_over(void **state)
+{
+	(void)state;
+	parse_with("\"format\":1,\"inline\":true", -EINVAL, "inline");
+	parse_with("\"format\":1,\"hints\":{\"inline\":{\"a\":[1,2]}}", 0, NULL);
 }
 
 static void a_commits_object_lies_below_its_own_name(void **state)
@@ -167,6 +202,8 @@ int main(void)
 	    cmocka_unit_test(what_is_written_is_read),
 	    cmocka_unit_test(a_volume_without_a_commit_is_read),
 	    cmocka_unit_test(what_no_holder_writes_is_refused),
+	    cmocka_unit_test(a_newer_format_is_told_from_nonsense_whatever_it_brings),
+	    cmocka_unit_test(what_the_same_format_does_not_have_is_refused_but_hints_are_read_over),
 	    cmocka_unit_test(a_commits_object_lies_below_its_own_name),
 	    cmocka_unit_test(a_register_cut_short_is_refused_at_every_byte),
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What all stores behind HTTP share: proxies, the limit of bytes, how many requests at once, how long they take. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -202,18 +203,52 @@ static void who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while(void **sta
 {
 	struct store *s = open_store();
 	struct http_store *h = (struct http_store *)s;
+	const unsigned usual = h->window.usual;
 
 	(void)state;
-	assert_int_equal(h->window, s->parallel);
+	assert_int_equal(h->window.now, usual);
 	script[0] =
 	    (struct step){.reply = "HTTP/1.1 503 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", .close = true};
 	assert_int_equal(put(s), STORE_UNKNOWN);
-	assert_int_equal(h->window, s->parallel / 2);
-	for (int i = 1; i <= (int)s->parallel / 2; i++) {
+	assert_int_equal(h->window.now, usual / 2);
+	for (int i = 1; i <= (int)usual / 2; i++) {
 		script[i % SCRIPT_MAX] = (struct step){.reply = STORED, .close = true};
 		assert_int_equal(put(s), STORE_OK);
 	}
-	assert_int_equal(h->window, s->parallel / 2 + 1);
+	assert_int_equal(h->window.now, usual / 2 + 1);
+	store_close(s);
+}
+
+/* An answer that took so long, while all that was allowed was under way. */
+static void learn(struct http_store *h, int64_t ms)
+{
+	struct exchange x = {.store = h, .http.outcome = HTTP_ANSWERED, .reply.status = 200};
+
+	x.sent_ns = clock_boottime_ns() - ms * NSEC_PER_MSEC;
+	h->under_way = h->window.now;
+	http_window_learn(h, &x);
+	h->under_way = 0;
+}
+
+static void more_go_at_once_over_a_long_line_until_they_wait_for_each_other(void **state)
+{
+	struct store *s = open_store();
+	struct http_store *h = (struct http_store *)s;
+	const unsigned usual = h->window.usual;
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		learn(h, 1000);
+	assert_int_equal(h->window.now, usual + 50);
+	h->under_way = usual + 49;
+	assert_true(http_window_has_room(h));
+	/* Those of many bytes fill the line as they are. */
+	h->heavy = usual;
+	assert_false(http_window_has_room(h));
+	h->heavy = h->under_way = 0;
+	for (int i = 0; i < 100; i++)
+		learn(h, 10000);
+	assert_int_equal(h->window.now, usual);
 	store_close(s);
 }
 
@@ -285,6 +320,43 @@ static void a_server_has_time_to_copy_many_bytes(void **state)
 	op.size = 5;
 	store_do(s, &op);
 	assert_int_equal(op.result, STORE_UNKNOWN);
+	store_close(s);
+}
+
+static int descriptors(void)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	return n;
+}
+
+static void a_store_at_rest_has_no_connection_and_makes_another_one(void **state)
+{
+	static const char stored[] = "HTTP/1.1 200 OK\r\nContent-Length: 35\r\n\r\n"
+				     "{\"generation\":\"17\",\"size\":\"300000\"}";
+	struct store *s = open_store();
+	int64_t until = clock_boottime_ns() + 5 * NSEC_PER_SEC;
+	int before;
+
+	(void)state;
+	store_rest(s);
+	before = descriptors();
+	for (int i = 0; i < 3; i++)
+		script[i].reply = stored;
+	assert_int_equal(put(s), STORE_OK);
+	assert_true(descriptors() > before);
+	store_rest(s);
+	/* The server's end of it is of this process, too. */
+	while (descriptors() > before && clock_boottime_ns() < until)
+		clock_sleep_ns(10 * NSEC_PER_MSEC);
+	assert_int_equal(descriptors(), before);
+	assert_int_equal(put(s), STORE_OK);
+	assert_int_equal(put(s), STORE_OK);
+	assert_int_equal(served, 3);
 	store_close(s);
 }
 
@@ -415,7 +487,7 @@ static void parts_are_among_those_that_may_be_under_way_at_once(void **state)
 	config.secret_access_key = "secret";
 	s = open_store();
 	h = (struct http_store *)s;
-	h->window = s->parallel = 2;
+	h->window.now = h->window.usual = h->window.most = 2;
 	store_s3_part_size(s, 10);
 	spy_on(s);
 	script[0] = (struct step){.reply = INITIATED, .close = true};
@@ -446,10 +518,12 @@ int main(void)
 	    TEST(a_write_that_is_answered_without_a_tag_is_unknown),
 	    TEST(a_server_has_time_to_copy_many_bytes),
 	    TEST(parts_are_among_those_that_may_be_under_way_at_once),
+	    TEST(a_store_at_rest_has_no_connection_and_makes_another_one),
 	    TEST(after_a_long_piece_a_server_is_asked_what_it_has),
 	    cmocka_unit_test(a_directory_with_one_certificate_is_not_all_that_is_trusted),
 	    TEST(the_time_in_which_bytes_came_is_not_lost),
 	    TEST(who_is_asked_to_slow_down_sends_fewer_at_once_for_a_while),
+	    TEST(more_go_at_once_over_a_long_line_until_they_wait_for_each_other),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -73,7 +73,7 @@ static bool has(const struct commit_mapped *m, ino_t ino)
 static void what_is_mapped_often_counts_once(void **state)
 {
 	int64_t deadline = clock_boottime_ns() + 60 * NSEC_PER_SEC;
-	struct commit_mapped m;
+	struct commit_mapped m = {0};
 	char path[64];
 	struct container_cgroup c = fake_group(path);
 	ino_t often, other;
@@ -91,7 +91,7 @@ static void what_is_mapped_often_counts_once(void **state)
 static void so_many_files_that_looking_takes_long_are_all(void **state)
 {
 	int64_t deadline = clock_boottime_ns() + 60 * NSEC_PER_SEC;
-	struct commit_mapped m;
+	struct commit_mapped m = {0};
 	char path[64];
 	struct container_cgroup c = fake_group(path);
 	ino_t ino;
@@ -108,7 +108,7 @@ static void so_many_files_that_looking_takes_long_are_all(void **state)
 
 static void after_the_deadline_all_may_be_mapped(void **state)
 {
-	struct commit_mapped m;
+	struct commit_mapped m = {0};
 	char path[64];
 	struct container_cgroup c = fake_group(path);
 

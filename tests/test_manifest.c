@@ -181,7 +181,7 @@ static void hostile_deltas_are_refused(void **state)
 	static const struct hostile cases[] = {
 	    {"{\"format\":1,\"kind\":\"epsilon\",\"epoch\":3,\"seq\":7,\"entries\":0,\"mode\":0,\"uid\":0,\"gid\":0,\"mtime\":0}"
 	     "\n",
-	     "\"epsilon\" is not known"},
+	     "kind \"epsilon\" is none that there is"},
 	    {"{\"format\":1,\"kind\":\"delta\",\"epoch\":3,\"seq\":7,\"entries\":0,\"mode\":0,\"uid\":0,\"gid\":0,\"mtime\":0}"
 	     "\n",
 	     "a delta without one"},

@@ -114,7 +114,7 @@ static void a_volume_comes_before_the_first_mount_beneath_it(void **state)
 	add_volume(f, "/data/v");
 	assert_string_equal(order(f), "/data /data/v /data/v/x /data/v/y");
 	assert_int_equal(f->plan.ops[1].kind, MOUNT_VOLUME);
-	assert_int_equal(f->plan.ops[1].tree_fd, 100);
+	assert_int_equal(f->plan.ops[1].volume->tree_fd, 100);
 }
 
 static void a_volume_without_mounts_beneath_comes_last(void **state)

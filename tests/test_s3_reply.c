@@ -43,7 +43,11 @@ static const struct {
     {STORE_GET, STORE_ANY, 200, "", STORE_OK, false, false},
     {STORE_GET, STORE_ANY, 206, "", STORE_OK, false, false},
     {STORE_GET, STORE_ANY, 404, "NoSuchKey", STORE_ABSENT, false, false},
-    {STORE_HEAD, STORE_ANY, 404, "", STORE_ABSENT, false, false},
+    /* Without a word of an object store it may be anybody's page: s3_mend.c asks again. */
+    {STORE_HEAD, STORE_ANY, 404, "", STORE_UNREACHABLE, true, false},
+    {STORE_GET, STORE_ANY, 404, "", STORE_UNREACHABLE, true, false},
+    {STORE_PUT, STORE_IF_TAG, 404, "", STORE_UNKNOWN, false, true},
+    {STORE_DELETE, STORE_ANY, 404, "", STORE_UNKNOWN, true, true},
     {STORE_GET, STORE_ANY, 404, "NoSuchBucket", STORE_FAILED, false, false},
     {STORE_PUT, STORE_ANY, 404, "NoSuchBucket", STORE_FAILED, false, false},
     {STORE_DELETE, STORE_ANY, 404, "NoSuchKey", STORE_OK, false, false},

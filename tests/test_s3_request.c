@@ -277,6 +277,41 @@ static void a_listing_is_asked_for_page_by_page(void **state)
 		       "max-keys=1000&prefix=pre%20fix%2Fa%2F");
 }
 
+static void what_is_written_is_encrypted_and_paid_for_as_the_configuration_says(void **state)
+{
+	struct store_config c = {.name = "s",
+				 .bucket = "buck",
+				 .encryption = "aws:kms",
+				 .kms_key_id = "arn:aws:kms:x:1:key/2",
+				 .requester_pays = true};
+	struct s3_endpoint e = endpoint(&c);
+	struct s3_credentials keys = {"AKID", "secret", NULL};
+	struct error err = ERROR_INIT;
+	struct store_op op;
+	struct s3_call call = {.kind = S3_CALL_OP, .op = &op};
+	struct s3_request r;
+
+	(void)state;
+	store_op_init(&op, STORE_PUT, "k");
+	assert_int_equal(s3_request_build(&e, &keys, &call, 0, &r), 0);
+	assert_non_null(strstr(strbuf_str(&r.headers), "x-amz-server-side-encryption: aws:kms\n"));
+	assert_non_null(
+	    strstr(strbuf_str(&r.headers), "x-amz-server-side-encryption-aws-kms-key-id: arn:aws:kms:x:1:key/2\n"));
+	assert_non_null(strstr(strbuf_str(&r.headers), "x-amz-request-payer;"));
+	s3_request_free(&r);
+	store_op_init(&op, STORE_GET, "k");
+	assert_int_equal(s3_request_build(&e, &keys, &call, 0, &r), 0);
+	assert_null(strstr(strbuf_str(&r.headers), "encryption"));
+	assert_non_null(strstr(strbuf_str(&r.headers), "x-amz-request-payer: requester\n"));
+	s3_request_free(&r);
+	s3_endpoint_free(&e);
+	c.encryption = "AES256";
+	assert_int_equal(s3_endpoint_init(&c, &e, &err), -EINVAL);
+	c.encryption = "rot13";
+	c.kms_key_id = NULL;
+	assert_int_equal(s3_endpoint_init(&c, &e, &err), -EINVAL);
+}
+
 static void a_session_token_is_signed_along(void **state)
 {
 	struct s3_credentials c = {"AKID", "top-secret", "token=="};
@@ -309,6 +344,7 @@ int main(void)
 	    cmocka_unit_test(an_upload_in_parts_has_its_own_requests),
 	    cmocka_unit_test(the_completion_lists_the_parts_in_order),
 	    cmocka_unit_test(a_listing_is_asked_for_page_by_page),
+	    cmocka_unit_test(what_is_written_is_encrypted_and_paid_for_as_the_configuration_says),
 	    cmocka_unit_test(a_session_token_is_signed_along),
 	};
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +21,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_notify.h"
 #include "tests/seccomp_engine.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -231,6 +234,58 @@ static void notify_hands_out_a_listener(void **state)
 	assert_int_equal(in_child(errno_of_getppid), EPERM);
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_child(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+/* With a handler from before the filter, as a shell has it for its children. */
+static int is_left_alone(int sock)
+{
+	const struct sigaction shell = {.sa_handler = on_child};
+	struct strbuf text = STRBUF_INIT;
+	struct sigaction now;
+
+	strbuf_adds(&text, "state");
+	if (sigaction(SIGCHLD, &shell, NULL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    seccomp_install_notify(&program, sock, &text, -1, &err) < 0)
+		return 200;
+	usleep(200000);
+	if (interrupted || sigaction(SIGCHLD, NULL, &now) < 0 || now.sa_handler != on_child ||
+	    (now.sa_flags & SA_NOCLDWAIT))
+		return 1;
+	return waitpid(-1, NULL, WNOHANG | __WALL) < 0 && errno == ECHILD ? 42 : 2;
+}
+
+static void who_sends_the_listener_is_no_child_of_the_program_and_interrupts_nothing(void **state)
+{
+	struct spec_seccomp_syscall calls[] = {call(getppid_only, "SCMP_ACT_NOTIFY")};
+	struct spec_seccomp s = {.default_action = "SCMP_ACT_ALLOW", .syscalls = calls, .n_syscalls = 1};
+	int sp[2], fd = -1, status;
+	char got[16];
+	size_t n = 1;
+	pid_t pid;
+
+	(void)state;
+	compile(&s);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sp), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(is_left_alone(sp[1]));
+	close(sp[1]);
+	assert_int_equal(recv_fds(sp[0], got, sizeof(got), &fd, &n), strlen("state"));
+	assert_int_equal(n, 1);
+	close(fd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 42);
+	close(sp[0]);
+}
+
 static void the_spec_flags_reach_the_kernel(void **state)
 {
 	const char *flags[] = {"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
@@ -320,6 +375,7 @@ int main(void)
 	    CASE(an_unknown_system_call_is_an_error_when_asked_for),
 	    CASE(a_rule_that_repeats_the_default_is_no_error),
 	    CASE(notify_hands_out_a_listener),
+	    CASE(who_sends_the_listener_is_no_child_of_the_program_and_interrupts_nothing),
 	    CASE(the_spec_flags_reach_the_kernel),
 	    CASE(what_is_not_known_is_refused_by_name),
 	    CASE(the_profile_of_the_container_engines_compiles_and_works),

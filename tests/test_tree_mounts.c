@@ -123,11 +123,13 @@ static void a_tree_is_held_as_long_as_a_namespace_has_it_mounted(void **state)
 	struct box *b = *state;
 	pid_t pid;
 
-	assert_false(tree_is_mounted_elsewhere(b->fd));
+	assert_false(tree_is_mounted_elsewhere(b->fd, NULL));
 	pid = mount_elsewhere(b, "tree");
-	assert_true(tree_is_mounted_elsewhere(b->fd));
+	assert_true(tree_is_mounted_elsewhere(b->fd, NULL));
+	assert_true(tree_is_mounted_elsewhere(b->fd, "/nowhere"));
+	assert_false(tree_is_mounted_here(b->fd));
 	end(pid);
-	assert_false(tree_is_mounted_elsewhere(b->fd));
+	assert_false(tree_is_mounted_elsewhere(b->fd, NULL));
 }
 
 static void a_mount_of_another_directory_is_not_the_tree(void **state)
@@ -135,7 +137,7 @@ static void a_mount_of_another_directory_is_not_the_tree(void **state)
 	struct box *b = *state;
 	pid_t pid = mount_elsewhere(b, "other");
 
-	assert_false(tree_is_mounted_elsewhere(b->fd));
+	assert_false(tree_is_mounted_elsewhere(b->fd, NULL));
 	end(pid);
 }
 
@@ -146,7 +148,7 @@ static void a_tree_that_was_renamed_is_still_found(void **state)
 	int dir = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	assert_int_equal(renameat(dir, "tree", dir, "with space"), 0);
-	assert_true(tree_is_mounted_elsewhere(b->fd));
+	assert_true(tree_is_mounted_elsewhere(b->fd, NULL));
 	end(pid);
 	close(dir);
 }
@@ -184,7 +186,7 @@ static void a_process_that_ends_meanwhile_hides_nothing_of_its_namespace(void **
 	pid_t first = mount_elsewhere(b, "tree"), other = fork_in_namespace_of(first, NULL);
 
 	victim = first;
-	assert_true(tree_is_mounted_elsewhere(b->fd));
+	assert_true(tree_is_mounted_elsewhere(b->fd, NULL));
 	assert_int_equal(victim, 0);
 	end(other);
 }
@@ -199,10 +201,10 @@ static void a_process_with_a_root_of_its_own_hides_nothing_of_its_namespace(void
 	chrooted = fork_in_namespace_of(first, root);
 	other = fork_in_namespace_of(first, NULL);
 	end(first);
-	assert_true(tree_is_mounted_elsewhere(b->fd));
+	assert_true(tree_is_mounted_elsewhere(b->fd, NULL));
 	assert_int_equal(tree_make_quiet(b->fd), 1);
 	end(other);
-	assert_false(tree_is_mounted_elsewhere(b->fd));
+	assert_false(tree_is_mounted_elsewhere(b->fd, NULL));
 	end(chrooted);
 }
 
@@ -216,7 +218,7 @@ static void the_look_into_a_namespace_opens_nothing_of_its_own(void **state)
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
 	ns = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(ns >= 0);
-	assert_true(tree_is_mounted_elsewhere(b->fd));
+	assert_true(tree_is_mounted_elsewhere(b->fd, NULL));
 	/* 0 if it had to be killed. */
 	assert_int_equal(tree_make_quiet_in(b->fd, ns), 1);
 	close(ns);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "hooks/engine/format.h"
 #include "hooks/engine/lease.h"
 
 #define META_MAX_PERMISSIONS 1000
@@ -17,6 +18,7 @@
 #define PAUSE_MAX_NS (50 * NSEC_PER_MSEC)
 
 static const struct json_field meta_fields[] = {
+    JSON_FIELD(struct access_meta, format, "format", JSON_U32),
     JSON_FIELD(struct access_meta, owner, "owner", JSON_STR),
     JSON_LIST(struct access_meta, permissions, "permissions", JSON_MAP_STR, .max_count = META_MAX_PERMISSIONS),
     JSON_FIELD(struct access_meta, created, "created", JSON_STR),
@@ -90,7 +92,7 @@ static int read_meta(struct volume *v, struct arena *a, struct access_meta *ret,
 	switch (store_do(v->store, &op)) {
 	case STORE_OK:
 		memcpy(tag, op.tag, STORE_TAG_MAX);
-		r = json_parse(strbuf_str(&op.body), op.body.len, "meta", &access_meta_table, a, ret, err);
+		r = format_parse(strbuf_str(&op.body), op.body.len, "meta", &access_meta_table, a, ret, err);
 		break;
 	case STORE_ABSENT:
 		r = error_set(err, ENOENT, "the volume has no owner yet");

@@ -25,6 +25,7 @@ struct access_identity {
 };
 
 struct access_meta {
+	uint32_t format;	       /* 0: not written, as in those before there was one; see format.h */
 	const char *owner;	       /* "u/<user>"; NULL: none */
 	struct json_pair *permissions; /* "u/<user>", "g/<group>" -> "ro", "rw" */
 	size_t n_permissions;
@@ -37,7 +38,7 @@ extern const struct json_table access_meta_table;
 /*
  * May it be used so (v->ro or rw)? A volume that is not there yet gets its
  * `meta` on first rw use. -EPERM "volume access refused: ..."; -EIO the store's error;
- * -EINVAL: meta can't be read; -ENOENT: ro of a volume that is not there.
+ * -EINVAL: meta can't be read, -ENOTSUP: a newer version's; -ENOENT: ro of a volume that is not there.
  */
 int access_check(struct volume *v, const struct access_identity *id, struct error *err);
 

@@ -10,11 +10,12 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "hooks/engine/format.h"
 #include "hooks/engine/manifest.h"
 #include "hooks/store/store.h"
 #include "oci/json.h"
 
-#define FORMAT 1
+#define FORMAT FORMAT_KNOWN
 /* Most lines are shorter. */
 #define LINE_USUAL 512
 
@@ -120,7 +121,7 @@ static int read_header(struct applied_in *a, struct error *err)
 
 	if (r <= 0)
 		return error_set(err, EINVAL, "applied table: no header");
-	r = json_parse(text, len, "applied table: line 1", &header_table, &arena, &h, err);
+	r = format_parse(text, len, "applied table: line 1", &header_table, &arena, &h, err);
 	if (r < 0)
 		return r;
 	if (h.format != FORMAT || strcmp(h.kind, h.n_chain > 0 ? "delta" : "applied") != 0 ||

@@ -132,7 +132,8 @@ static void done(void *ctx, struct store_op *op)
 	struct job *j = op->user;
 	int fd = op->out_fd;
 
-	if (op->result == STORE_ABSENT || op->result == STORE_CORRUPT || op->result == STORE_INVALID) {
+	/* A connection that broke again and again says nothing of the volume. */
+	if (op->result == STORE_ABSENT || (op->result == STORE_CORRUPT && !op->cut) || op->result == STORE_INVALID) {
 		problem(c, "\"%.300s\": its bytes are gone or cut short: %.500s", j->e->path, op->err.msg);
 	} else if (op->result != STORE_OK) {
 		transfer_fail_op(&c->x, op);

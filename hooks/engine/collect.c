@@ -446,7 +446,7 @@ struct uploads {
 
 /*
  * For a commit: of a holder before us, which can't commit any more, or of ours, who has none under way now. Anything
- * else (conflicts need no lease) when it is old.
+ * else when it is old; conflicts, which need no lease, when nobody can still be sending.
  */
 static bool is_given_up(void *ctx, const char *key, int64_t began)
 {
@@ -455,7 +455,9 @@ static bool is_given_up(void *ctx, const char *key, int64_t began)
 
 	if (strncmp(name, "commits/", strlen("commits/")) == 0)
 		return is_ours(u->c, name);
-	return began < u->now && u->now - began >= COLLECT_AGE;
+	return began < u->now &&
+	       u->now - began >=
+		   (strncmp(name, "conflicts/", strlen("conflicts/")) ? COLLECT_AGE : COLLECT_CONFLICT_AGE);
 }
 
 /* A store that can't tell of them, or is not allowed to, keeps them: they cost money, and nothing else. */

@@ -23,6 +23,8 @@
 
 #define COLLECT_EVERY (24 * 3600) /* seconds */
 #define COLLECT_AGE (24 * 3600)
+/* An upload of what was set aside needs no lease, and may be slow: nobody but its sender knows that it is given up. */
+#define COLLECT_CONFLICT_AGE (30 * COLLECT_AGE)
 
 /* An object of the volume that is a commit's: "commits/3-7/pack-0-1a2b3c4d", "6.applied". */
 struct collect_object {

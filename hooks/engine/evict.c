@@ -201,7 +201,7 @@ bool cache_is_read(int dir_fd, const char *name)
 	_cleanup_close_ int fd = open_dir(dir_fd, name);
 
 	/* Its keeper locks it (keeper_take.c), and may have died before the container. */
-	return fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) < 0 || tree_is_mounted_elsewhere(fd));
+	return fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) < 0 || tree_is_mounted_elsewhere(fd, NULL));
 }
 
 struct readers {

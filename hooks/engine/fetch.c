@@ -10,11 +10,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "hooks/engine/hashing.h"
 #include "hooks/engine/sparse.h"
 
 #define RANGE_MAX (8u << 20) /* of a request for neighbours */
 #define GAP_MAX (64u << 10)  /* what is read and thrown away rather than asked around */
-#define PIECE (32u << 20)    /* of a large file */
+#define PIECE (16u << 20)    /* of a large file */
+#define ENDING_MAX 32	     /* large files that are there and not hashed yet */
 #define COPY_BUFFER 65536
 
 /* A file that is read on its own. */
@@ -22,8 +24,13 @@ struct large {
 	struct entry *e;
 	int fd;
 	char name[64];
-	uint64_t asked; /* bytes requested so far */
-	unsigned pieces;
+	uint64_t asked;	 /* bytes requested so far */
+	unsigned pieces; /* under way */
+	/* Of a file in several pieces: its running hash, which of them are there, and how many without a gap. */
+	struct hashed *hashed;
+	unsigned char *came;
+	uint64_t whole;
+	struct large *next; /* of those that only wait for their hash */
 };
 
 /* One request: a range of a pack with the files in it, or a piece of a large file. */
@@ -42,6 +49,9 @@ struct fetch {
 	struct entry **entries;
 	size_t n, next;
 	struct large *large; /* of which pieces are still to be asked */
+	struct large *ending, **ending_last;
+	unsigned n_ending;
+	struct hashing *hashing; /* from the first file in pieces on */
 	struct sha256 *hash;
 	char *buffer;
 };
@@ -137,18 +147,54 @@ static bool foreign_as_seen(struct fetch *f, const struct job *j)
 {
 	struct entry *e = j->large->e;
 
-	if (j->op.got_size == e->size && (j->op.tag[0] == '\0' || !strcmp(j->op.tag, e->tag)))
+	/* Pieces are of one object only if each of them says so. */
+	if (j->op.got_size == (j->op.length > 0 ? j->op.length : e->size) &&
+	    ((j->op.tag[0] == '\0' && j->op.length == 0) || !strcmp(j->op.tag, e->tag)))
 		return true;
 	transfer_fail(f->x, EAGAIN, "\"%.300s\" was changed by another tool while it was being read; try again",
 		      e->path);
 	return false;
 }
 
+/* A piece is there. What is whole from the beginning on can be hashed. */
+static void piece_came(struct fetch *f, struct large *l, uint64_t offset)
+{
+	const uint64_t pieces = (l->e->size + PIECE - 1) / PIECE;
+	uint64_t bytes;
+
+	if (!l->hashed)
+		return;
+	l->came[offset / PIECE / 8] |= (unsigned char)(1u << (offset / PIECE % 8));
+	while (l->whole < pieces && (l->came[l->whole / 8] & (1u << (l->whole % 8))))
+		l->whole++;
+	bytes = l->whole * PIECE < l->e->size ? l->whole * PIECE : l->e->size;
+	hashing_reach(f->hashing, l->hashed, bytes);
+}
+
+static void large_free(struct fetch *f, struct large *l)
+{
+	if (l->hashed)
+		hashing_end(f->hashing, l->hashed, NULL);
+	if (l->fd >= 0) {
+		tree_discard(f->t, l->name); /* of no effect once it is installed */
+		close(l->fd);
+	}
+	if (f->large == l)
+		f->large = NULL;
+	free(l->came);
+	free(l);
+}
+
+/* All of it is there. */
 static void finish_large(struct fetch *f, struct large *l)
 {
 	unsigned char hash[SHA256_LEN];
-	int r = entry_hash_fd(l->fd, l->e->size, hash);
+	int r;
 
+	if (l->hashed)
+		r = hashing_end(f->hashing, TAKE_PTR(l->hashed), hash);
+	else
+		r = entry_hash_fd(l->fd, l->e->size, hash);
 	if (r == 0 && is_foreign(l->e))
 		memcpy(l->e->sha256, hash, SHA256_LEN);
 	if (r == 0 && memcmp(hash, l->e->sha256, SHA256_LEN) != 0) {
@@ -160,15 +206,36 @@ static void finish_large(struct fetch *f, struct large *l)
 	file_failed(f, r, l->e);
 }
 
-static void large_free(struct fetch *f, struct large *l)
+/* Those whose hash is known; with `all`, those whose hash is waited for. */
+static void finish_ending(struct fetch *f, bool all)
 {
-	if (l->fd >= 0) {
-		tree_discard(f->t, l->name); /* of no effect once it is installed */
-		close(l->fd);
+	while (f->ending) {
+		struct large *l = f->ending;
+
+		if (f->x->failed == 0 && !all && f->n_ending <= ENDING_MAX && !hashing_is_done(f->hashing, l->hashed))
+			return;
+		f->ending = l->next;
+		f->n_ending--;
+		if (f->x->failed == 0)
+			finish_large(f, l);
+		large_free(f, l);
 	}
-	if (f->large == l)
-		f->large = NULL;
-	free(l);
+	f->ending_last = &f->ending;
+}
+
+/* The last piece of it is there: it is finished at once, or when it is hashed. */
+static void end_large(struct fetch *f, struct large *l)
+{
+	if (f->x->failed == 0 && l->hashed) {
+		l->next = NULL;
+		*f->ending_last = l;
+		f->ending_last = &l->next;
+		f->n_ending++;
+		return;
+	}
+	if (f->x->failed == 0)
+		finish_large(f, l);
+	large_free(f, l);
 }
 
 static void job_free(struct fetch *f, struct job *j)
@@ -176,7 +243,7 @@ static void job_free(struct fetch *f, struct job *j)
 	struct large *l = j->large;
 
 	if (l && --l->pieces == 0 && (f->large != l || f->x->failed < 0))
-		large_free(f, l);
+		end_large(f, l);
 	if (!l && j->op.out_fd >= 0)
 		close(j->op.out_fd);
 	free(j);
@@ -186,28 +253,32 @@ static void done(void *ctx, struct store_op *op)
 {
 	struct fetch *f = ctx;
 	struct job *j = op->user;
-	bool whole;
+	bool foreign = j->large && is_foreign(j->large->e);
 
 	f->x->report->data_requests++;
 	f->x->report->bytes_in += op->got_size;
 	if (op->result != STORE_OK) {
-		if (j->large && is_foreign(j->large->e) && op->result == STORE_ABSENT)
+		if (foreign && op->result == STORE_ABSENT)
 			transfer_fail(f->x, EAGAIN, "\"%.300s\" was removed by another tool meanwhile; try again",
 				      j->large->e->path);
+		/* A piece of what became shorter is another, or none. */
+		if (foreign && op->result == STORE_CORRUPT && !op->cut && op->length > 0)
+			transfer_fail(f->x, EAGAIN,
+				      "\"%.300s\" did not come whole, or was changed meanwhile; try again",
+				      j->large->e->path);
 		transfer_fail_op(f->x, op);
-	} else if (op->length > 0 && op->got_size != op->length) {
+	} else if (!foreign && op->length > 0 && op->got_size != op->length) {
 		transfer_fail(f->x, EBADMSG, "the store's object %.600s is shorter than its commit says", j->key);
 	} else if (!j->large) {
 		unpack_all(f, j);
 	} else {
 		if (j->large->e->flags & ENTRY_SPARSE)
 			file_failed(f, sparse_punch(j->large->fd, j->op.out_offset, j->op.got_size), j->large->e);
-		whole = j->large->pieces == 1 && f->large != j->large;
-		if (!is_foreign(j->large->e) || foreign_as_seen(f, j))
-			if (whole && f->x->failed == 0)
-				finish_large(f, j->large);
+		if ((!foreign || foreign_as_seen(f, j)) && f->x->failed == 0)
+			piece_came(f, j->large, (uint64_t)op->out_offset);
 	}
 	job_free(f, j);
+	finish_ending(f, false);
 }
 
 static struct job *new_job(struct fetch *f, const struct entry *e)
@@ -234,6 +305,26 @@ static struct job *new_job(struct fetch *f, const struct entry *e)
 	return j;
 }
 
+/* Of a foreign object only where each piece tells which object it is of. */
+static bool in_pieces(const struct entry *e)
+{
+	return !is_foreign(e) || (e->size > PIECE && e->tag);
+}
+
+/* A file that comes in several pieces is hashed behind them. */
+static bool begin_hash(struct fetch *f, struct large *l)
+{
+	if (l->e->size <= PIECE || !in_pieces(l->e))
+		return true;
+	if (!f->hashing)
+		f->hashing = hashing_new();
+	l->came = calloc(l->e->size / PIECE / 8 + 1, 1);
+	l->hashed = f->hashing && l->came ? hashing_begin(f->hashing, l->fd) : NULL;
+	if (!l->hashed)
+		transfer_fail(f->x, ENOMEM, "out of memory");
+	return l->hashed;
+}
+
 static struct store_op *next_piece(struct fetch *f)
 {
 	struct large *l = f->large;
@@ -245,11 +336,12 @@ static struct store_op *next_piece(struct fetch *f)
 	j->large = l;
 	j->op.out_fd = l->fd;
 	j->op.out_offset = (off_t)l->asked;
-	if (!is_foreign(l->e)) {
+	if (in_pieces(l->e)) {
 		j->op.offset = l->e->offset + l->asked;
 		j->op.length = left < PIECE ? left : PIECE;
 		l->asked += j->op.length;
 	} else {
+		j->op.size = l->e->size;
 		l->asked = l->e->size;
 	}
 	l->pieces++;
@@ -271,7 +363,7 @@ static struct store_op *begin_large(struct fetch *f)
 	l->fd = tree_create(f->t, l->name);
 	f->large = l;
 	file_failed(f, l->fd, l->e);
-	op = l->fd < 0 ? NULL : next_piece(f);
+	op = l->fd >= 0 && begin_hash(f, l) ? next_piece(f) : NULL;
 	if (!op)
 		large_free(f, l);
 	return op;
@@ -339,6 +431,7 @@ int fetch_files(struct transfer *x, struct tree *t, const struct plain *plain, s
 	struct fetch f = {.x = x, .t = t, .plain = plain, .entries = entries, .n = n};
 	int64_t begin = clock_boottime_ns();
 
+	f.ending_last = &f.ending;
 	f.hash = sha256_new();
 	f.buffer = malloc(COPY_BUFFER);
 	if (!f.hash || !f.buffer) {
@@ -347,8 +440,10 @@ int fetch_files(struct transfer *x, struct tree *t, const struct plain *plain, s
 		qsort(entries, n, sizeof(*entries), by_place);
 		store_run(x->v->store, next, done, &f);
 	}
+	finish_ending(&f, true);
 	if (f.large && f.large->pieces == 0)
 		large_free(&f, f.large);
+	hashing_free(f.hashing);
 	sha256_free(f.hash);
 	free(f.buffer);
 	x->report->data_ns += clock_boottime_ns() - begin;

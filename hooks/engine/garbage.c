@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "hooks/engine/format.h"
 #include "oci/json.h"
 
-#define FORMAT 1
+#define FORMAT FORMAT_KNOWN
 #define KIND "garbage"
 
 struct header {
@@ -45,7 +46,7 @@ int garbage_read(struct stream_in *in, void (*fn)(void *ctx, const char *name), 
 
 	if (r <= 0)
 		return error_set(err, EINVAL, "list of garbage: no header");
-	r = json_parse(text, len, "list of garbage", &header_table, &a, &h, err);
+	r = format_parse(text, len, "list of garbage", &header_table, &a, &h, err);
 	if (r == 0 && (h.format != FORMAT || strcmp(h.kind, KIND) != 0))
 		r = error_set(err, EINVAL, "list of garbage: format %" PRIu32 " is not known here", h.format);
 	while (r == 0 && (r = stream_line(in, &text, &len)) > 0) {

@@ -61,6 +61,7 @@ static const struct json_field head_fields[] = {
     JSON_FIELD(struct head, collected, "collected", JSON_U64),
     JSON_FIELD(struct head, stats, "stats", JSON_OBJ, .table = &stats_table, .required = true),
     JSON_FIELD(struct head, removed, "removed", JSON_STR),
+    JSON_FIELD(struct head, hints, "hints", JSON_RAW),
     {NULL},
 };
 const struct json_table head_table = {"register", sizeof(struct head), head_fields, JSON_STRICT};
@@ -116,7 +117,7 @@ int head_parse(const char *text, size_t len, struct arena *arena, struct head *r
 
 	if (len > HEAD_MAX_SIZE)
 		return error_set(err, EINVAL, "register: longer than %d bytes", HEAD_MAX_SIZE);
-	r = json_parse(text, len, "register", &head_table, arena, &h, err);
+	r = format_parse(text, len, "register", &head_table, arena, &h, err);
 	if (r < 0)
 		return r;
 	if (h.format != HEAD_FORMAT)
@@ -130,6 +131,7 @@ int head_parse(const char *text, size_t len, struct arena *arena, struct head *r
 	r = check_commit(&h, err);
 	if (r < 0)
 		return r;
+	h.hints = NULL;
 	*ret = h;
 	return 0;
 }

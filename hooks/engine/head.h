@@ -6,11 +6,12 @@
 #ifndef VOLRUN_HOOKS_HEAD_H
 #define VOLRUN_HOOKS_HEAD_H
 
+#include "hooks/engine/format.h"
 #include "hooks/store/sign.h"
 #include "oci/json.h"
 
 #define HEAD_MAX_SIZE 16384
-#define HEAD_FORMAT 1
+#define HEAD_FORMAT FORMAT_KNOWN
 #define NONCE_MAX 33 /* 128 bits in hex and the NUL */
 
 enum head_state { HEAD_FREE, HEAD_HELD };
@@ -65,11 +66,14 @@ struct head {
 	struct head_stats stats;
 	const char
 	    *removed; /* RFC 3339: the volume counts as gone since then; NULL. Its commit is empty, its numbers go on */
+	const char
+	    *hints; /* NULL. What a newer version notes for its like, an object: read over, and not written again */
 };
 
 extern const struct json_table head_table, head_commit_table;
 
-/* Checks what the table can't (nonce's form, object's key, seq/epoch order). -EINVAL: "register of volume X: ...". */
+/* Checks what the table can't (nonce's form, object's key, seq/epoch order). -EINVAL: "register of volume X: ...";
+ * -ENOTSUP: of a newer version (format.h). */
 int head_parse(const char *text, size_t len, struct arena *arena, struct head *ret, struct error *err);
 /* The same of a commit alone, of an epoch up to `epoch`; `what` names the document in the message. */
 int head_check_commit(const struct head_commit *c, uint64_t epoch, const char *what, struct error *err);

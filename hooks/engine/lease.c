@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/num.h"
 
 /* How often a change is made anew after an earlier write of ours landed late. */
@@ -22,6 +23,22 @@ static int64_t margin_ns(const struct lease *l)
 	return l->config.ttl_ns / 6;
 }
 
+/* A file that can't be written says what it said last, which ends by itself. */
+static void set_valid(struct lease *l, int64_t until)
+{
+	atomic_store(&l->valid_until, until);
+	if (l->shown_fd >= 0)
+		pwrite_all(l->shown_fd, &until, sizeof(until), 0);
+}
+
+void lease_show_validity(struct lease *l, int fd)
+{
+	pthread_mutex_lock(&l->mutex);
+	l->shown_fd = fd;
+	set_valid(l, lease_lost(l) ? 0 : atomic_load(&l->valid_until));
+	pthread_mutex_unlock(&l->mutex);
+}
+
 void lease_note_shown(struct lease *l)
 {
 	int64_t sent = register_shown_sent_ns(&l->reg);
@@ -29,10 +46,10 @@ void lease_note_shown(struct lease *l)
 	if (sent >= 0 && l->reg.shown.epoch == l->epoch) {
 		bool held = l->reg.shown.state == HEAD_HELD;
 
-		atomic_store(&l->valid_until, held ? sent + l->config.ttl_ns - margin_ns(l) : 0);
+		set_valid(l, held ? sent + l->config.ttl_ns - margin_ns(l) : 0);
 		return;
 	}
-	atomic_store(&l->valid_until, 0);
+	set_valid(l, 0);
 	if (!atomic_exchange(&l->lost, true))
 		eventfd_write(l->lost_fd, 1);
 }
@@ -185,6 +202,7 @@ int lease_new(struct volume *v, const struct lease_config *config, struct lease 
 	if (!l)
 		return error_set(err, ENOMEM, "out of memory");
 	l->config = *config;
+	l->shown_fd = -1;
 	pthread_mutex_init(&l->mutex, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -209,6 +227,7 @@ void lease_free(struct lease *l)
 	thread_stop(l);
 	register_free(&l->reg);
 	cleanup_close(&l->lost_fd);
+	cleanup_close(&l->shown_fd);
 	pthread_cond_destroy(&l->wake);
 	pthread_mutex_destroy(&l->mutex);
 	arena_free(&l->arena);

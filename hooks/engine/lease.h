@@ -64,6 +64,8 @@ int lease_head(struct lease *l, struct arena *a, struct head *ret);
 
 /* May a request that changes the store be sent now? For store.valid too (ctx: the lease). Thread-safe. */
 bool lease_valid(void *lease);
+/* Until when that is so also stands in a file from now on (CLOCK_BOOTTIME, ns, an int64_t). fd is the lease's then. */
+void lease_show_validity(struct lease *l, int fd);
 /* Lost for good: past its validity and taken by another, or not renewable. */
 bool lease_lost(struct lease *l);
 /* Readable once the lease is lost (eventfd). */

@@ -26,6 +26,7 @@ struct lease {
 	bool finished;			 /* lease_finished; of the thread that releases */
 	/* What lease_valid reads: never behind a request. */
 	_Atomic int64_t valid_until;
+	int shown_fd; /* lease_show_validity; -1: none */
 	atomic_bool lost;
 	int lost_fd;
 };

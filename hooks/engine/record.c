@@ -328,13 +328,11 @@ static int read_header(struct stream_in *in, struct manifest *m, uint64_t *ret_e
 
 	if (r <= 0)
 		return error_set(err, EINVAL, "record: no header");
-	r = json_parse(text, len, "record: line 1", &header_table, &a, &h, err);
+	r = format_parse(text, len, "record: line 1", &header_table, &a, &h, err);
 	if (r < 0)
 		return r;
 	if (h.format != RECORD_FORMAT || (strcmp(h.kind, "base") != 0 && strcmp(h.kind, "delta") != 0))
-		return error_set(err, EINVAL,
-				 "record: format %" PRIu32
-				 ", kind \"%.40s\" is not known here; a newer volrun wrote it",
+		return error_set(err, EINVAL, "record: format %" PRIu32 ", kind \"%.40s\" is none that there is",
 				 h.format, h.kind);
 	if (!strcmp(h.kind, "delta") != (h.n_chain > 0))
 		return error_set(err, EINVAL, "record: line 1: a chain without a delta, or a delta without one");

@@ -20,17 +20,18 @@
  * counts only in the last record: that of the commits before was done.
  *
  * Its sha256 stands in the register. A path or target that is not valid UTF-8
- * stands in hex ("rawpath", "rawtarget"). A reader refuses a format or kind
- * that it does not know, and keys that it does not know:
+ * stands in hex ("rawpath", "rawtarget"). A reader refuses a format (format.h)
+ * or kind that it does not know, and keys that it does not know:
  * what they say would be lost by the next commit.
  */
 #ifndef VOLRUN_HOOKS_RECORD_H
 #define VOLRUN_HOOKS_RECORD_H
 
+#include "hooks/engine/format.h"
 #include "hooks/engine/manifest.h"
 #include "hooks/engine/stream.h"
 
-#define RECORD_FORMAT 1
+#define RECORD_FORMAT FORMAT_KNOWN
 #define RECORD_MAX_SIZE (1u << 30)
 /* The longest chain: a base and 16 deltas. */
 #define RECORD_CHAIN_MAX 17

@@ -13,6 +13,8 @@
 #define WRITE_ATTEMPTS 3
 #define WRITE_PAUSE_NS (100 * NSEC_PER_MSEC)
 
+#define NOBODYS_NONCE "00000000000000000000000000000000"
+
 void register_init(struct volume_register *r, struct store *store, const char *key)
 {
 	*r = (struct volume_register){.store = store, .key = key};
@@ -110,6 +112,12 @@ static int read_back(struct volume_register *r, const char *nonce, struct error 
 
 	memcpy(tag, r->tag, sizeof(tag));
 	res = register_read(r, err);
+	/* It says no more of what it is, but none of us wrote it. */
+	if (res == -ENOTSUP) {
+		r->shown.nonce = NOBODYS_NONCE;
+		err->code = ESTALE;
+		return -ESTALE;
+	}
 	if (res < 0)
 		return res;
 	if (r->exists && strcmp(r->shown.nonce, nonce) == 0)

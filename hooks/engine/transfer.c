@@ -19,7 +19,7 @@ int transfer_op_error(const struct store_op *op, struct error *err)
 	case STORE_REFUSED:
 		return error_set(err, EKEYREJECTED, "%s", op->err.msg);
 	case STORE_CORRUPT:
-		return error_set(err, EBADMSG, "%s", op->err.msg);
+		return error_set(err, op->cut ? EHOSTUNREACH : EBADMSG, "%s", op->err.msg);
 	default:
 		/* Of what is read, the cache is where there is none. */
 		if (op->out_fd >= 0 && op->err.code == ENOSPC)

@@ -26,12 +26,13 @@
 #include "base/sys.h"
 #include "hooks/confine.h"
 
-#define NAMESPACES_SEEN_MAX 256
+#define NAMESPACES_SEEN_MAX 1024
 #define MOUNTINFO_MAX (16u << 20)
 
 /* A directory as mountinfo names it: the file system, and the path in that. */
 struct place {
 	dev_t dev;
+	const char *but; /* who has our root: its mounts at this path are not looked for; or NULL */
 	char root[PATH_MAX];
 };
 
@@ -145,8 +146,8 @@ static bool find_place(int fd, struct place *ret)
 	return false;
 }
 
-/* 1, 0; -1: it can't be looked at. */
-static int is_in(const char *mountinfo, const struct place *place)
+/* 1, 0; -1: it can't be looked at. Mounts at the path `but` aside. */
+static int is_in(const char *mountinfo, const struct place *place, const char *but)
 {
 	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, mountinfo);
 	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
@@ -154,7 +155,8 @@ static int is_in(const char *mountinfo, const struct place *place)
 
 	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0)
 		if (mnt_fs_get_devno(fs) == place->dev && mnt_fs_get_root(fs) &&
-		    strcmp(mnt_fs_get_root(fs), place->root) == 0)
+		    strcmp(mnt_fs_get_root(fs), place->root) == 0 &&
+		    !(but && mnt_fs_get_target(fs) && strcmp(mnt_fs_get_target(fs), but) == 0))
 			return 1;
 	return t ? 0 : -1;
 }
@@ -195,6 +197,14 @@ static bool was_seen(const struct seen *seen, const struct view *v)
 	return false;
 }
 
+static bool namespace_was_seen(const struct seen *seen, ino_t ns)
+{
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->list[i].ns == ns)
+			return true;
+	return false;
+}
+
 static void note_seen(struct seen *seen, const struct view *v)
 {
 	if (seen->n < NAMESPACES_SEEN_MAX && v->root)
@@ -205,11 +215,10 @@ static void note_seen(struct seen *seen, const struct view *v)
  * fn for a process of each root in each mount namespace but ours, with its number, until it says 1; then true.
  * -1: the process has gone, or can't be looked at; another one of the namespace may do.
  */
-static bool each_namespace(int (*fn)(void *ctx, const char *pid), void *ctx)
+static bool each_namespace(int (*fn)(void *ctx, const char *pid), void *ctx, struct seen *seen)
 {
 	_cleanup_right_ struct right right = right_raise(CAP_SYS_PTRACE);
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
-	struct seen seen = {.n = 0};
 	struct view ours, v;
 	struct dirent *e;
 
@@ -220,32 +229,56 @@ static bool each_namespace(int (*fn)(void *ctx, const char *pid), void *ctx)
 		int r;
 
 		if (num_parse_u64(e->d_name, INT_MAX, &pid) < 0 || !view_of(e->d_name, &v) || v.ns == ours.ns ||
-		    was_seen(&seen, &v))
+		    was_seen(seen, &v))
 			continue;
 		r = fn(ctx, e->d_name);
 		if (r > 0)
 			return true;
 		if (r == 0)
-			note_seen(&seen, &v);
+			note_seen(seen, &v);
 	}
 	return false;
+}
+
+/* A namespace that was copied from ours: its paths are ours. */
+static bool has_our_root(const char *pid)
+{
+	char path[sizeof("/proc//root") + NAME_MAX];
+	struct statx ours, its;
+
+	snprintf(path, sizeof(path), "/proc/%s/root", pid);
+	return statx(AT_FDCWD, "/", AT_STATX_DONT_SYNC, STATX_INO, &ours) == 0 &&
+	       statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &its) == 0 && ours.stx_ino == its.stx_ino &&
+	       ours.stx_dev_major == its.stx_dev_major && ours.stx_dev_minor == its.stx_dev_minor;
 }
 
 static int is_in_namespace_of(void *ctx, const char *pid)
 {
 	char path[sizeof("/proc//mountinfo") + NAME_MAX];
+	const struct place *place = ctx;
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
-	r = is_named(path, ctx);
-	return r > 0 ? is_in(path, ctx) : r;
+	r = is_named(path, place);
+	if (r <= 0)
+		return r;
+	/* In another root the path is where somebody put it: a container's own mount, not a copy. */
+	return is_in(path, place, place->but && has_our_root(pid) ? place->but : NULL);
 }
 
-bool tree_is_mounted_elsewhere(int fd)
+bool tree_is_mounted_elsewhere(int fd, const char *but)
 {
-	struct place place;
+	struct seen seen = {.n = 0};
+	struct place place = {.but = but};
 
-	return find_place(fd, &place) && each_namespace(is_in_namespace_of, &place);
+	return find_place(fd, &place) && each_namespace(is_in_namespace_of, &place, &seen);
+}
+
+bool tree_is_mounted_here(int fd)
+{
+	struct place place = {.but = NULL};
+
+	return find_place(fd, &place) && is_in("/proc/self/mountinfo", &place, NULL) > 0;
 }
 
 /* --- no more writing ---------------------------------------------------------------------- */
@@ -351,7 +384,7 @@ static enum verdict look(int ns_fd, const struct place *place)
 
 int tree_make_quiet_in(int fd, int ns_fd)
 {
-	struct place place;
+	struct place place = {.but = NULL};
 	enum verdict v;
 
 	if (!find_place(fd, &place))
@@ -399,12 +432,40 @@ static int quiet_in_namespace_of(void *ctx, const char *pid)
 	return 0;
 }
 
+/* Of those that this process may enter. */
+static int next_namespace(int fd, unsigned long direction)
+{
+	_cleanup_right_ struct right admin = right_raise(CAP_SYS_ADMIN);
+
+	return ioctl(fd, direction, NULL);
+}
+
+/* A descriptor or a mount (nsfs) may keep a namespace in which there is no process. */
+static void quiet_where_nobody_is(struct quieting *q, const struct seen *seen, unsigned long direction)
+{
+	_cleanup_close_ int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	struct stat ours, st;
+	int next;
+
+	/* Which ones have processes is not known. */
+	if (fd < 0 || fstat(fd, &ours) < 0 || seen->n == NAMESPACES_SEEN_MAX)
+		return;
+	for (; (next = next_namespace(fd, direction)) >= 0; fd = next) {
+		close(fd);
+		if (fstat(next, &st) == 0 && st.st_ino != ours.st_ino && !namespace_was_seen(seen, st.st_ino))
+			q->written |= look(next, &q->place) == WRITTEN;
+	}
+}
+
 int tree_make_quiet(int fd)
 {
+	struct seen seen = {.n = 0};
 	struct quieting q = {0};
 
 	if (!find_place(fd, &q.place))
 		return -ENODATA;
-	each_namespace(quiet_in_namespace_of, &q);
+	each_namespace(quiet_in_namespace_of, &q, &seen);
+	quiet_where_nobody_is(&q, &seen, NS_MNT_GET_NEXT);
+	quiet_where_nobody_is(&q, &seen, NS_MNT_GET_PREV);
 	return !q.written;
 }

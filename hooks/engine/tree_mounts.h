@@ -14,9 +14,13 @@
  * Is the directory that fd is open on mounted, as itself, in a mount namespace of
  * some process, ours aside? Follows the directory's renames. Reads each process's
  * /proc/PID/mountinfo (proc_pid_mountinfo(5)) once a namespace: milliseconds on a
- * busy machine. What can't be read counts as not mounted.
+ * busy machine. What can't be read counts as not mounted. but: where one of our own mounts of it is, or NULL. A
+ * namespace that was copied from ours has it, too, without anybody's doing: of a process whose root is ours too, mounts
+ * at this path don't count. They do of one with another root, a container.
  */
-bool tree_is_mounted_elsewhere(int fd);
+bool tree_is_mounted_elsewhere(int fd, const char *but);
+/* The same of our own namespace. The mount that it was opened by does not count, but where it is the root of that. */
+bool tree_is_mounted_here(int fd);
 
 /*
  * Makes each mount of the directory, or of a part of it, in the mount namespace read-only, for good: nobody writes by
@@ -25,7 +29,10 @@ bool tree_is_mounted_elsewhere(int fd);
  * can't be entered; nothing is known. The namespace may be one that no process is left in. Forks; 5 s at most.
  */
 int tree_make_quiet_in(int fd, int ns_fd);
-/* The same in the namespaces of all processes, ours aside. */
+/*
+ * The same in the namespaces of all processes, ours aside; from Linux 6.12 on also in those that only a descriptor or a
+ * mount keeps.
+ */
 int tree_make_quiet(int fd);
 
 #endif

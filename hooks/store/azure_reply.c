@@ -16,6 +16,8 @@ void azure_reply_header(struct reply *r, struct azure_reply *a, const char *name
 		snprintf(r->mark, sizeof(r->mark), "%s", store_mark_valid(value) ? value : "");
 	else if (!strcasecmp(name, "x-ms-error-code"))
 		reply_set_code(r, value);
+	else if (!strcasecmp(name, "x-ms-request-id"))
+		r->genuine = true;
 	else if (!strcasecmp(name, "x-ms-meta-hdi_isfolder"))
 		a->is_directory = !strcasecmp(value, "true");
 	else if (!strcasecmp(name, "x-ms-copy-id"))
@@ -89,7 +91,9 @@ static bool is_other_kind(const struct azure_call *call, const struct azure_repl
 
 void azure_judge(const struct azure_call *call, const struct reply *r, const struct azure_reply *a, struct verdict *ret)
 {
-	if (r->status == 404)
+	if (r->status == 404 && !r->genuine && !r->code[0])
+		verdict_not_genuine(ret);
+	else if (r->status == 404)
 		judge_absent(call, ret);
 	else if (r->status >= 300 && r->status < 400 && r->status != 304)
 		verdict_set(ret, STORE_FAILED, false, "the object store is at another address");

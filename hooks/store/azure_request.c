@@ -298,6 +298,9 @@ int azure_request_build(const struct azure_endpoint *e, const struct credentials
 void azure_request_free(struct azure_request *r)
 {
 	strbuf_free(&r->url);
+	/* A token, or an account's signature. */
+	if (r->headers.data)
+		explicit_bzero(r->headers.data, r->headers.cap);
 	strbuf_free(&r->headers);
 }
 

@@ -10,7 +10,8 @@
 struct azure_store {
 	struct http_store http;
 	struct azure_endpoint endpoint;
-	uint64_t part_size; /* 0: the default */
+	uint64_t part_size;   /* 0: the default */
+	int64_t clock_offset; /* seconds by which the server's clock is before this machine's */
 };
 
 struct azure_exchange {
@@ -19,7 +20,8 @@ struct azure_exchange {
 	struct azure_request request;
 	struct azure_reply reply;
 	int64_t not_before_ns;
-	struct md5 *md5; /* of a GET; NULL: nothing to compare */
+	int64_t signed_at; /* seconds since the epoch */
+	struct md5 *md5;   /* of a GET; NULL: nothing to compare */
 	char hash[MD5_BASE64_MAX], block[AZURE_BLOCK_MAX], tag[STORE_TAG_MAX];
 };
 

@@ -200,6 +200,7 @@ static int run_process(struct credential_fetch *f, const char *command, struct c
 		return -EAGAIN;
 	if (out < 0)
 		return error_set(err, errno, "credential_process: no memory for its output (error %d)", errno);
+	s.stop_fd = token_client_stop_fd(f->client);
 	s.stderr_buf = discarded;
 	s.stderr_size = sizeof(discarded);
 	r = spawn_run(&s, &why);
@@ -232,6 +233,38 @@ static char *copy_text(struct chain *c, const char *text, size_t i)
 
 static int follow(struct chain *c, const char *name, bool wanted, struct credentials *ret, struct error *err);
 
+/* Keys that a role is assumed with, of the machine and no profile. */
+static int from_source(struct chain *c, const struct profile *p, struct credentials *ret, struct error *err)
+{
+	static const struct {
+		const char *name;
+		int (*fetch)(struct credential_fetch *f, struct credentials *ret, struct error *err);
+	} sources[] = {
+	    {"Environment", credentials_aws_environment},
+	    {"EcsContainer", credentials_aws_container},
+	    {"Ec2InstanceMetadata", credentials_aws_instance},
+	};
+	const char *name = p->values[KEY_FROM];
+	int r;
+
+	if (!name)
+		return error_set(err, EINVAL,
+				 "profile %s: a role without source_profile, credential_source or "
+				 "web_identity_token_file",
+				 p->name);
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		if (strcasecmp(name, sources[i].name) != 0)
+			continue;
+		r = sources[i].fetch(c->f, ret, err);
+		return r == -ENOENT ? error_set(err, EINVAL, "profile %s: its credential_source %s has none", p->name,
+						sources[i].name)
+				    : r;
+	}
+	return error_set(err, EINVAL,
+			 "profile %s: credential_source is none of Environment, EcsContainer, Ec2InstanceMetadata",
+			 p->name);
+}
+
 static int assume_role(struct chain *c, const struct profile *p, struct credentials *ret, struct error *err)
 {
 	struct aws_role role = {.arn = p->values[KEY_ROLE],
@@ -244,10 +277,9 @@ static int assume_role(struct chain *c, const struct profile *p, struct credenti
 
 	if (role.token_file)
 		return credentials_aws_assume(c->f, &role, NULL, ret, err);
-	if (!p->values[KEY_SOURCE])
-		return error_set(err, EINVAL, "profile %s: a role without source_profile or web_identity_token_file%s",
-				 p->name, p->values[KEY_FROM] ? " (credential_source is not supported)" : "");
-	if (!strcmp(p->values[KEY_SOURCE], p->name) && p->values[KEY_ID]) {
+	if (!p->values[KEY_SOURCE]) {
+		r = from_source(c, p, &by, err);
+	} else if (!strcmp(p->values[KEY_SOURCE], p->name) && p->values[KEY_ID]) {
 		struct profile keys = *p;
 
 		keys.values[KEY_ROLE] = NULL;

@@ -46,6 +46,8 @@ void credentials_wipe(char **s);
 
 /* --- credentials_aws_files.c, credentials_aws_roles.c, credentials_aws_hosts.c */
 int credentials_aws_profile(struct credential_fetch *f, struct credentials *ret, struct error *err);
+int credentials_aws_environment(struct credential_fetch *f, struct credentials *ret,
+				struct error *err); /* credentials_s3.c */
 int credentials_aws_container(struct credential_fetch *f, struct credentials *ret, struct error *err);
 int credentials_aws_instance(struct credential_fetch *f, struct credentials *ret, struct error *err);
 int credentials_aws_web_identity(struct credential_fetch *f, struct credentials *ret, struct error *err);

@@ -33,7 +33,7 @@ static int from_config(struct credential_fetch *f, struct credentials *ret, stru
 	return r < 0 ? r : credentials_from(ret, "the configuration (access_key_id)");
 }
 
-static int from_environment(struct credential_fetch *f, struct credentials *ret, struct error *err)
+int credentials_aws_environment(struct credential_fetch *f, struct credentials *ret, struct error *err)
 {
 	const char *id = credentials_env("AWS_ACCESS_KEY_ID"), *secret = credentials_env("AWS_SECRET_ACCESS_KEY");
 	const char *token = credentials_env("AWS_SESSION_TOKEN");
@@ -76,7 +76,7 @@ static bool configured_instance(const struct store_config *config)
 
 const struct credential_provider credentials_chain_s3[] = {
     {"config", configured_keys, from_config},
-    {"environment", NULL, from_environment},
+    {"environment", NULL, credentials_aws_environment},
     {"web-identity", configured_web_identity, credentials_aws_web_identity},
     {"profile", configured_profile, credentials_aws_profile},
     {"container", configured_container, credentials_aws_container},

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 
+#define AGAIN_MAX 3
 #define FEW_BYTES 65536			  /* a register, a page: who waits for these, waits for an end */
 #define SOCKET_BUFFER (UINT64_C(4) << 20) /* the most that Linux gives one of TCP */
 
@@ -62,6 +63,13 @@ static bool head_fits(struct exchange *x)
 	return x->verdict.result == STORE_OK;
 }
 
+static void not_written(struct exchange *x, int r)
+{
+	say(x, STORE_FAILED, false, "");
+	snprintf(x->verdict.reason, sizeof(x->verdict.reason), "what was read could not be written (%s)",
+		 r == -ENOSPC || r == -EDQUOT ? "no space left" : "input/output error");
+}
+
 /* Into the caller's file: what was received so far is what was written. */
 static bool sink_file(struct exchange *x, const char *data, size_t len)
 {
@@ -73,9 +81,7 @@ static bool sink_file(struct exchange *x, const char *data, size_t len)
 	}
 	r = pwrite_all(x->op->out_fd, data, len, x->op->out_offset + (off_t)x->received);
 	if (r < 0) {
-		say(x, STORE_FAILED, false, "");
-		snprintf(x->verdict.reason, sizeof(x->verdict.reason), "what was read could not be written (%s)",
-			 r == -ENOSPC || r == -EDQUOT ? "no space left" : "input/output error");
+		not_written(x, r);
 		return false;
 	}
 	x->received += len;
@@ -139,6 +145,7 @@ void *exchange_new(struct http_store *s, size_t size, const struct store_op *op)
 void exchange_free(struct exchange *x)
 {
 	x->store->under_way--;
+	x->store->heavy -= x->heavy;
 	if (x->store->dialect->release)
 		x->store->dialect->release(x);
 	strbuf_free(&x->body);
@@ -203,6 +210,8 @@ static void start(struct exchange *x, int64_t delay_ns)
 void exchange_start(struct exchange *x)
 {
 	x->began_ns = clock_boottime_ns();
+	x->heavy = http_window_is_heavy(&x->http);
+	x->store->heavy += x->heavy;
 	start(x, 0);
 }
 
@@ -278,30 +287,6 @@ static bool refresh(struct exchange *x)
 	return x->store->credentials && credentials_refused(x->store->credentials, x->generation);
 }
 
-/*
- * As many at once as the store bears: half after it asked to slow down (at
- * most once a second: the requests of one moment are told so together), one more after so many went well.
- */
-static void adapt(struct http_store *s, const struct exchange *x)
-{
-	bool throttled = x->reply.status == 429 || x->reply.status == 503;
-	int64_t now;
-
-	if (!throttled) {
-		if (s->window < s->base.parallel && ++s->calm >= s->window) {
-			s->window++;
-			s->calm = 0;
-		}
-		return;
-	}
-	now = clock_boottime_ns();
-	s->calm = 0;
-	if (now - s->narrowed_ns < NSEC_PER_SEC)
-		return;
-	s->narrowed_ns = now;
-	s->window = s->window > 2 ? s->window / 2 : 1;
-}
-
 bool exchange_moved(const struct exchange *x)
 {
 	return x->received > FEW_BYTES || x->http.sent > SOCKET_BUFFER;
@@ -322,10 +307,12 @@ static void attempt_ended(struct exchange *x)
 	int64_t delay = -1;
 
 	judge(x);
-	adapt(x->store, x);
+	http_window_learn(x->store, x);
 	x->ambiguous |= x->verdict.ambiguous;
 	count_lost_time(x);
-	if (refresh(x))
+	if (x->verdict.again && x->agains++ < AGAIN_MAX)
+		delay = 0;
+	else if (refresh(x))
 		delay = 0;
 	else if (x->verdict.retry)
 		delay = http_retry_delay_ns(x->attempts + 1, x->reply.retry_after, clock_boottime_ns() - x->began_ns);

@@ -57,6 +57,15 @@ struct dialect {
 			 struct strbuf *token, struct error *err);
 };
 
+/* How many requests may be under way (exchange_window.c). */
+struct http_window {
+	unsigned usual, most; /* to begin with; where the line is long */
+	unsigned now, calm;   /* calm: successes since it was made smaller or larger, below `usual` */
+	int64_t narrowed_ns;  /* when it was last made smaller */
+	bool asked;	      /* ... by the store */
+	int64_t quickest_ns;  /* answer to a request of few bytes, of late */
+};
+
 /* A store begins with this. */
 struct http_store {
 	struct store base;
@@ -66,9 +75,8 @@ struct http_store {
 	const char *prefix; /* "" or "some/prefix/": before every key */
 	struct http *http;
 	struct credential_source *credentials; /* opened by the store's own opener */
-	unsigned under_way;		       /* exchanges */
-	unsigned window, calm;	/* adaptive parallelism: how many may be under way, successes since it changed */
-	int64_t narrowed_ns;	/* when it was last made smaller */
+	unsigned under_way, heavy;	       /* exchanges; those of many bytes */
+	struct http_window window;
 	struct exchange *ready; /* whose verdict is known without a request, to be told by http_store_step */
 	/* The run that is going on. */
 	void (*done)(void *ctx, struct store_op *op);
@@ -105,7 +113,8 @@ struct exchange {
 	uint64_t generation; /* of the credentials it was signed with */
 	int64_t began_ns;    /* put forward by the time in which bytes moved */
 	int64_t expected;
-	bool ambiguous, cancelled, refreshed, head_judged;
+	unsigned agains; /* attempts that verdict.again led to */
+	bool ambiguous, cancelled, refreshed, head_judged, heavy;
 	struct exchange *next;
 };
 
@@ -132,6 +141,15 @@ const struct credentials *exchange_credentials(struct exchange *x);
  * reading. Sets the verdict and returns false. */
 bool exchange_bad_data(struct exchange *x, int r);
 
+/* As the configuration says it (0: nothing said). */
+void http_window_open(struct http_window *w, uint32_t parallel, uint64_t max_bytes_per_second);
+/* Has it so many bytes that it counts as heavy? While `usual` of those are under way, no more begins, of any kind. */
+bool http_window_is_heavy(const struct http_request *r);
+/* May one more begin? */
+bool http_window_has_room(const struct http_store *s);
+/* An attempt has ended. */
+void http_window_learn(struct http_store *s, const struct exchange *x);
+
 /*
  * Fills what all stores have: name, parallel, the connections. place is the message's "bucket b", given over.
  * After an error, http_store_close is called all the same.
@@ -144,6 +162,7 @@ void http_store_close(struct http_store *s);
 /* For the vtable. */
 void http_store_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *),
 		    void *ctx, unsigned parallel);
+void http_store_rest(struct store *s);
 int http_store_credentials(struct store *s, char *ret, size_t size, struct error *err);
 int http_store_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);
 

@@ -6,10 +6,6 @@
 
 #include "hooks/store/exchange.h"
 
-#define PARALLEL 24
-#define PARALLEL_MAX 256
-#define RATE_EACH 65536 /* bytes a second of one request, where there is a limit for all */
-
 void http_store_end(struct http_store *s, struct store_op *op, const struct verdict *v)
 {
 	store_end(&s->base, op, v->result, "%s", v->reason);
@@ -38,6 +34,7 @@ void exchange_end_op(struct exchange *x)
 
 	op->attempts = x->sendings;
 	op->sent_ns = x->sent_ns;
+	op->cut = v.result == STORE_CORRUPT && x->http.outcome == HTTP_LOST;
 	if (v.result == STORE_OK) {
 		strcpy(op->tag, x->reply.tag);
 		strcpy(op->got_mark, x->reply.mark);
@@ -72,11 +69,19 @@ void exchange_start_op(struct exchange *x, struct store_op *op)
 	} else if (op->kind == STORE_GET) {
 		x->get = true;
 		x->max_body = op->max_body;
-		x->http.expected = op->length > 0 ? op->length : UINT64_C(5) << 30;
+		x->http.expected = op->length > 0 ? op->length : op->size > 0 ? op->size : UINT64_C(5) << 30;
 	}
 	x->user = op;
 	x->finished = exchange_end_op;
 	exchange_start(x);
+}
+
+void http_store_rest(struct store *base)
+{
+	struct http_store *s = (struct http_store *)base;
+
+	if (s->under_way == 0 && !s->ready)
+		http_rest(s->http);
 }
 
 void http_store_run(struct store *base, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *),
@@ -88,7 +93,7 @@ void http_store_run(struct store *base, struct store_op *(*next)(void *), void (
 	s->done = done;
 	s->done_ctx = ctx;
 	do {
-		while (more && s->under_way < parallel && s->under_way < s->window) {
+		while (more && s->under_way < parallel && http_window_has_room(s)) {
 			struct store_op *op = next(ctx);
 
 			more = op;
@@ -109,19 +114,13 @@ int http_store_open(struct http_store *s, const struct store_config *config, con
 				       .proxy = config->proxy,
 				       .max_bytes_per_second = config->max_bytes_per_second,
 				       .http2 = true};
-	uint64_t rate = config->max_bytes_per_second;
 	int r;
 
 	s->base.ops = ops;
 	s->base.name = config->name;
 	s->base.place = place;
-	s->base.parallel = config->parallel == 0	     ? PARALLEL
-			   : config->parallel < PARALLEL_MAX ? config->parallel
-							     : PARALLEL_MAX;
-	/* Few enough that each of them still moves. */
-	if (rate > 0 && rate / RATE_EACH < s->base.parallel)
-		s->base.parallel = rate < RATE_EACH ? 1 : (unsigned)(rate / RATE_EACH);
-	s->window = s->base.parallel;
+	http_window_open(&s->window, config->parallel, config->max_bytes_per_second);
+	s->base.parallel = s->window.most;
 	s->config = config;
 	s->dialect = dialect;
 	if (!place)

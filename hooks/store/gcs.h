@@ -23,9 +23,10 @@ struct gcs_endpoint {
 	bool google; /* Google's own: one write a second of each object */
 	bool open;   /* an emulator of the environment (STORAGE_EMULATOR_HOST): takes requests without credentials */
 	char *bucket;
-	char *origin; /* "https://host" */
-	char *url;    /* with the path that comes before "/storage/v1" */
-	char *prefix; /* "" or "some/prefix/": before every key */
+	char *origin;		  /* "https://host" */
+	char *url;		  /* with the path that comes before "/storage/v1" */
+	char *prefix;		  /* "" or "some/prefix/": before every key */
+	const char *user_project; /* who pays; NULL: the bucket's owner. The configuration's */
 };
 
 /*
@@ -54,6 +55,7 @@ struct gcs_call {
 	const char *rewrite_token; /* COPY: of the step before; NULL: the first */
 	const char *list_prefix;   /* LIST: with the endpoint's prefix */
 	const char *list_token;	   /* LIST: "" for the first page */
+	bool confirm;		   /* of a GET: asked for as a document, whose 404 says more */
 	const char *crc32c, *md5;  /* PUT: base64, of the whole body; NULL: not known */
 };
 

@@ -211,6 +211,8 @@ int gcs_page_read(const char *json, size_t len, const char *prefix, size_t cut, 
 	return 0;
 }
 
+#define BUCKET "The specified bucket"
+
 /* --- headers and errors ------------------------------------------------------------- */
 
 void gcs_reply_header(struct reply *r, const char *name, const char *value)
@@ -219,6 +221,8 @@ void gcs_reply_header(struct reply *r, const char *name, const char *value)
 		read_tag(value, r->tag);
 	else if (!strcasecmp(name, "x-goog-meta-volrun"))
 		strcpy(r->mark, store_mark_valid(value) ? value : "");
+	else if (!strcasecmp(name, "x-guploader-uploadid"))
+		r->genuine = true;
 }
 
 void gcs_hash_header(const char *value, char ret_crc32c[12])
@@ -243,8 +247,10 @@ void gcs_reply_error(struct reply *r, const char *body, size_t len, char message
 	if (json_parse(body, len, "answer", &document_table, &arena, &d, &ignored) < 0) {
 		/* Where bytes are asked for, the words come bare. */
 		snprintf(message, 200, "%.*s", (int)(len < 199 ? len : 199), body);
+		r->genuine |= !strncmp(message, "No such object", 14) || !strncmp(message, BUCKET, strlen(BUCKET));
 		return;
 	}
+	r->genuine |= d.error.message || r->code[0];
 	if (d.error.n_errors > 0 && d.error.errors[0].reason)
 		reply_set_code(r, d.error.errors[0].reason);
 	if (d.error.message)
@@ -255,7 +261,7 @@ static void judge_absent(const struct gcs_call *call, const char *message, struc
 {
 	const struct store_op *op = call->op;
 
-	if (call->kind == GCS_CALL_LIST || !strncmp(message, "The specified bucket", 20))
+	if (call->kind == GCS_CALL_LIST || !strncmp(message, BUCKET, strlen(BUCKET)))
 		verdict_set(v, STORE_FAILED, false, "the bucket was not found");
 	else if (call->kind == GCS_CALL_CHUNK || call->kind == GCS_CALL_QUERY)
 		verdict_set(v, STORE_FAILED, false, "the object store forgot the upload");
@@ -277,7 +283,9 @@ static bool is_rate(const char *code)
 void gcs_judge(const struct gcs_call *call, const struct reply *r, const char *message, struct verdict *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (r->status == 404 || r->status == 410)
+	if (r->status == 404 && call->kind == GCS_CALL_OP && !r->genuine)
+		verdict_not_genuine(ret);
+	else if (r->status == 404 || r->status == 410)
 		judge_absent(call, message, ret);
 	else if (r->status == 403 && is_rate(r->code))
 		verdict_set(ret, STORE_THROTTLED, true, "object store asks to slow down");

@@ -25,6 +25,11 @@ static bool bucket_valid(const char *b)
 	       !strstr(b, "..") && b[0] != '.';
 }
 
+static bool project_valid(const char *p)
+{
+	return p[0] && strlen(p) <= 100 && strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789-.:") == strlen(p);
+}
+
 static bool ends_with(const char *text, const char *end)
 {
 	size_t n = strlen(text), m = strlen(end);
@@ -59,6 +64,9 @@ int gcs_endpoint_init(const struct store_config *config, struct gcs_endpoint *re
 		return error_set(err, EINVAL, "store \"%s\": %s must be http(s)://host[:port]", config->name,
 				 e.open ? "STORAGE_EMULATOR_HOST" : "endpoint");
 	e.google = r == 0 && ends_with(host, "googleapis.com");
+	if (config->user_project && !project_valid(config->user_project))
+		return error_set(err, EINVAL, "store \"%s\": user_project is no project's name", config->name);
+	e.user_project = config->user_project;
 	e.bucket = strdup(config->bucket);
 	if (r < 0 || asprintf(&e.origin, "%s://%s", e.tls ? "https" : "http", host) < 0)
 		e.origin = NULL;
@@ -216,12 +224,14 @@ static void upload_url(struct gcs_request *r, const struct gcs_endpoint *e, cons
 	add_query(&r->url, "fields", FIELDS);
 }
 
-static void build_get(struct gcs_request *r, const struct gcs_endpoint *e, const struct store_op *op)
+static void build_get(struct gcs_request *r, const struct gcs_endpoint *e, const struct gcs_call *call)
 {
+	const struct store_op *op = call->op;
+
 	r->method = "GET";
 	strbuf_addf(&r->url, "%s/storage/v1", e->url);
 	add_object(&r->url, e, op->key);
-	if (op->kind == STORE_HEAD) {
+	if (op->kind == STORE_HEAD || call->confirm) {
 		add_query(&r->url, "fields", FIELDS);
 		return;
 	}
@@ -254,7 +264,7 @@ static void build_op(struct gcs_request *r, const struct gcs_endpoint *e, const 
 	switch (call->op->kind) {
 	case STORE_GET:
 	case STORE_HEAD:
-		build_get(r, e, call->op);
+		build_get(r, e, call);
 		break;
 	case STORE_PUT:
 		upload_url(r, e, call, "multipart");
@@ -318,6 +328,8 @@ int gcs_request_build(const struct gcs_endpoint *e, const struct gcs_call *call,
 		build_list(ret, e, call);
 		break;
 	}
+	if (e->user_project)
+		strbuf_addf(&ret->headers, "x-goog-user-project: %s\n", e->user_project);
 	if (call->token)
 		strbuf_addf(&ret->headers, "authorization: Bearer %s\n", call->token);
 	failed = ret->url.failed || ret->headers.failed || ret->lead.failed || ret->tail.failed;

@@ -19,6 +19,7 @@ struct gcs_exchange {
 	struct gcs_request request;
 	char crc32c[12], md5[28]; /* of a PUT's body */
 	struct strbuf rewrite;	  /* COPY: the token of the step before */
+	int64_t until_ns;	  /* COPY: CLOCK_BOOTTIME of its last step at the latest */
 	int64_t not_before_ns;	  /* set by who makes it */
 
 	/* --- the answer */

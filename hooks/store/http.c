@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +12,16 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "hooks/store/http_headers.h"
+#include "hooks/store/http_loop.h"
 #include "hooks/store/http_rate.h"
+#include "hooks/store/http_words.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define LOW_SPEED_SECONDS 30
 #define LOW_SPEED_BYTES 1024 /* a second */
 #define BUFFER_SIZE (128 * 1024)
-#define HANDLES_KEPT 64
+#define HANDLES_KEPT 256
 #define UNASKED_BYTES (1024 * 1024)
 
 /* One request under way: a curl handle and what belongs to it. */
@@ -36,10 +40,11 @@ struct http_transfer {
 
 struct http {
 	CURLM *multi;
+	struct http_loop *loop;
 	CURLSH *share; /* TLS sessions, for all handles */
 	char *ca_file;
 	const char *ca_directory; /* NULL: libcurl's file of all */
-	long connect_timeout_ms, low_speed_seconds;
+	long connections, connect_timeout_ms, low_speed_seconds;
 	char *proxy;
 	bool http2;
 	atomic_bool stop;
@@ -207,25 +212,6 @@ static int on_progress(void *ctx, curl_off_t down_all, curl_off_t down, curl_off
 
 /* --- handles ------------------------------------------------------------------------ */
 
-static struct curl_slist *header_list(const char *lines)
-{
-	struct curl_slist *list = NULL;
-
-	while (*lines) {
-		size_t n = strcspn(lines, "\n");
-		_cleanup_free_ char *line = strndup(lines, n);
-		struct curl_slist *more = line ? curl_slist_append(list, line) : NULL;
-
-		if (!more) {
-			curl_slist_free_all(list);
-			return NULL;
-		}
-		list = more;
-		lines += n + (lines[n] == '\n');
-	}
-	return list;
-}
-
 /* A whole request can't take longer than its bytes at the lowest speed, the server's work, and two silences. */
 static long deadline_ms(const struct http *h, const struct http_request *r)
 {
@@ -299,7 +285,7 @@ static void release(struct http *h, struct http_transfer *t)
 	} else if (t->easy) {
 		curl_easy_cleanup(t->easy);
 	}
-	curl_slist_free_all(t->headers);
+	http_headers_free(t->headers);
 	t->request->transfer = NULL;
 	free(t);
 }
@@ -321,7 +307,7 @@ static bool add_no_question(struct http_transfer *t)
 
 static int launch(struct http *h, struct http_transfer *t)
 {
-	t->headers = header_list(t->request->headers);
+	t->headers = http_headers(t->request->headers);
 	t->easy = h->n_idle > 0 ? h->idle[--h->n_idle] : curl_easy_init();
 	if (!add_no_question(t) || !t->easy)
 		return -ENOMEM;
@@ -350,53 +336,6 @@ static void unlink_active(struct http *h, const struct http_transfer *t, struct 
 
 /* --- outcomes ----------------------------------------------------------------------- */
 
-/* Not curl's own words: some of them are those that engines match. */
-static const char *words_for(CURL *e, CURLcode code)
-{
-	long os_errno = 0;
-
-	curl_easy_getinfo(e, CURLINFO_OS_ERRNO, &os_errno);
-	switch (code) {
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return "its name can't be resolved";
-	case CURLE_COULDNT_CONNECT:
-		return os_errno == ECONNREFUSED ? "connection refused" : "no connection";
-	case CURLE_OPERATION_TIMEDOUT:
-		return "timed out";
-	case CURLE_PEER_FAILED_VERIFICATION:
-		return "its TLS certificate is not trusted";
-	case CURLE_SSL_CACERT_BADFILE:
-		return "the file of trusted certificates can't be read";
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_SSL_CIPHER:
-		return "the TLS handshake failed";
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_GOT_NOTHING:
-		return "the connection broke";
-	case CURLE_PARTIAL_FILE:
-		return "the reply was cut";
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return "its address can't be used";
-	case CURLE_OUT_OF_MEMORY:
-		return "out of memory";
-	case CURLE_WEIRD_SERVER_REPLY:
-		return "the reply is no HTTP";
-	case CURLE_ABORTED_BY_CALLBACK:
-		return "it was given up";
-	default:
-		return curl_easy_strerror(code);
-	}
-}
-
-static bool is_hopeless(CURLcode code)
-{
-	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-	       code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
-}
-
 static void conclude(struct http_transfer *t, CURLcode code)
 {
 	struct http_request *r = t->request;
@@ -404,7 +343,7 @@ static void conclude(struct http_transfer *t, CURLcode code)
 	/* A connection that closes within the headers is a success for curl. */
 	if (code == CURLE_OK && !t->head_whole)
 		code = CURLE_PARTIAL_FILE;
-	r->reason = code == CURLE_OK ? "" : t->stopped ? "the connection broke" : words_for(t->easy, code);
+	r->reason = code == CURLE_OK ? "" : t->stopped ? "the connection broke" : http_words(t->easy, code);
 	if (code == CURLE_OK)
 		r->outcome = HTTP_ANSWERED;
 	else if (t->stopped)
@@ -416,7 +355,7 @@ static void conclude(struct http_transfer *t, CURLcode code)
 	else
 		r->outcome = r->sendings > 0 ? HTTP_LOST : HTTP_UNSENT;
 	r->sent = t->sent;
-	r->hopeless = t->pool->stop || (r->outcome == HTTP_UNSENT && is_hopeless(code));
+	r->hopeless = t->pool->stop || (r->outcome == HTTP_UNSENT && http_is_hopeless(code));
 }
 
 static struct http_request *take_finished(struct http *h)
@@ -524,40 +463,73 @@ static int64_t held(struct http *h)
 void http_stop(struct http *h)
 {
 	h->stop = true;
-	curl_multi_wakeup(h->multi);
+	http_loop_wake(h->loop);
 }
 
 struct http_request *http_wait(struct http *h)
 {
 	struct http_request *r = NULL;
-	int running;
 
 	for (;;) {
 		int64_t pause = start_due(h, &r);
 
+		if (!r)
+			r = take_finished(h);
 		if (r)
 			return r;
 		if (h->n_active == 0 && !h->waiting)
 			return NULL;
 		resume(h);
-		curl_multi_perform(h->multi, &running);
-		r = take_finished(h);
-		if (r)
-			return r;
 		if (held(h) < pause)
 			pause = held(h);
-		curl_multi_poll(h->multi, NULL, 0, (int)(pause / NSEC_PER_MSEC) + 1, NULL);
+		http_loop_turn(h->loop, pause, h->stop);
 	}
+}
+
+static bool open_multi(struct http *h)
+{
+	CURLM *multi = curl_multi_init();
+	struct http_loop *loop = multi ? http_loop_open(multi) : NULL;
+
+	if (!loop) {
+		if (multi)
+			curl_multi_cleanup(multi);
+		return false;
+	}
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, h->connections);
+	curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, h->connections);
+	h->multi = multi;
+	h->loop = loop;
+	return true;
+}
+
+static void close_idle(struct http *h)
+{
+	while (h->n_idle > 0)
+		curl_easy_cleanup(h->idle[--h->n_idle]);
+}
+
+/* Connections that are idle belong to the multi handle, and are closed with it alone. */
+void http_rest(struct http *h)
+{
+	CURLM *multi = h->multi;
+	struct http_loop *loop = h->loop;
+
+	if (h->n_active > 0 || h->waiting || !open_multi(h))
+		return;
+	close_idle(h);
+	curl_multi_cleanup(multi);
+	http_loop_close(loop);
 }
 
 void http_close(struct http *h)
 {
 	if (!h)
 		return;
-	for (unsigned i = 0; i < h->n_idle; i++)
-		curl_easy_cleanup(h->idle[i]);
+	close_idle(h);
 	if (h->multi)
 		curl_multi_cleanup(h->multi);
+	http_loop_close(h->loop);
 	if (h->share)
 		curl_share_cleanup(h->share);
 	free(h->ca_file);
@@ -565,29 +537,44 @@ void http_close(struct http *h)
 	free(h);
 }
 
+static CURLcode begun;
+
+static void begin(void)
+{
+	begun = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* Never undone: another store may be open. libcurl's own lock, of who comes second, spins. */
+bool http_prepare(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, begin);
+	return begun == CURLE_OK;
+}
+
 int http_open(const struct http_options *options, struct http **ret, struct error *err)
 {
 	const char *proxy = options->direct ? "" : options->proxy;
+	const char *ca_directory = options->ca_file ? NULL : http_ca_directory();
 	struct http *h;
 
-	/* Counted, and thread-safe since libcurl 7.84; never undone: another store may be open. */
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	/* Who prepares it already is waited for. */
+	if (!http_prepare())
 		return error_set(err, ENOMEM, "libcurl can't start");
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return error_set(err, ENOMEM, "out of memory");
-	h->multi = curl_multi_init();
+	h->connections = (long)options->connections + 4;
 	h->share = curl_share_init();
 	h->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
-	h->ca_directory = options->ca_file ? NULL : http_ca_directory();
+	h->ca_directory = ca_directory;
 	h->proxy = proxy ? strdup(proxy) : NULL;
-	if (!h->multi || !h->share || (options->ca_file && !h->ca_file) || (proxy && !h->proxy)) {
+	if (!open_multi(h) || !h->share || (options->ca_file && !h->ca_file) || (proxy && !h->proxy)) {
 		http_close(h);
 		return error_set(err, ENOMEM, "out of memory");
 	}
 	curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)options->connections + 4);
-	curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)options->connections + 4);
 	h->http2 = options->http2;
 	h->rate.per_second = options->max_bytes_per_second;
 	h->connect_timeout_ms = options->connect_timeout_ms ? (long)options->connect_timeout_ms : CONNECT_TIMEOUT_MS;

@@ -75,6 +75,8 @@ struct http_request {
 	struct http_transfer *transfer; /* its own */
 };
 
+/* Loads libcurl and lets it begin, which http_open does else. Threads may. False: it can't. */
+bool http_prepare(void);
 int http_open(const struct http_options *options, struct http **ret, struct error *err);
 void http_close(struct http *h);
 
@@ -82,6 +84,8 @@ void http_close(struct http *h);
 int http_start(struct http *h, struct http_request *r, int64_t not_before_ns);
 /* Waits for one to end. NULL when none is under way. */
 struct http_request *http_wait(struct http *h);
+/* Closes the connections, and frees what is kept for the next request, when none is under way. Not beside http_stop. */
+void http_rest(struct http *h);
 /* The one call for any thread: what is under way, and what is started later, ends soon (UNSENT or LOST, hopeless). */
 void http_stop(struct http *h);
 

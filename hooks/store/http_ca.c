@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -30,7 +31,17 @@ bool http_ca_is_whole(const char *path)
 	return n == ENOUGH;
 }
 
+static bool whole;
+
+static void look(void)
+{
+	whole = http_ca_is_whole(DIRECTORY);
+}
+
 const char *http_ca_directory(void)
 {
-	return http_ca_is_whole(DIRECTORY) ? DIRECTORY : NULL;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, look);
+	return whole ? DIRECTORY : NULL;
 }

@@ -101,14 +101,9 @@ CURLMcode curl_multi_perform(CURLM *m, int *running)
 	return DYNLIB_CALL(&lib, curl_multi_perform, m, running);
 }
 
-CURLMcode curl_multi_poll(CURLM *m, struct curl_waitfd fds[], unsigned n, int timeout_ms, int *ready)
+CURLMcode curl_multi_socket_action(CURLM *m, curl_socket_t fd, int what, int *running)
 {
-	return DYNLIB_CALL(&lib, curl_multi_poll, m, fds, n, timeout_ms, ready);
-}
-
-CURLMcode curl_multi_wakeup(CURLM *m)
-{
-	return DYNLIB_CALL(&lib, curl_multi_wakeup, m);
+	return DYNLIB_CALL(&lib, curl_multi_socket_action, m, fd, what, running);
 }
 
 CURLMsg *curl_multi_info_read(CURLM *m, int *left)

@@ -46,6 +46,8 @@ void reply_header(struct reply *r, const char *name, const char *value)
 		read_content_range(r, value);
 	else if (!strcasecmp(name, "last-modified"))
 		r->mtime = read_http_date(value);
+	else if (!strcasecmp(name, "date"))
+		r->date = read_http_date(value);
 	else if (!strcasecmp(name, "retry-after"))
 		r->retry_after = num_parse_u64(value, 86400, &number) == 0 ? (int64_t)number : -1;
 }
@@ -92,6 +94,12 @@ void verdict_add_status(struct verdict *v, const struct reply *r)
 
 	snprintf(v->reason + n, sizeof(v->reason) - n, "%s%s (%d%s%s)", region ? ": " : "", region ? r->region : "",
 		 r->status, r->code[0] ? " " : "", r->code);
+}
+
+void verdict_not_genuine(struct verdict *v)
+{
+	verdict_set(v, STORE_UNREACHABLE, true,
+		    "object store unreachable: who answers is none (is the endpoint right, or a proxy on the way?)");
 }
 
 /*

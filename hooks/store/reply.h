@@ -25,6 +25,8 @@ struct reply {
 	bool has_range;		/* Content-Range: first-last/total */
 	uint64_t range_first, range_last, range_total;
 	int64_t mtime;
+	int64_t date; /* the server's clock, seconds since the epoch; 0: not said */
+	bool genuine; /* it bears a sign of an object store, which a proxy's or another server's own page has not */
 	int64_t retry_after; /* seconds; -1: not said */
 	int64_t object_size; /* HEAD: the store fills it; -1: not said */
 	char region[40];     /* where the bucket is, where the store tells */
@@ -46,6 +48,7 @@ struct verdict {
 	bool retry;	/* worth another attempt, where another attempt is allowed */
 	bool ambiguous; /* a change may have happened, or may still happen */
 	bool refresh;	/* get other credentials */
+	bool again;	/* it was refused unseen, and why is mended: once more at once, also with a condition */
 	char reason[600];
 };
 
@@ -54,6 +57,8 @@ void verdict_set(struct verdict *v, enum store_result result, bool retry, const 
 void verdict_from_status(struct verdict *v, int status);
 /* "reason (403 AccessDenied)" */
 void verdict_add_status(struct verdict *v, const struct reply *r);
+/* A 404 that no object store gave: it says nothing of any object. */
+void verdict_not_genuine(struct verdict *v);
 /*
  * The last step of judging a request that changes the store: which answers leave open whether it did, and that
  * with a condition it is not sent again.

@@ -26,8 +26,10 @@ struct s3_endpoint {
 	char *host; /* as in the Host header, with the port where it is not the scheme's */
 	char *base; /* path before the key: "" or "/bucket" (path style), no '/' at the end */
 	char *region;
-	char *prefix; /* "" or "some/prefix/": before every key */
-	char *url;    /* "https://host": for requests and messages */
+	char *prefix;			     /* "" or "some/prefix/": before every key */
+	char *url;			     /* "https://host": for requests and messages */
+	const char *encryption, *kms_key_id; /* of what is written; the configuration's; NULL: as the bucket does */
+	bool requester_pays;
 };
 
 /*
@@ -37,6 +39,11 @@ struct s3_endpoint {
  */
 int s3_endpoint_init(const struct store_config *config, struct s3_endpoint *ret, struct error *err);
 void s3_endpoint_free(struct s3_endpoint *e);
+/*
+ * To the same bucket in another region: signed for it, and, where the host is one of Amazon's that names a region,
+ * sent there. A host of anybody else stays. -EINVAL: that is no region's name; -ENOMEM.
+ */
+int s3_endpoint_move(struct s3_endpoint *e, const char *region);
 
 struct s3_credentials {
 	const char *access_key_id, *secret_access_key, *session_token; /* token NULL: none */
@@ -63,6 +70,7 @@ struct s3_call {
 	uint64_t offset, size;	   /* PART of a COPY: the range of the source */
 	const char *list_prefix;   /* LIST, UPLOADS: with the endpoint's prefix */
 	const char *list_token;	   /* LIST: NULL for the first page. UPLOADS: the last key of the page before */
+	bool confirm;		   /* of a HEAD or GET: as a GET of its first byte, whose 404 has words */
 	const char *payload_hash;  /* hex, S3_UNSIGNED, or NULL: no body */
 };
 #define S3_UNSIGNED "UNSIGNED-PAYLOAD"

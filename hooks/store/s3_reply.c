@@ -16,16 +16,20 @@ void s3_reply_header(struct reply *r, const char *name, const char *value)
 		strcpy(r->mark, store_mark_valid(value) ? value : "");
 	else if (!strcasecmp(name, "x-amz-bucket-region"))
 		snprintf(r->region, sizeof(r->region), "%.*s", (int)sizeof(r->region) - 1, value);
+	else if (!strcasecmp(name, "x-amz-request-id"))
+		r->genuine = true;
 }
 
 bool s3_reply_error(struct reply *r, const char *body, size_t len)
 {
-	_cleanup_strbuf_ struct strbuf code = STRBUF_INIT;
+	_cleanup_strbuf_ struct strbuf code = STRBUF_INIT, region = STRBUF_INIT;
 
 	r->code[0] = '\0';
 	if (s3_xml_find(body, len, "Error", "Code", &code) < 0)
 		return false;
 	reply_set_code(r, strbuf_str(&code));
+	if (!r->region[0] && s3_xml_find(body, len, "Error", "Region", &region) == 0)
+		snprintf(r->region, sizeof(r->region), "%.*s", (int)sizeof(r->region) - 1, strbuf_str(&region));
 	return true;
 }
 
@@ -87,7 +91,9 @@ static bool is_head(const struct s3_call *call)
 void s3_judge(const struct s3_call *call, const struct reply *r, struct verdict *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (r->status == 404)
+	if (r->status == 404 && !s3_call_lists(call) && !r->genuine && !r->code[0])
+		verdict_not_genuine(ret);
+	else if (r->status == 404)
 		judge_absent(call, ret);
 	else if (r->status == 301 || r->status == 307 || r->status == 308)
 		verdict_set(ret, STORE_FAILED, false, "the bucket is in another region");

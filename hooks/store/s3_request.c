@@ -11,7 +11,7 @@
 #include "hooks/store/sign_sigv4.h"
 
 #define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-#define MAX_HEADERS 12
+#define MAX_HEADERS 16
 
 /* A bucket as it may stand in a host name or a path. */
 static bool bucket_valid(const char *b)
@@ -21,6 +21,14 @@ static bool bucket_valid(const char *b)
 	return len >= 3 && len <= 255 &&
 	       strspn(b, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == len &&
 	       !strstr(b, "..") && b[0] != '.';
+}
+
+static bool region_valid(const char *region)
+{
+	size_t len = strlen(region);
+
+	return len > 0 && len <= 64 &&
+	       strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == len;
 }
 
 static const char *region_of(const struct store_config *config)
@@ -38,6 +46,19 @@ static const char *region_of(const struct store_config *config)
 	return "us-east-1";
 }
 
+static bool encryption_valid(const struct store_config *config)
+{
+	const char *how = config->encryption, *key = config->kms_key_id;
+
+	if (!how)
+		return !key;
+	if (key &&
+	    (strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/_+=,.@-") != strlen(key) ||
+	     !key[0]))
+		return false;
+	return !strcmp(how, "AES256") ? !key : !strcmp(how, "aws:kms") || !strcmp(how, "aws:kms:dsse");
+}
+
 int s3_endpoint_init(const struct store_config *config, struct s3_endpoint *ret, struct error *err)
 {
 	const char *region = region_of(config);
@@ -48,9 +69,13 @@ int s3_endpoint_init(const struct store_config *config, struct s3_endpoint *ret,
 
 	if (!bucket_valid(config->bucket))
 		return error_set(err, EINVAL, "store \"%s\": bucket is missing or no bucket's name", config->name);
-	if (strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(region) ||
-	    strlen(region) > 64)
+	if (!region_valid(region))
 		return error_set(err, EINVAL, "store \"%s\": region is no region's name", config->name);
+	if (!encryption_valid(config))
+		return error_set(err, EINVAL,
+				 "store \"%s\": encryption must be \"AES256\", \"aws:kms\" or "
+				 "\"aws:kms:dsse\", with a kms_key_id of the latter two",
+				 config->name);
 	if (config->endpoint) {
 		r = endpoint_split(config->endpoint, &e.tls, host, NULL);
 	} else {
@@ -66,6 +91,9 @@ int s3_endpoint_init(const struct store_config *config, struct s3_endpoint *ret,
 		e.base = NULL;
 	if (!e.host || asprintf(&e.url, "%s://%s", e.tls ? "https" : "http", e.host) < 0)
 		e.url = NULL;
+	e.encryption = config->encryption;
+	e.kms_key_id = config->kms_key_id;
+	e.requester_pays = config->requester_pays;
 	e.region = strdup(region);
 	e.bucket = strdup(config->bucket);
 	if (endpoint_prefix(config->prefix, &e.prefix) < 0)
@@ -87,6 +115,52 @@ void s3_endpoint_free(struct s3_endpoint *e)
 	free(e->prefix);
 	free(e->url);
 	memset(e, 0, sizeof(*e));
+}
+
+/* "s3.eu-west-1.amazonaws.com" of "s3.us-east-1.amazonaws.com" or "s3.amazonaws.com". NULL: it names none. */
+static int host_in_region(const char *host, const char *old, const char *region, char **ret)
+{
+	char word[80];
+	const char *at;
+
+	*ret = NULL;
+	if (!strstr(host, ".amazonaws.com") || strstr(host, ".vpce."))
+		return 0;
+	snprintf(word, sizeof(word), ".%s.", old);
+	at = strstr(host, word);
+	if (at)
+		at++;
+	else if ((at = strstr(host, "s3.amazonaws.com")))
+		at += 3, old = "";
+	else
+		return 0;
+	return asprintf(ret, "%.*s%s%s%s", (int)(at - host), host, region, old[0] ? "" : ".", at + strlen(old)) < 0
+		   ? -ENOMEM
+		   : 0;
+}
+
+int s3_endpoint_move(struct s3_endpoint *e, const char *region)
+{
+	_cleanup_free_ char *host = NULL, *url = NULL;
+	char *copy;
+
+	if (!region_valid(region))
+		return -EINVAL;
+	if (host_in_region(e->host, e->region, region, &host) < 0 ||
+	    (host && asprintf(&url, "%s://%s", e->tls ? "https" : "http", host) < 0))
+		return -ENOMEM;
+	copy = strdup(region);
+	if (!copy)
+		return -ENOMEM;
+	free(e->region);
+	e->region = copy;
+	if (!host)
+		return 0;
+	free(e->host);
+	free(e->url);
+	e->host = TAKE_PTR(host);
+	e->url = TAKE_PTR(url);
+	return 0;
 }
 
 enum store_condition s3_call_condition(const struct s3_call *call)
@@ -132,8 +206,13 @@ static void query(struct draft *d, const char *name, const char *value)
 	d->query[d->n_query++] = (struct sigv4_pair){name, value};
 }
 
-static void draft_metadata(struct draft *d, const struct store_op *op)
+/* What an object is made with. */
+static void draft_metadata(struct draft *d, const struct s3_endpoint *e, const struct store_op *op)
 {
+	if (e->encryption)
+		header(d, "x-amz-server-side-encryption", e->encryption);
+	if (e->encryption && e->kms_key_id)
+		header(d, "x-amz-server-side-encryption-aws-kms-key-id", e->kms_key_id);
 	header(d, "content-type", op->content_type ? op->content_type : "application/octet-stream");
 	if (op->mark)
 		header(d, "x-amz-meta-volrun", op->mark);
@@ -174,6 +253,11 @@ static void draft_op(struct draft *d, const struct s3_endpoint *e, const struct 
 	const struct store_op *op = call->op;
 
 	d->method = methods[op->kind];
+	if (call->confirm) {
+		d->method = "GET";
+		header(d, "range", "bytes=0-0");
+		return;
+	}
 	if (op->kind == STORE_GET && (op->offset > 0 || op->length > 0)) {
 		strbuf_addf(&d->range, "bytes=%" PRIu64 "-", op->offset);
 		if (op->length > 0)
@@ -181,7 +265,7 @@ static void draft_op(struct draft *d, const struct s3_endpoint *e, const struct 
 		header(d, "range", strbuf_str(&d->range));
 	}
 	if (op->kind == STORE_PUT || op->kind == STORE_COPY)
-		draft_metadata(d, op);
+		draft_metadata(d, e, op);
 	if (op->kind == STORE_COPY) {
 		draft_source(d, e, op);
 		header(d, "x-amz-metadata-directive", "REPLACE");
@@ -234,7 +318,7 @@ static void draft_call(struct draft *d, const struct s3_endpoint *e, const struc
 	case S3_CALL_INITIATE:
 		d->method = "POST";
 		query(d, "uploads", "");
-		draft_metadata(d, call->op);
+		draft_metadata(d, e, call->op);
 		break;
 	case S3_CALL_PART:
 		draft_part(d, e, call);
@@ -278,6 +362,8 @@ static void draft_write(struct draft *d, const struct s3_endpoint *e, const stru
 	header(d, "host", e->host);
 	header(d, "x-amz-date", date);
 	header(d, "x-amz-content-sha256", hash);
+	if (e->requester_pays)
+		header(d, "x-amz-request-payer", "requester");
 	if (c->session_token)
 		header(d, "x-amz-security-token", c->session_token);
 	s = (struct sigv4){.access_key_id = c->access_key_id,
@@ -322,6 +408,9 @@ int s3_request_build(const struct s3_endpoint *e, const struct s3_credentials *c
 void s3_request_free(struct s3_request *r)
 {
 	strbuf_free(&r->url);
+	/* A session's token. */
+	if (r->headers.data)
+		explicit_bzero(r->headers.data, r->headers.cap);
 	strbuf_free(&r->headers);
 }
 

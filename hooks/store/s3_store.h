@@ -9,7 +9,8 @@
 struct s3_store {
 	struct http_store http;
 	struct s3_endpoint endpoint;
-	uint64_t part_size; /* 0: the default */
+	uint64_t part_size;   /* 0: the default */
+	int64_t clock_offset; /* seconds by which the server's clock is before this machine's */
 };
 
 struct s3_exchange {
@@ -17,6 +18,9 @@ struct s3_exchange {
 	struct s3_call call;
 	struct s3_request request;
 	char hash[SHA256_HEX_MAX];
+	/* What the attempt was signed with. */
+	char region[80];
+	int64_t signed_at;
 };
 
 /* op NULL for a listing. The caller sets the rest of call and of x.http, then starts it. NULL: out of memory. */
@@ -27,6 +31,12 @@ struct s3_exchange *s3_exchange_new(struct http_store *s, enum s3_call_kind kind
  * blanks till they are): how long that may take, for so many of them.
  */
 uint32_t s3_work_seconds(uint64_t bytes);
+
+/* --- s3_mend.c */
+/* An answer without a word, where an object store might leave them out: small servers do. */
+bool s3_says_nothing(const struct exchange *x);
+/* After a verdict: takes away what it was refused for, if that can be done, and says so by verdict.again. */
+void s3_mend(struct s3_exchange *x);
 
 /* --- s3_upload.c */
 /* Is the op done in parts? */

@@ -144,6 +144,12 @@ void store_close(struct store *s)
 		s->ops->close(s);
 }
 
+void store_rest(struct store *s)
+{
+	if (s->ops->rest)
+		s->ops->rest(s);
+}
+
 unsigned store_quirks(const struct store *s)
 {
 	return s->quirks;

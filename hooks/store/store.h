@@ -50,8 +50,8 @@ struct store_op {
 	enum store_op_kind kind;
 	const char *key; /* full key below the store's prefix: "volumes/ws/vol/a/b"; UTF-8, <= 1024 bytes */
 
-	/* GET: offset/length (length 0: to the end). Into out_fd at out_offset when out_fd >= 0, else into `body` (at
-	 * most max_body bytes). */
+	/* GET: offset/length (length 0: to the end; then `size` is what the object is thought to have, 0: not known).
+	 * Into out_fd at out_offset when out_fd >= 0, else into `body` (at most max_body bytes). */
 	uint64_t offset, length;
 	int out_fd;
 	off_t out_offset;
@@ -83,6 +83,7 @@ struct store_op {
 	char tag[STORE_TAG_MAX];       /* of the object read or written; "" unknown */
 	char got_mark[STORE_MARK_MAX]; /* HEAD: metadata "volrun"; "" none. GET too, where the store tells it along */
 	uint64_t got_size;	       /* GET: bytes received. HEAD: size of the object */
+	bool cut;		       /* CORRUPT: the connection broke within the answer; the object may be whole */
 	int64_t mtime;		       /* HEAD: seconds since the epoch, as the store says */
 	struct strbuf body;	       /* GET into memory; the caller frees it */
 	int64_t sent_ns;	       /* CLOCK_BOOTTIME just before the (last) request was sent */
@@ -124,6 +125,8 @@ struct store_vtable {
 	/* store_give_up_uploads; NULL: nothing stays of an upload that nobody completes, or the store sees to it. */
 	int (*give_up)(struct store *s, const char *prefix, store_upload_fn fn, void *ctx, uint64_t *ret_n,
 		       struct error *err);
+	/* store_rest; NULL: it has no connections. */
+	void (*rest)(struct store *s);
 	/* See store_credentials. NULL: it needs none. */
 	int (*credentials)(struct store *s, char *ret, size_t size, struct error *err);
 };
@@ -177,10 +180,13 @@ struct store_config {
 	const char *bucket, *region, *endpoint; /* endpoint NULL: AWS, Google */
 	const char *prefix;			/* before every key; NULL: none */
 	bool path_style;
-	const char *ca_file;		    /* PEM; NULL: the system's */
-	const char *access_key_id;	    /* NULL: the credential chain */
-	const char *secret_access_key_file; /* a reference, so that the config itself holds no secret */
-	const char *secret_access_key;	    /* or in clear, for those who want it */
+	const char *encryption, *kms_key_id; /* s3: "AES256", "aws:kms" (of this key; NULL: the account's own); NULL */
+	bool requester_pays;		     /* s3 */
+	const char *user_project;	     /* gcs: who pays, of a bucket whose requester does */
+	const char *ca_file;		     /* PEM; NULL: the system's */
+	const char *access_key_id;	     /* NULL: the credential chain */
+	const char *secret_access_key_file;  /* a reference, so that the config itself holds no secret */
+	const char *secret_access_key;	     /* or in clear, for those who want it */
 	const char *session_token_file;
 	/* azure; a secret by reference or in clear, as above */
 	const char *account, *container;
@@ -200,7 +206,15 @@ struct store_config {
  * it. -EINVAL for a config that can't work, with the reason.
  */
 int store_open(const struct store_config *config, struct store **ret, struct error *err);
+/*
+ * Has what such a store needs (libcurl, OpenSSL) loaded by a thread, which ends when it is. Does not wait; who opens
+ * such a store before that, does. Once begun it is to be ended before exit(3), which frees what it loads.
+ */
+void store_prepare(const struct store_config *config);
+void store_prepare_end(void);
 void store_close(struct store *s);
+/* Nothing is asked of it for a while: closes its connections. The next request opens one again. */
+void store_rest(struct store *s);
 
 /*
  * Proves that conditions are enforced (volumes.md §4): create twice, replace

@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "hooks/store/azure_store.h"
 
+#define SKEW_SECONDS 240 /* that no server minds */
+
 static struct azure_store *store_of(const struct exchange *x)
 {
 	return (struct azure_store *)x->store;
@@ -71,7 +73,8 @@ static bool prepare(struct exchange *base)
 	if (!c)
 		return false;
 	azure_request_free(&x->request);
-	r = azure_request_build(&a->endpoint, c, &x->call, time(NULL), &x->request);
+	x->signed_at = (int64_t)time(NULL) + a->clock_offset;
+	r = azure_request_build(&a->endpoint, c, &x->call, (time_t)x->signed_at, &x->request);
 	if (r == -EINVAL) {
 		verdict_set(&base->verdict, STORE_REFUSED, false, "the account's key is no base64");
 		return false;
@@ -103,13 +106,28 @@ static void received(struct exchange *x, const char *data, size_t len)
 		md5_update(of(x)->md5, data, len);
 }
 
+/* A Shared Key's signature is good for 15 minutes, by the server's clock: then by that. */
+static bool set_clock(struct azure_exchange *x)
+{
+	const struct reply *r = &x->x.reply;
+
+	if (r->status != 403 || strcmp(r->code, "AuthenticationFailed") != 0 || r->date == 0 ||
+	    llabs(r->date - x->signed_at) <= SKEW_SECONDS)
+		return false;
+	store_of(&x->x)->clock_offset = r->date - (int64_t)time(NULL);
+	return true;
+}
+
 static void judge(struct exchange *base)
 {
 	struct azure_exchange *x = of(base);
 	char md5[MD5_BASE64_MAX];
 
 	base->reply.object_size = base->reply.content_length;
+	/* No word at all is nobody's own page. Of HEAD it says nothing: that never has one. */
+	base->reply.genuine |= base->body.len == 0 && !base->changes && strcmp(base->http.method, "HEAD") != 0;
 	azure_judge(&x->call, &base->reply, &x->reply, &base->verdict);
+	base->verdict.again = set_clock(x);
 	if (base->verdict.result != STORE_OK || !x->md5 || !x->reply.md5[0])
 		return;
 	md5_final(x->md5, md5);
@@ -183,6 +201,7 @@ static const struct store_vtable azure_vtable = {.type = "azure",
 						 .close = azure_close,
 						 .run = http_store_run,
 						 .list = http_store_list,
+						 .rest = http_store_rest,
 						 .credentials = http_store_credentials};
 
 void store_azure_part_size(struct store *s, uint64_t bytes)

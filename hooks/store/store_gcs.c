@@ -20,7 +20,9 @@
 #define CHUNK (128 * MIB)    /* of one; a multiple of 256 KiB */
 #define MD5_LIMIT (1 * MIB)  /* the CRC guards the others */
 #define READ_CHUNK 131072
-#define DOCUMENT_MAX 65536	       /* an object's metadata: 8 KiB of it are its owner's */
+#define DOCUMENT_MAX 65536	     /* an object's metadata: 8 KiB of it are its owner's */
+#define COPY_NS (600 * NSEC_PER_SEC) /* for a copy of many steps, and a second for each of so many bytes */
+#define COPY_BYTES (4 * MIB)
 #define PACE_NS (1100 * NSEC_PER_MSEC) /* Google counts by its own clock */
 
 static struct gcs_store *store_of(const struct exchange *x)
@@ -157,6 +159,11 @@ static bool prepare(struct exchange *base)
 	int r = 0;
 
 	x->call.caps = g->http.base.caps;
+	if (x->call.kind == GCS_CALL_OP && x->call.op->kind == STORE_GET) {
+		base->get = !x->call.confirm;
+		/* Metadata instead: a document. */
+		base->max_body = x->call.confirm ? DOCUMENT_MAX : x->call.op->max_body;
+	}
 	base->changes = gcs_call_changes(&x->call);
 	/* A chunk is not sent twice unasked: first the server says what it has. */
 	base->condition = x->call.kind == GCS_CALL_CHUNK ? STORE_IF_ABSENT : gcs_call_condition(&x->call);
@@ -273,6 +280,23 @@ static void judge_bytes(struct gcs_exchange *x)
 		verdict_set(&x->x.verdict, STORE_CORRUPT, true, "the data does not fit the object store's checksum");
 }
 
+/*
+ * "There is no such object" is believed of who shows that he is an object store: a missing volume is begun anew, and a
+ * missing file was deleted by somebody. Where bytes are asked for, not every server shows it.
+ */
+static void confirm_absence(struct gcs_exchange *x)
+{
+	struct exchange *base = &x->x;
+
+	if (x->call.confirm) {
+		x->call.confirm = false;
+		if (base->verdict.result == STORE_OK)
+			verdict_set(&base->verdict, STORE_UNREACHABLE, true, "the object store contradicts itself");
+	} else if (base->get && base->http.status == 404 && !base->reply.genuine) {
+		x->call.confirm = base->verdict.again = true;
+	}
+}
+
 static void judge(struct exchange *base)
 {
 	struct gcs_exchange *x = of(base);
@@ -283,10 +307,12 @@ static void judge(struct exchange *base)
 		return;
 	if (base->http.status >= 300)
 		gcs_reply_error(&base->reply, strbuf_str(&base->body), base->body.len, message);
+	base->reply.genuine |= base->body.len == 0 && !base->changes;
 	gcs_judge(&x->call, &base->reply, message, &base->verdict);
 	if (x->call.kind == GCS_CALL_CHUNK)
 		base->verdict.retry = false;
 	learn(x);
+	confirm_absence(x);
 	if (base->verdict.result != STORE_OK || x->call.kind == GCS_CALL_LIST || x->call.kind == GCS_CALL_BEGIN)
 		return;
 	if (base->get)
@@ -298,7 +324,7 @@ static void judge(struct exchange *base)
 /* --- ops and listings --------------------------------------------------------------- */
 
 /* A large copy takes several requests, each with the token of the one before. */
-static void copy_step(struct http_store *s, struct store_op *op, struct strbuf *token);
+static void copy_step(struct http_store *s, struct store_op *op, struct strbuf *token, int64_t until_ns);
 
 static void copy_finished(struct exchange *base)
 {
@@ -306,17 +332,23 @@ static void copy_finished(struct exchange *base)
 	struct store_op *op = (struct store_op *)base->user;
 	struct http_store *s = base->store;
 	struct strbuf token = x->object.token;
+	int64_t until_ns = x->until_ns;
 
 	if (base->verdict.result != STORE_OK || x->object.done) {
 		exchange_end_op(base);
 		return;
 	}
+	if (clock_boottime_ns() > until_ns) {
+		verdict_set(&base->verdict, STORE_UNKNOWN, false, "object store did not come to the copy's end");
+		exchange_end_op(base);
+		return;
+	}
 	x->object.token = (struct strbuf)STRBUF_INIT;
 	exchange_free(base);
-	copy_step(s, op, &token);
+	copy_step(s, op, &token, until_ns);
 }
 
-static void copy_step(struct http_store *s, struct store_op *op, struct strbuf *token)
+static void copy_step(struct http_store *s, struct store_op *op, struct strbuf *token, int64_t until_ns)
 {
 	struct gcs_exchange *x = gcs_exchange_new(s, GCS_CALL_OP, op);
 
@@ -326,6 +358,7 @@ static void copy_step(struct http_store *s, struct store_op *op, struct strbuf *
 		return;
 	}
 	x->rewrite = *token;
+	x->until_ns = until_ns;
 	x->call.rewrite_token = x->rewrite.len > 0 ? strbuf_str(&x->rewrite) : NULL;
 	x->x.user = op;
 	x->x.finished = copy_finished;
@@ -347,7 +380,8 @@ static void begin(struct http_store *s, struct store_op *op)
 		return;
 	}
 	if (op->kind == STORE_COPY) {
-		copy_step(s, op, &none);
+		copy_step(s, op, &none,
+			  clock_boottime_ns() + COPY_NS + (int64_t)(op->size / COPY_BYTES) * NSEC_PER_SEC);
 		return;
 	}
 	x = gcs_exchange_new(s, GCS_CALL_OP, op);
@@ -392,6 +426,7 @@ static const struct store_vtable gcs_vtable = {.type = "gcs",
 					       .close = gcs_close,
 					       .run = http_store_run,
 					       .list = http_store_list,
+					       .rest = http_store_rest,
 					       .credentials = http_store_credentials};
 
 void store_gcs_limits(struct store *s, uint64_t limit, uint64_t chunk, int64_t pace_ns)

@@ -89,7 +89,9 @@ static bool prepare(struct exchange *base)
 		return false;
 	c = (struct s3_credentials){keys->id, keys->secret, keys->token};
 	s3_request_free(&x->request);
-	r = s3_request_build(&s3->endpoint, &c, &x->call, time(NULL), &x->request);
+	snprintf(x->region, sizeof(x->region), "%s", s3->endpoint.region);
+	x->signed_at = (int64_t)time(NULL) + s3->clock_offset;
+	r = s3_request_build(&s3->endpoint, &c, &x->call, (time_t)x->signed_at, &x->request);
 	if (r < 0)
 		return exchange_bad_data(base, r);
 	base->http.method = x->request.method;
@@ -131,8 +133,10 @@ static void judge(struct exchange *x)
 {
 	if (!x->get || x->http.status >= 300)
 		s3_reply_error(&x->reply, strbuf_str(&x->body), x->body.len);
+	x->reply.genuine |= s3_says_nothing(x);
 	x->reply.object_size = x->reply.content_length;
 	s3_judge(&((struct s3_exchange *)x)->call, &x->reply, &x->verdict);
+	s3_mend((struct s3_exchange *)x);
 	if (x->verdict.result != STORE_OK || !x->changes || find_tag(x))
 		return;
 	verdict_set(&x->verdict, STORE_UNKNOWN, x->condition == STORE_ANY, "object store answered without a result");
@@ -208,6 +212,7 @@ static const struct store_vtable s3_vtable = {.type = "s3",
 					      .close = s3_close,
 					      .run = http_store_run,
 					      .list = http_store_list,
+					      .rest = http_store_rest,
 					      .give_up = s3_give_up_uploads,
 					      .credentials = http_store_credentials};
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -29,11 +30,13 @@ void token_client_init(struct token_client *c, const char *ca_file, const char *
 	memset(c, 0, sizeof(*c));
 	c->ca_file = ca_file;
 	c->proxy = proxy;
+	c->stop_fd = -1;
 	pthread_mutex_init(&c->mutex, NULL);
 }
 
 void token_client_free(struct token_client *c)
 {
+	cleanup_close(&c->stop_fd);
 	pthread_mutex_destroy(&c->mutex);
 }
 
@@ -43,7 +46,21 @@ void token_client_stop(struct token_client *c)
 	c->stopped = true;
 	if (c->http)
 		http_stop(c->http);
+	if (c->stop_fd >= 0)
+		eventfd_write(c->stop_fd, 1);
 	pthread_mutex_unlock(&c->mutex);
+}
+
+int token_client_stop_fd(struct token_client *c)
+{
+	int fd;
+
+	pthread_mutex_lock(&c->mutex);
+	if (c->stop_fd < 0)
+		c->stop_fd = eventfd(c->stopped, EFD_CLOEXEC | EFD_NONBLOCK);
+	fd = c->stop_fd;
+	pthread_mutex_unlock(&c->mutex);
+	return fd;
 }
 
 /* --- one request -------------------------------------------------------------------------- */

@@ -21,12 +21,17 @@ struct token_client {
 	pthread_mutex_t mutex;
 	bool stopped;
 	struct http *http; /* that is waited for; guarded by the mutex */
+	int stop_fd;	   /* see token_client_stop_fd; -1: nobody has asked for it */
 };
 
 void token_client_init(struct token_client *c, const char *ca_file, const char *proxy);
 void token_client_free(struct token_client *c);
 /* From another thread: a request under way ends, and no other begins. */
 void token_client_stop(struct token_client *c);
+
+/* For who waits for something else than a request: readable from token_client_stop on. The client's; -1: there is none
+ * to be had. */
+int token_client_stop_fd(struct token_client *c);
 
 struct token_request {
 	const char *who;    /* "the token endpoint", for messages */

@@ -6,7 +6,7 @@
 
 #include "hooks/store/sign.h"
 
-#define PARTS_AT_ONCE 4
+#define PARTS_AT_ONCE 8
 
 static void upload_end(struct upload *u, const struct verdict *v)
 {
@@ -170,7 +170,7 @@ static bool start_part(struct upload *u)
 static bool may_start_part(const struct upload *u)
 {
 	return u->next_part < u->parts && u->in_flight < PARTS_AT_ONCE &&
-	       (u->in_flight == 0 || u->store->under_way < u->store->window);
+	       (u->in_flight == 0 || http_window_has_room(u->store));
 }
 
 /* Starts what can be started; ends what has nothing on its way any more. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/target.h"
+#include "base/target.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -8,8 +8,8 @@
  * last is opened by a path that has no link left (RESOLVE_NO_SYMLINKS), so that
  * the canonical path returned is where the descriptor is.
  */
-#ifndef VOLRUN_RUNTIME_TARGET_H
-#define VOLRUN_RUNTIME_TARGET_H
+#ifndef VOLRUN_BASE_TARGET_H
+#define VOLRUN_BASE_TARGET_H
 
 #include <stdbool.h>
 
