@@ -5,9 +5,11 @@
 
 load lib/common
 load lib/volume
+load lib/tools
 
 K=$BATS_TEST_DIRNAME/../contrib/kubernetes
 
+setup_file() { tool_get schema "$BATS_TEST_DIRNAME/kubernetes/schema" get || :; }
 setup() {
 	common_setup
 	HOST=$T/host
@@ -79,6 +81,18 @@ restarts() { wc -l <"$T/restarts"; }
 	python3 -c 'import sys, yaml; print([d for d in yaml.safe_load_all(open(sys.argv[1])) if d["kind"] == "ConfigMap"][0]["data"]["stores.json"])' "$K/install.yaml" >"$T/A.json"
 	try on A volrun volume status
 	ok
+}
+
+@test "the manifests are as Kubernetes' published description has it, and so is what install --print prints" {
+	tool_need schema
+	"$BIN/volrun" install --print k8s >"$T/k8s.yaml"
+	try "$HERE/kubernetes/schema" check "$(<"$BATS_FILE_TMPDIR/schema.tool")" "$K"/*.yaml "$T/k8s.yaml"
+	ok
+	is "$output" "8 documents, 0 problems"
+	# It would have been seen.
+	sed 's/tolerations:/tolerationz:/; s/cpu: 1m/cpu: 1x/; s/^  selector:/  selektor:/' "$K/remove.yaml" >"$T/bad.yaml"
+	try "$HERE/kubernetes/schema" check "$(<"$BATS_FILE_TMPDIR/schema.tool")" "$T/bad.yaml"
+	is "$status $(wc -l <<<"$output")" "1 4"
 }
 
 @test "the volumes that the manifests declare are ones that volrun takes" {

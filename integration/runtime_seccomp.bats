@@ -99,19 +99,12 @@ notify='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $agent,
 	syscalls: [{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_NOTIFY"}]}'
 
 @test "a listener goes to its receiver with the container process state, and the receiver decides" {
-	local nnp n
+	local nnp
 	for nnp in true false; do
-		for ((n = 0; n < 4; n++)); do
-			agent 28
-			bundle c1 'mkdir /data/x'
-			config c1 --arg agent "$T/agent.sock" "$notify | .process.noNewPrivileges = $nnp | .annotations = {key: \"value\"}"
-			try volrun run --bundle "$T/c1" c1
-			# Now and then, with sanitizers, the call ends with EINTR, which this receiver never says. Why is not known: told, and tried again.
-			[[ $stderr == *"Interrupted system call"* ]] || break
-			echo "# the call was interrupted" >&3
-			agent_ended
-			rm "$T/agent" "$T/agent.sock"
-		done
+		agent 28
+		bundle c1 'mkdir /data/x'
+		config c1 --arg agent "$T/agent.sock" "$notify | .process.noNewPrivileges = $nnp | .annotations = {key: \"value\"}"
+		try volrun run --bundle "$T/c1" c1
 		like "$stderr" "No space left"
 		agent_ended
 		is "$(jq -c '[.fds, .nFds, .metadata, .calls, .state.status, .state.id, .state.bundle, .state.annotations.key, .pid == .state.pid]' "$T/agent")" \

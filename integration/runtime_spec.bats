@@ -33,8 +33,9 @@ teardown() { common_teardown; }
 
 @test "a namespace with a path is joined" {
 	unshare --net --ipc --uts sleep 60 3>&- 4>&- &
-	local holder=$! type
-	until_true 5 eval '[[ $(readlink /proc/'$holder'/ns/net) != $(readlink /proc/self/ns/net) ]]'
+	local holder=$! ours theirs
+	ours=$(readlink /proc/self/ns/net)
+	until_true 5 eval 'theirs=$(readlink /proc/'$holder'/ns/net) && [[ $theirs == net:* && $theirs != "$ours" ]]'
 	container c1 'for n in net ipc uts; do readlink /proc/self/ns/$n; done' "
 		.linux.namespaces = [{type: \"pid\"}, {type: \"mount\"},
 			{type: \"network\", path: \"/proc/$holder/ns/net\"},

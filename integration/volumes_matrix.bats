@@ -8,6 +8,15 @@
 
 load lib/common
 load lib/volume
+load lib/tools
+
+AZURE=$BATS_TEST_DIRNAME/azure
+
+setup_file() {
+	tool_get gcs "$BATS_TEST_DIRNAME/gcs/server" install || :
+	tool_get azurite "$AZURE/server" install || :
+}
+teardown_file() { "$AZURE/server" stop "$BATS_FILE_TMPDIR/azure" || :; }
 setup() { common_setup; }
 teardown() { common_teardown; }
 
@@ -23,6 +32,23 @@ matrix() { # KIND STEP ARGUMENT...
 	[[ -z ${VOLRUN_SANITIZED:-} ]] || step=40
 	s3_start
 	matrix s3 "$step" --env "$SUITE/rgw/env"
+}
+
+# The same program in front of another store's words for it all: fewer points.
+@test "Google Cloud Storage: the same of its requests" {
+	local step=60
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || step=120
+	tool_need gcs
+	gcs_start
+	matrix gcs "$step" --env "$SUITE/gcs/env"
+}
+
+@test "Azure Blob: the same of its requests" {
+	local step=60
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || step=120
+	tool_need azurite
+	"$AZURE/server" start "$BATS_FILE_TMPDIR/azure" --life 3600
+	matrix azure "$step" --env "$BATS_FILE_TMPDIR/azure/env"
 }
 
 # A keeper under the tool that makes its system calls fail; the sanitizers' own calls would fail, too, and they abort.

@@ -94,6 +94,12 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 	is "$output" $'one\ntwo'
 }
 
+# Killed and gone: what it had locked is free. (Whoever is to ask for its status may take its time.)
+end_of() {
+	kill -9 "$1"
+	until_true 10 eval "[[ ! -e /proc/$1 ]] || grep -q '^State:.Z' /proc/$1/status"
+}
+
 # Adopters with a library that kills them at their nth call that changes something (faults/last_call.c).
 @test "an adopter that is killed at any moment: the pod goes on, and nothing is committed while one of it runs" {
 	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the sanitizers' library has to be the first; shown by the usual build"
@@ -110,7 +116,7 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 	cp "$(cached keeper)" "$T/note"
 	while ((n < 200)); do
 		((++n))
-		kill -9 "$last"
+		end_of "$last"
 		# What the first one noted: the others have no cgroup of the container's any more, and go by the mounts.
 		cp "$T/note" "$(cached keeper)"
 		printf '#!/bin/sh\nLAST_CALL=%s LAST_CALL_FILE=%s LD_PRELOAD=%s exec %s "$@"\n' "$n" "$T/call" "$T/last_call.so" "$BIN/volrun-keeper" >"$T/bin/volrun-keeper"
@@ -127,7 +133,7 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 	done
 	((n > 5)) || fail "no call was spoiled: $n, $call"
 	# The one that was to be killed later than that.
-	kill -9 "$(adopter)"
+	end_of "$(adopter)"
 	try on A volrun volume recover
 	like "$output" 'state: adopted'
 	on A volrun exec c2 sh -c 'echo three >/data/three'
@@ -294,4 +300,43 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	until_true 20 eval '[[ -z $(keepers) ]]'
 	vrun B c3 "$V" 'cat /data/two /data/three'
 	is "$output" $'two\nthree'
+}
+
+@test "a pod whose tree can't be marked clean does not rest, committed again and again" {
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one; sleep 1'
+	until_true 10 test -s "$(cached rw/one)"
+	mkdir -p "$(cached clean)/x"
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq)"')" "free 1"
+	[[ -e $(cached dirty) ]] || fail "not dirty: $(ls "$(cached .)")"
+	rm -r "$(cached clean)"
+	on A volrun delete --force c1
+	on A volrun delete --force s1
+	vrun B c2 "$V" 'cat /data/one'
+	is "$output" one
+}
+
+@test "nobody joins a running holder whose lease has run out; when the store answers again, he does" {
+	local file pids=()
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one; sleep 100'
+	until_true 10 test -s "$(cached rw/one)"
+	while read -r file; do
+		flock "$file" sleep 9 </dev/null >/dev/null 2>&1 3>&- 4>&- &
+		pids+=($!)
+	done < <(find "$T/store" -path '*/locks/*' -type f)
+	sleep 3
+	vbundle c2 "state /data wait=500ms" 'touch /data/two' '.annotations["io.kubernetes.cri.sandbox-id"] = "p1"'
+	try on A timeout 8 "$BIN/volrun" --root "$T/state-A" run --bundle "$T/c2" c2
+	not_ok 'lease held by node-A'
+	[[ ! -e $(cached rw/two) ]] || fail "it joined"
+	wait "${pids[@]}"
+	member p1 c3 'cat /data/one >/data/three; sleep 100'
+	until_true 10 test -s "$(cached rw/three)"
+	on A volrun delete --force c3
+	on A volrun delete --force c1
+	on A volrun delete --force s1
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	is "$(head_of | jq -r '"\(.state) \(.stats.files)"')" "free 2"
 }

@@ -29,8 +29,9 @@ teardown() {
 	umount "$T/cut" 2>/dev/null || :
 	! mountpoint -q "$T/disk" || umount "$T/disk" || rc=1
 	[[ -z $LOOP ]] || losetup --detach "$LOOP" || rc=1
-	# A loop device that was let go keeps its file for a moment.
-	! mountpoint -q "$T/outer" || until_true 10 umount "$T/outer" || rc=1
+	# A loop device that was let go keeps its file for a moment; for longer where another suite on this machine has made a
+	# mount namespace meanwhile, with a copy of these mounts, and keepers that live in it.
+	! mountpoint -q "$T/outer" || until_true 60 umount "$T/outer" || rc=1
 	common_teardown || rc=1
 	return $rc
 }

@@ -179,3 +179,69 @@ finish() {
 	let_write
 	is "$(cat "$(cached conflict-1/log)")" late
 }
+
+# detached MODE: a process outside with a mount of the volume that is in no namespace, taken while the container runs
+# (lib/detached). It writes when $T/go is there, and says so.
+detached() {
+	outside "$LIB/detached" "$1" "$PID" "$T"
+	until_true 10 test -e "$T/ready"
+}
+
+# recovered MODE: its keeper was killed, and what it left recovered while that process has its mount.
+recovered() {
+	begin c1
+	detached "$1"
+	kill -9 "$(keepers)"
+	on A volrun delete --force c1 >/dev/null 2>&1 || :
+	try on A volrun volume recover
+	ok
+	like "$output" 'state: committed, commit 1'
+}
+
+seen_late() {
+	recovered "$1"
+	is "$(head_of | jq -r .commit.unquiet)" true
+	let_write
+	is "$(cat "$(cached conflict-1/late)")" late
+}
+
+@test "somebody outside has a mount of the volume that is in no namespace: the recovery sees it, and keeps what is written late" {
+	seen_late fd
+}
+
+@test "the same, by a thread that has descriptors of its own" { seen_late thread; }
+
+@test "the same, by a working directory alone" { seen_late cwd; }
+
+@test "the same, by a process whose root it is" { seen_late chroot; }
+
+@test "a keeper that lives does not look for such a mount: what is written late by it is in the next commit of this node" {
+	begin c1
+	detached fd
+	finish c1
+	let_write
+	leave
+	vrun A c2 "$V" 'cat /data/late'
+	is "$output" late
+	vrun B c3 "$V" 'cat /data/late'
+	is "$output" late
+}
+
+@test "such a mount that is read-only is nobody's to write by" {
+	recovered ro
+	is "$(head_of | jq -r .commit.unquiet)" null
+	[[ -e $(cached clean) ]] || fail "not clean: $(ls "$(cached .)")"
+	leave
+}
+
+@test "a mount namespace in which nobody is, kept by a descriptor: nobody writes there any more" {
+	[[ $(printf '%s\n' 6.12 "$(uname -r)" | sort -V | head -n 1) == 6.12 ]] || skip "Linux 6.12 says which namespaces there are"
+	begin c1
+	detached ns
+	finish c1
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.commit.unquiet)"')" "free 1 null"
+	[[ -e $(cached clean) ]] || fail "not clean: $(ls "$(cached .)")"
+	let_write
+	[[ ! -e $(cached rw/late) ]] || fail "it was written to"
+	leave
+}
