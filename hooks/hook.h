@@ -33,6 +33,8 @@ int hook_precreate(const char *config, int keeper, pid_t keeper_pid, struct erro
  * pod's sandbox, which takes none.
  */
 int hook_fill_request(const struct spec *spec, struct arena *a, struct keeper_request *q, struct error *err);
+/* Of the bundle's mounts, in normal form. NULL: out of memory. */
+const char **hook_destinations(const struct spec *spec, struct arena *a);
 
 /*
  * Waits for the keeper's answer; then as keeper_receive. At most as long as the runtime's socket (-1: none) says

@@ -39,37 +39,16 @@ static const struct json_table mount_table = {"mount", sizeof(struct mount), mou
 
 /* --- the config.json, changed --------------------------------------------------------- */
 
-/*
- * Before the first of the bundle's mounts that lies beneath it, or as the last: but after each that would hide it,
- * which is one at the same path (an image's VOLUME), too.
- */
-static int place_of(const struct spec *spec, const char *destination, struct arena *a, size_t *ret)
-{
-	size_t place = spec->n_mounts;
-
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		const char *absolute = arena_printf(a, "/%s", spec->mounts[i].destination), *at;
-
-		at = absolute ? path_normalize(a, absolute) : NULL;
-		if (!at)
-			return -ENOMEM;
-		if (path_is_beneath(destination, at))
-			place = spec->n_mounts;
-		else if (place == spec->n_mounts && path_is_beneath(at, destination))
-			place = i;
-	}
-	*ret = place;
-	return 0;
-}
-
 /* Of each volume. NULL: out of memory. */
 static size_t *find_places(const struct spec *spec, const struct keeper_request *q, struct arena *a)
 {
+	const char **destinations = hook_destinations(spec, a);
 	size_t *places = arena_calloc(a, q->n_volumes, sizeof(*places));
 
-	for (size_t i = 0; places && i < q->n_volumes; i++)
-		if (place_of(spec, q->volumes[i].destination, a, &places[i]) < 0)
-			return NULL;
+	if (!destinations || !places)
+		return NULL;
+	for (size_t i = 0; i < q->n_volumes; i++)
+		places[i] = volume_place(destinations, spec->n_mounts, q->volumes[i].destination);
 	return places;
 }
 

@@ -10,22 +10,33 @@
 #include "hooks/pod_note.h"
 #include "oci/volume.h"
 
-/* Bundle mounts beneath the volume: the runtime makes their mount points in its tree. */
+const char **hook_destinations(const struct spec *spec, struct arena *a)
+{
+	const char **all = arena_calloc(a, spec->n_mounts + 1, sizeof(*all));
+
+	for (size_t i = 0; all && i < spec->n_mounts; i++) {
+		all[i] = path_normalize(a, spec->mounts[i].destination);
+		if (!all[i])
+			return NULL;
+	}
+	return all;
+}
+
+/*
+ * Bundle mounts beneath the volume: the runtime makes their mount points in its tree. Not of those that come before it:
+ * a later mount of the bundle hides them.
+ */
 static int add_mountpoints(const struct spec *spec, struct arena *a, struct keeper_request_volume *v, struct error *err)
 {
-	size_t i, len = strlen(v->destination);
+	const char **destinations = hook_destinations(spec, a);
+	size_t len = strlen(v->destination);
 
 	v->mountpoints = arena_calloc(a, spec->n_mounts + 1, sizeof(*v->mountpoints));
-	if (!v->mountpoints)
+	if (!v->mountpoints || !destinations)
 		return error_set(err, ENOMEM, "out of memory");
-	for (i = 0; i < spec->n_mounts; i++) {
-		const char *path = path_normalize(a, spec->mounts[i].destination);
-
-		if (!path)
-			return error_set(err, ENOMEM, "out of memory");
-		if (strcmp(path, v->destination) != 0 && path_is_beneath(path, v->destination))
-			v->mountpoints[v->n_mountpoints++] = path + len + 1;
-	}
+	for (size_t i = volume_place(destinations, spec->n_mounts, v->destination); i < spec->n_mounts; i++)
+		if (path_is_beneath(destinations[i], v->destination))
+			v->mountpoints[v->n_mountpoints++] = destinations[i] + len + 1;
 	return 0;
 }
 

@@ -221,6 +221,27 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 	is "$output" $'/data\n/data/own'
 }
 
+@test "a mount of the bundle that would hide a volume lies beneath it, whatever comes first" {
+	vrun A c1 "$V" 'touch /data/later/not; echo own >/data/own; ls /data; mkdir /data/sub' '
+		.mounts += [{destination: "/data/sub", type: "tmpfs", source: "tmpfs"}, {destination: "/data", type: "tmpfs", source: "tmpfs"},
+			{destination: "/data/later", type: "tmpfs", source: "tmpfs"}]'
+	ok
+	is "$output" $'later\nown'
+	rm -rf "$T/cache-A"
+	vrun A c2 "$V" 'find /data | sort'
+	# What the container made is the volume's, though a mount that nobody sees has that path, too.
+	is "$output" $'/data\n/data/own\n/data/sub'
+}
+
+@test "a link of the image that leads a mount of the bundle onto a volume: refused in one line, nothing is written elsewhere" {
+	bundle c1 x
+	ln -s data "$T/c1/rootfs/link"
+	vbundle c1 "$V" 'echo must not run' '.mounts += [{destination: "/data/in", type: "tmpfs", source: "tmpfs"}, {destination: "/link", type: "tmpfs", source: "tmpfs"}]'
+	try on A volrun run --bundle "$T/c1" c1
+	not_ok 'volume on "/data": a mount of the bundle hides it; give one of the two another path'
+	until_true 10 eval '[[ -z $(keepers) ]]'
+}
+
 @test "a volume hides what the image has at its path, and leaves it alone" {
 	bundle c1 x
 	echo image >"$T/c1/rootfs/data/image"

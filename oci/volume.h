@@ -90,6 +90,13 @@ const char *volume_prepared(const struct spec *spec);
 int volume_parse(const struct spec *spec, const struct volume_context *ctx, struct arena *arena, struct volume_set *ret,
 		 struct error *err);
 
+/*
+ * Where a volume on `path` comes among the bundle's mounts (destinations in normal form): the number of those before
+ * it. After each that would hide it, which is one at the same path or above; then before the first that lies beneath
+ * it.
+ */
+size_t volume_place(const char *const *destinations, size_t n, const char *path);
+
 /* The name rule, for workspaces too: 2-255, [A-Za-z0-9._-], alphanumeric ends, no "..". */
 bool volume_name_valid(const char *name);
 

@@ -489,6 +489,27 @@ static int apply_volume(struct rootfs *r, const struct mount_op *op, struct erro
 	return e < 0 ? volume_error(op, e, err) : 0;
 }
 
+static bool is_seen(struct rootfs *r, const struct rootfs_volume *v)
+{
+	struct target t = {.path = v->destination};
+	_cleanup_close_ int at = -1;
+	struct stat there, tree;
+
+	return target_open(r->root_fd, &t, r->arena, &at, NULL) == 0 && fstat(at, &there) == 0 &&
+	       fstat(v->tree_fd, &tree) == 0 && there.st_dev == tree.st_dev && there.st_ino == tree.st_ino;
+}
+
+int mount_check_volumes(struct rootfs *r, struct error *err)
+{
+	for (size_t i = 0; i < r->n_volumes; i++)
+		if (!is_seen(r, &r->volumes[i]))
+			return error_set(err, EINVAL,
+					 "volume on \"%s\": a mount of the bundle hides it; give one of the two "
+					 "another path",
+					 r->volumes[i].destination);
+	return 0;
+}
+
 int mount_apply(struct rootfs *r, const struct mount_op *op, struct error *err)
 {
 	int e = -EINVAL;

@@ -11,6 +11,12 @@
 /* Errors read: mount "tmpfs" on "/dev": <reason>; volume on "/data": <reason>. */
 int mount_apply(struct rootfs *r, const struct mount_op *op, struct error *err);
 
+/*
+ * When all are made: a volume that can't be seen at its destination, because a link of the image led a mount of the
+ * bundle there, is refused. What is written there would be lost.
+ */
+int mount_check_volumes(struct rootfs *r, struct error *err);
+
 /* mount_cgroup.c: the host's cgroup hierarchy as the container may see it, on an open target. */
 int mount_cgroup(struct rootfs *r, const struct mount_op *op, int target_fd, struct error *err);
 

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "oci/volume.h"
 #include "runtime/mount_late.h"
 
 static enum mount_kind kind_of(const char *type, const struct mount_options *o)
@@ -93,65 +94,74 @@ static int plan_mount(const struct rootfs *r, size_t i, struct mount_op *op, str
 	return 0;
 }
 
+struct place {
+	const struct rootfs_volume *volume;
+	size_t before; /* the mount of that number */
+};
+
 static int by_destination(const void *a, const void *b)
 {
-	const struct rootfs_volume *const *x = a, *const *y = b;
+	const struct place *x = a, *y = b;
 
-	return strcmp((*x)->destination, (*y)->destination);
+	return strcmp(x->volume->destination, y->volume->destination);
 }
 
-/* Pointers to the volumes by path: which of two comes first must not depend on how they arrived. */
-static const struct rootfs_volume **sorted_volumes(const struct rootfs *r)
+/* Of the volumes, by path: which of two comes first must not depend on how they arrived. NULL: out of memory. */
+static const struct place *find_places(const struct rootfs *r, const struct mount_op *mounts)
 {
-	const struct rootfs_volume **v = arena_calloc(r->arena, r->n_volumes + 1, sizeof(*v));
+	const char **destinations = arena_calloc(r->arena, r->spec->n_mounts + 1, sizeof(*destinations));
+	struct place *places = arena_calloc(r->arena, r->n_volumes + 1, sizeof(*places));
 
-	for (size_t i = 0; v && i < r->n_volumes; i++)
-		v[i] = &r->volumes[i];
-	if (v)
-		qsort(v, r->n_volumes, sizeof(*v), by_destination);
-	return v;
+	if (!destinations || !places)
+		return NULL;
+	for (size_t i = 0; i < r->spec->n_mounts; i++)
+		destinations[i] = mounts[i].destination;
+	for (size_t v = 0; v < r->n_volumes; v++) {
+		places[v].volume = &r->volumes[v];
+		places[v].before = volume_place(destinations, r->spec->n_mounts, r->volumes[v].destination);
+	}
+	qsort(places, r->n_volumes, sizeof(*places), by_destination);
+	return places;
 }
 
-static void add_volume(struct mount_plan *p, const struct rootfs_volume *v)
+static struct mount_op volume_op(const struct rootfs_volume *v)
 {
-	p->ops[p->n++] = (struct mount_op){.kind = MOUNT_VOLUME,
-					   .type = "bind",
-					   .source = "volume",
-					   .destination = v->destination,
-					   .tree_fd = -1,
-					   .volume = v};
+	return (struct mount_op){.kind = MOUNT_VOLUME,
+				 .type = "bind",
+				 .source = "volume",
+				 .destination = v->destination,
+				 .tree_fd = -1,
+				 .volume = v};
 }
 
 int mount_plan_make(const struct rootfs *r, struct mount_plan *ret, struct error *err)
 {
-	size_t n_mounts = r->spec->n_mounts;
+	size_t n = r->spec->n_mounts;
 	struct mount_plan plan = {.setup_dev = true};
-	const struct rootfs_volume **volumes = sorted_volumes(r);
+	struct mount_op *mounts = arena_calloc(r->arena, n + 1, sizeof(*mounts));
+	const struct place *places;
+	int e = 0;
 
-	plan.ops = arena_calloc(r->arena, n_mounts + r->n_volumes + 1, sizeof(*plan.ops));
-	if (!plan.ops || !volumes)
+	plan.ops = arena_calloc(r->arena, n + r->n_volumes + 1, sizeof(*plan.ops));
+	if (!plan.ops || !mounts)
 		return error_set(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < n_mounts; i++) {
-		struct mount_op op = {0};
-		int e = plan_mount(r, i, &op, err);
-
-		if (e < 0)
-			return e;
-		for (size_t v = 0; v < r->n_volumes; v++) {
-			const char *at = volumes[v] ? volumes[v]->destination : op.destination;
-
-			if (strcmp(op.destination, at) != 0 && path_is_beneath(op.destination, at)) {
-				add_volume(&plan, volumes[v]);
-				volumes[v] = NULL;
-			}
-		}
-		if (op.kind == MOUNT_BIND && strcmp(op.destination, "/dev") == 0)
+	for (size_t i = 0; i < n && e == 0; i++)
+		e = plan_mount(r, i, &mounts[i], err);
+	if (e < 0)
+		return e;
+	places = find_places(r, mounts);
+	if (!places)
+		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i <= n; i++) {
+		for (size_t v = 0; v < r->n_volumes; v++)
+			if (places[v].before == i)
+				plan.ops[plan.n++] = volume_op(places[v].volume);
+		if (i == n)
+			break;
+		if (mounts[i].kind == MOUNT_BIND && strcmp(mounts[i].destination, "/dev") == 0)
 			plan.setup_dev = false;
-		plan.ops[plan.n++] = op;
+		plan.ops[plan.n++] = mounts[i];
 	}
-	for (size_t v = 0; v < r->n_volumes; v++)
-		if (volumes[v])
-			add_volume(&plan, volumes[v]);
 	*ret = plan;
 	return 0;
 }

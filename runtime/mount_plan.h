@@ -3,9 +3,11 @@
  * mount_plan.h - from the spec's mounts and the volumes to one ordered list of
  * operations. Pure: no system call, so it is tested without privilege.
  *
- * Order: the bundle's. A volume comes just before the first mount of the bundle
- * whose destination lies beneath the volume's (that mount lands on it), else at
- * the end. Destinations are compared as text, in normal form.
+ * Order: the bundle's. A volume comes after each mount of the bundle that would
+ * hide it, and then just before the first whose destination lies beneath the
+ * volume's (that mount lands on it), else at the end (oci/volume.h). Destinations
+ * are compared as text, in normal form; what an image's links make of them is
+ * seen when all are made (rootfs.c).
  */
 #ifndef VOLRUN_RUNTIME_MOUNT_PLAN_H
 #define VOLRUN_RUNTIME_MOUNT_PLAN_H

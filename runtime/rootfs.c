@@ -123,6 +123,8 @@ static int mount_all(struct rootfs *r, struct error *err)
 		if (e == 0)
 			e = mount_apply(r, &plan.ops[i], err);
 	}
+	if (e == 0)
+		e = mount_check_volumes(r, err);
 	if (e == 0 && plan.setup_dev)
 		e = devices_make(r, err);
 	if (e == 0 && r->console_fd >= 0)

@@ -128,6 +128,32 @@ static void a_volume_without_mounts_beneath_comes_last(void **state)
 	assert_int_equal(f->plan.ops[2].kind, MOUNT_VOLUME);
 }
 
+static void a_mount_of_the_bundle_that_would_hide_a_volume_comes_before_it(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "/data/sub", "tmpfs", NULL);
+	add(f, "/data/", "tmpfs", NULL);
+	add_volume(f, "/data");
+	assert_string_equal(order(f), "/data/sub /data /data");
+	assert_int_equal(f->plan.ops[2].kind, MOUNT_VOLUME);
+	add(f, "/data/late", "tmpfs", NULL);
+	assert_string_equal(order(f), "/data/sub /data /data /data/late");
+	assert_int_equal(f->plan.ops[2].kind, MOUNT_VOLUME);
+}
+
+static void a_mount_above_a_volume_comes_before_it_though_one_beneath_came_first(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "/data/v/x", "tmpfs", NULL);
+	add(f, "/data", "tmpfs", NULL);
+	add(f, "/data/v/y", "tmpfs", NULL);
+	add_volume(f, "/data/v");
+	add_volume(f, "/data/u");
+	assert_string_equal(order(f), "/data/v/x /data /data/v /data/v/y /data/u");
+}
+
 static void volumes_are_ordered_by_path(void **state)
 {
 	struct fixture *f = *state;
@@ -283,6 +309,8 @@ int main(void)
 	    T(mounts_keep_the_bundle_s_order),
 	    T(a_volume_comes_before_the_first_mount_beneath_it),
 	    T(a_volume_without_mounts_beneath_comes_last),
+	    T(a_mount_of_the_bundle_that_would_hide_a_volume_comes_before_it),
+	    T(a_mount_above_a_volume_comes_before_it_though_one_beneath_came_first),
 	    T(volumes_are_ordered_by_path),
 	    T(destinations_get_their_normal_form),
 	    T(the_bind_option_wins_over_the_type),
