@@ -34,6 +34,7 @@ struct hold_volume {
 	uint64_t resting; /* of a pod that has no container now: the epoch; the tree is as committed. 0: not so */
 	bool was_unquiet; /* somebody had it open for writing when it ended in another container, or run */
 	char writer[80];  /* unquiet: who, if that is known; "" */
+	bool wanted;	  /* it is waited for, and the pod's resting volumes know (keeper_pod.h) */
 	bool joinable;	  /* others of the pod may join: the hold is complete, and not at its end */
 	struct hold *hold;
 	/* Commits during the run (keeper_sync.h): the last one, and when the next is due (CLOCK_BOOTTIME). */

@@ -2,6 +2,7 @@
 #include "hooks/keeper_pod.h"
 
 #include "base/clock.h"
+#include "hooks/keeper_socket.h"
 #include "hooks/keeper_users.h"
 #include "hooks/pod_note.h"
 
@@ -94,6 +95,41 @@ bool hold_is_used(struct hold *h)
 	return shared;
 }
 
+void hold_want(void *volume)
+{
+	struct hold_volume *hv = volume;
+	const struct keeper_request *q = hv->hold->request;
+	char key[KEEPER_KEY_MAX];
+
+	if (hv->wanted || !hold_pod_lives(hv->hold))
+		return;
+	keeper_key(q->id, q->bundle, key);
+	hv->wanted = pod_want(hv->hold->config->run_dir, q->pod, key, hv->hold->lease_id.keeper, hv->request->store,
+			      hv->request->name) == 0;
+}
+
+void hold_want_over(struct hold_volume *hv)
+{
+	const struct keeper_request *q = hv->hold->request;
+	char key[KEEPER_KEY_MAX];
+
+	if (!hv->wanted)
+		return;
+	keeper_key(q->id, q->bundle, key);
+	pod_want_over(hv->hold->config->run_dir, q->pod, key);
+	hv->wanted = false;
+}
+
+/* Does one of the pod wait for a volume that comes before one of these? They are in that order. */
+static bool is_in_the_way(const struct hold *h)
+{
+	for (size_t i = h->n; i-- > 0;)
+		if (h->volumes[i].lease)
+			return pod_wants_before(h->config->run_dir, h->request->pod, h->volumes[i].request->store,
+						h->volumes[i].request->name);
+	return false;
+}
+
 enum rest hold_look_at_rest(struct hold *h, bool stop)
 {
 	bool woken = wake(h, true);
@@ -101,7 +137,7 @@ enum rest hold_look_at_rest(struct hold *h, bool stop)
 	hold_check_lost(h);
 	if (woken)
 		return REST_WOKEN;
-	if (!stop && are_valid(h) && clock_boottime_ns() < h->rest_until_ns && hold_pod_lives(h))
+	if (!stop && are_valid(h) && clock_boottime_ns() < h->rest_until_ns && hold_pod_lives(h) && !is_in_the_way(h))
 		return REST_GOES_ON;
 	return hold_is_used(h) ? REST_WOKEN : REST_OVER;
 }

@@ -24,10 +24,18 @@ bool hold_is_used(struct hold *h);
 bool hold_rest(struct hold *h);
 /*
  * After that, now and then, and when a lease is lost or it is to stop: has somebody joined (REST_WOKEN: hold_is_used
- * says when he has ended)? Is the sandbox gone, the time over, or a lease not known to be valid? Then nobody joins any
- * more.
+ * says when he has ended)? Is the sandbox gone, the time over, or a lease not known to be valid, or does a container of
+ * the pod wait for a volume that comes before one of these (hold_want)? Then nobody joins any more.
  */
 enum rest { REST_GOES_ON, REST_WOKEN, REST_OVER };
 enum rest hold_look_at_rest(struct hold *h, bool stop);
+
+/*
+ * A container of a pod waits for a volume (a struct hold_volume): what its pod rests on goes back to the store, but for
+ * what comes before it in the order of leases. Else two pods could each rest on what the other one waits for.
+ */
+void hold_want(void *volume);
+/* It has it, or has given up. */
+void hold_want_over(struct hold_volume *hv);
 
 #endif

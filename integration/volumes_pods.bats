@@ -340,3 +340,59 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	until_true 20 eval '[[ -z $(keepers) ]]'
 	is "$(head_of | jq -r '"\(.state) \(.stats.files)"')" "free 2"
 }
+
+# Each pod rests on what the other one asks for next.
+crossed() {
+	local node=$1 p i annotations pids=()
+	in_pod() { annotations=".annotations[\"io.kubernetes.cri.sandbox-id\"] = \"$1\""; }
+	for p in "A p1 alpha" "$node p2 beta"; do
+		# shellcheck disable=SC2086 # its words
+		set -- $p
+		in_pod "$2"
+		vstart "$1" "sandbox-$2" "$3 /data" 'sleep 100' "$annotations | .annotations[\"io.kubernetes.cri.container-type\"] = \"sandbox\""
+		vstart "$1" "$2-first" "$3 /data" "echo $2 >/data/by" "$annotations"
+		until_true 10 test -e "$T/cache-$1/main/default/$3/clean"
+		on "$1" volrun delete --force "$2-first"
+	done
+	for p in "A p1 beta" "$node p2 alpha"; do
+		# shellcheck disable=SC2086
+		set -- $p
+		in_pod "$2"
+		vbundle "$2-next" "$3 /data" 'cat /data/by' "$annotations"
+		on "$1" timeout 40 "$BIN/volrun" --root "$T/state-$1" run --bundle "$T/$2-next" "$2-next" </dev/null >"$T/$2.out" 2>&1 3>&- 4>&- &
+		pids+=($!)
+	done
+	# The one that asked for the later volume has it soon; the other one when that pod has ended, as is said.
+	until_true 15 test -s "$T/p1.out"
+	is "$(<"$T/p1.out")" p2
+	is "$(cat "$T/p2.out")" "" "what is no pod's but p1's"
+	wait "${pids[0]}"
+	on A volrun delete --force sandbox-p1
+	wait "${pids[1]}"
+	is "$(<"$T/p2.out")" p1
+	on "$node" volrun delete --force sandbox-p2
+	until_true 20 eval '[[ -z $(keepers) ]]'
+}
+
+@test "two pods that each rest on what the other one asks for do not wait for each other" { crossed A; }
+
+@test "nor do they on two nodes" { crossed B; }
+
+@test "a container that waits is killed: what its pod rested on is given back, and nothing of the wait stays" {
+	local waiter
+	vstart B other "alpha /data" 'sleep 100'
+	sandbox p1 s1
+	member p1 c1 'echo one >/data/one'
+	until_true 10 resting 1
+	on A volrun delete --force c1
+	vbundle c2 "alpha /data" true '.annotations["io.kubernetes.cri.sandbox-id"] = "p1"'
+	on A volrun_bg run --bundle "$T/c2" c2 >/dev/null 2>&1
+	waiter=$!
+	until_true 10 eval '[[ $(head_of | jq -r .state) == free ]]'
+	kill -9 "$waiter"
+	until_true 20 eval '[[ $(keepers | wc -l) == 1 ]]'
+	on A volrun delete --force c2 || :
+	on B volrun delete --force other
+	on A volrun delete --force s1
+	until_true 20 eval '[[ -z $(keepers) ]]'
+}

@@ -21,9 +21,11 @@
 #include "hooks/engine/volume.h"
 
 struct lease_config {
-	int64_t ttl_ns;	  /* default 60 s */
-	int64_t renew_ns; /* default ttl / 6 */
-	int64_t poll_ns;  /* a waiter's interval at most; default 5 s; with jitter */
+	int64_t ttl_ns;		    /* default 60 s */
+	int64_t renew_ns;	    /* default ttl / 6 */
+	int64_t poll_ns;	    /* a waiter's interval at most; default 5 s; with jitter */
+	void (*waiting)(void *arg); /* before each such interval; NULL: nobody is to know */
+	void *waiting_arg;
 };
 
 struct lease_identity {

@@ -79,6 +79,8 @@ static int wait_turn(struct lease *l, int64_t turn_ns, const struct waiting *w, 
 
 	if (now >= w->deadline_ns)
 		return lease_error_held(&l->reg.shown.holder, now - w->start_ns, err);
+	if (l->config.waiting)
+		l->config.waiting(l->config.waiting_arg);
 	random_bytes(&jitter, sizeof(jitter));
 	ns += (int64_t)((double)jitter / UINT32_MAX * (double)(l->config.poll_ns - ns));
 	ns = clamp(ns, 0, turn_ns);
