@@ -21,6 +21,12 @@ adopter() { jq -r .pid "$(cached keeper)"; }
 # member POD NAME SCRIPT: a container of that pod, started, which has the volume.
 member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\"] = \"$1\""; }
 
+# Killed and gone: what it had locked is free. (Whoever is to ask for its status may take its time.)
+end_of() {
+	kill -9 "$1"
+	until_true 10 eval "[[ ! -e /proc/$1 ]] || grep -q '^State:.Z' /proc/$1/status"
+}
+
 @test "two containers of a pod see one tree; the commit comes when both have ended" {
 	member p1 c1 'echo one >/data/one; sleep 100'
 	until_true 10 test -s "$(cached rw/one)"
@@ -79,7 +85,7 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 	member p1 c2 'echo two >/data/two; sleep 100'
 	until_true 10 test -s "$(cached rw/two)"
 	on A volrun delete --force c1
-	kill -9 "$holder"
+	end_of "$holder"
 	try on A volrun volume recover
 	ok
 	like "$output" 'state: adopted'
@@ -92,12 +98,6 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 	until_true 20 eval '[[ -z $(keepers) ]]'
 	vrun B c4 "$V" 'cat /data/three'
 	is "$output" $'one\ntwo'
-}
-
-# Killed and gone: what it had locked is free. (Whoever is to ask for its status may take its time.)
-end_of() {
-	kill -9 "$1"
-	until_true 10 eval "[[ ! -e /proc/$1 ]] || grep -q '^State:.Z' /proc/$1/status"
 }
 
 # Adopters with a library that kills them at their nth call that changes something (faults/last_call.c).
@@ -291,7 +291,7 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	holder=$(keepers)
 	member p1 c2 'echo two >/data/two; sleep 100'
 	until_true 10 test -s "$(cached rw/two)"
-	kill -9 "$holder"
+	end_of "$holder"
 	try on A volrun volume recover
 	like "$output" 'state: adopted'
 	on A volrun exec c2 sh -c 'echo three >/data/three'
