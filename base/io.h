@@ -69,6 +69,9 @@ int memfd_seal(int fd);
 
 /* Sets or clears FD_CLOEXEC. */
 int fd_cloexec(int fd, bool on);
+
+/* Is there something to read, or the end of it, now? -1: no. */
+bool fd_readable(int fd);
 /* "/proc/self/fd/N" in a buffer of the caller; returns buf. */
 #define FD_PATH_MAX 32
 char *fd_path(int fd, char buf[FD_PATH_MAX]);

@@ -107,6 +107,7 @@ static const struct json_field lease_fields[] = {
     JSON_FIELD(struct config_lease, delete_mode, "delete", JSON_STR),
     JSON_FIELD(struct config_lease, prepare_timeout, "prepare_timeout", JSON_STR),
     JSON_FIELD(struct config_lease, pod_timeout, "pod_timeout", JSON_STR),
+    JSON_FIELD(struct config_lease, mount_timeout, "mount_timeout", JSON_STR),
     {NULL},
 };
 static const struct json_table lease_table = {"lease", sizeof(struct config_lease), lease_fields, JSON_STRICT};
@@ -455,7 +456,8 @@ static int check_durations(const struct config_lease *l, struct error *err)
 		   {"poll", l->poll},
 		   {"delete_wait", l->delete_wait},
 		   {"prepare_timeout", l->prepare_timeout},
-		   {"pod_timeout", l->pod_timeout}};
+		   {"pod_timeout", l->pod_timeout},
+		   {"mount_timeout", l->mount_timeout}};
 	int64_t ttl = config_duration(l->ttl, 60 * NSEC_PER_SEC), ns;
 	size_t i;
 

@@ -41,6 +41,7 @@ struct config_lease {
 	const char *delete_mode;     /* "delete": "wait": as long as the caller of delete allows; NULL: delete_wait */
 	const char *prepare_timeout; /* without a create: "5m" */
 	const char *pod_timeout;     /* a pod's, without a container: "10m" */
+	const char *mount_timeout;   /* a precreate hook's, without a mount: "2m" */
 };
 
 /* Of a file without limits.bytes_per_file: as long as an hour may be, where a processor has no instructions to hash by.

@@ -166,8 +166,9 @@ int hold_open_volume(struct hold *h, struct hold_volume *hv, struct error *err);
 /* Has the store ask for the lease before each change. */
 int hold_fence(struct hold_volume *hv, struct error *err);
 
-/* One line of each run, and what went wrong; where there is no journal, to syslog, or to nobody. keeper_journal.c */
-void hold_tell_journal(const struct hold *h);
+/* One line of each run, and what went wrong; where there is no journal, to syslog, or to nobody. They are not
+ * told again. keeper_journal.c */
+void hold_tell_journal(struct hold *h);
 
 /* Adds a line "volume NAME: text" to the warnings; hold_fail also makes it the volume's last-error. */
 void hold_warn(struct hold *h, struct hold_volume *hv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "hooks/keeper_hold.h"
 
-void hold_tell_journal(const struct hold *h)
+static void tell(const struct hold *h)
 {
 	const struct {
 		const struct strbuf *lines;
@@ -27,4 +27,11 @@ void hold_tell_journal(const struct hold *h)
 		for (line = text ? strtok_r(text, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
 			log_msg(all[i].level, "%s", line);
 	}
+}
+
+void hold_tell_journal(struct hold *h)
+{
+	tell(h);
+	strbuf_reset(&h->warnings);
+	strbuf_reset(&h->journal);
 }

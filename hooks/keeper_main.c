@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -38,12 +37,13 @@
 #define SHARED_TICK_MS 200
 
 enum state {
-	READY,	 /* the hook has the trees; the runtime may not have them yet */
-	RUNNING, /* nothing to do but to renew, which the leases' threads do */
-	ENDING,	 /* init is gone, others of the container may not be */
-	MOUNTED, /* no container is known of: it lasts as long as somebody has a tree mounted */
-	SHARED,	 /* the container has ended, others of its pod use a volume of it */
-	RESTING, /* all of them have, but the pod's sandbox has not */
+	READY,	  /* the hook has the trees; the runtime may not have them yet */
+	RUNNING,  /* nothing to do but to renew, which the leases' threads do */
+	PREPARED, /* a config.json names the trees: its engine lives, and somebody is to have them mounted */
+	ENDING,	  /* init is gone, others of the container may not be */
+	MOUNTED,  /* no container is known of: it lasts as long as somebody has a tree mounted */
+	SHARED,	  /* the container has ended, others of its pod use a volume of it */
+	RESTING,  /* all of them have, but the pod's sandbox has not */
 	FINISHED,
 	STATES
 };
@@ -68,13 +68,6 @@ struct keeper {
 
 /* --- actions ---------------------------------------------------------------------- */
 
-static bool is_readable(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-
-	return poll(&p, 1, 0) > 0;
-}
-
 /*
  * A look at init's cgroup may come before the runtime moved it: each step tries
  * again until there is one. What is found of a process that has ended may be a
@@ -87,7 +80,7 @@ static void find_cgroup(struct keeper *k)
 	if (k->request.by_mounts || k->request.adopt || k->cgroup.fd >= 0 ||
 	    container_cgroup_open(k->request.pid, &k->cgroup, &ignored) < 0)
 		return;
-	if (is_readable(k->pidfd))
+	if (fd_readable(k->pidfd))
 		container_cgroup_close(&k->cgroup);
 }
 
@@ -113,7 +106,7 @@ static int find_freezer(struct keeper *k, struct error *err)
 		return 0;
 	if (k->request.by_mounts || container_freezer_open(k->request.pid, &k->freezer, err) < 0)
 		return error_set(err, EOPNOTSUPP, "the container has no cgroup of its own that can be frozen");
-	if (k->pidfd < 0 || is_readable(k->pidfd)) {
+	if (k->pidfd < 0 || fd_readable(k->pidfd)) {
 		container_cgroup_close(&k->freezer);
 		return error_set(err, ESRCH, "the container has ended");
 	}
@@ -149,8 +142,6 @@ static enum state begin_rest(struct keeper *k)
 	keeper_socket_log(&k->socket, &k->hold.warnings);
 	keeper_socket_close(&k->socket);
 	hold_tell_journal(&k->hold);
-	strbuf_reset(&k->hold.warnings);
-	strbuf_reset(&k->hold.journal);
 	keeper_memory_trim(&k->hold);
 	return RESTING;
 }
@@ -170,30 +161,20 @@ static enum state look_for_others(struct keeper *k)
 	if (hold_is_used(&k->hold))
 		return SHARED;
 	/* It may have been told to stop while the container ran, too: the signal is never read. */
-	return !is_readable(k->signal_fd) && hold_pod_lives(&k->hold) && try_rest(k) ? begin_rest(k) : FINISHED;
+	return !fd_readable(k->signal_fd) && hold_pod_lives(&k->hold) && try_rest(k) ? begin_rest(k) : FINISHED;
 }
 
-static enum state rest(struct keeper *k, bool stop)
+static enum state look_at_rest(struct keeper *k)
 {
 	static const enum state next[] = {[REST_GOES_ON] = RESTING, [REST_WOKEN] = SHARED, [REST_OVER] = FINISHED};
 
-	enum state s = next[hold_look_at_rest(&k->hold, stop)];
+	enum state s = next[hold_look_at_rest(&k->hold, fd_readable(k->signal_fd))];
 
 	if (s == SHARED) { /* somebody joined: the intervals begin anew */
 		hold_sync_start(&k->hold);
 		hold_sync_timer(&k->hold, k->timer_fd);
 	}
 	return s;
-}
-
-static enum state look_at_pod(struct keeper *k)
-{
-	return rest(k, false);
-}
-
-static enum state stop_rest(struct keeper *k)
-{
-	return rest(k, true);
 }
 
 /* Without a cgroup nobody can be counted or killed: the container lasts while a mount namespace has a tree of ours. */
@@ -215,7 +196,7 @@ static enum state look_for_end(struct keeper *k)
 
 static enum state look_mounted(struct keeper *k)
 {
-	return mounted_look(&k->mounted, &k->hold, is_readable(k->signal_fd)) ? MOUNTED : look_for_others(k);
+	return mounted_look(&k->mounted, &k->hold, fd_readable(k->signal_fd)) ? MOUNTED : look_for_others(k);
 }
 
 /* Who had it mounted can't be followed to its end, as a container can: that nobody writes any more is looked for. */
@@ -233,15 +214,32 @@ static enum state begin_mounted(struct keeper *k)
 static enum state end_mounted(struct keeper *k)
 {
 	mounted_end(&k->mounted);
-	if (k->request.by_mounts && k->state <= RUNNING)
+	if (k->request.by_mounts && k->state <= PREPARED)
 		return begin_mounted(k);
 	return k->state == MOUNTED ? look_mounted(k) : k->state;
+}
+
+/* An engine may live for ever: it does not count without a container. */
+static enum state begin_prepared(struct keeper *k, enum state s)
+{
+	if (!k->request.by_mounts || k->request.directory)
+		return s;
+	mounted_await(&k->mounted, &k->hold);
+	return PREPARED;
+}
+
+static enum state look_prepared(struct keeper *k)
+{
+	if (mounted_awaited(&k->mounted, &k->hold))
+		return PREPARED;
+	hold_tell_journal(&k->hold); /* nobody else comes to hear of it */
+	return end_mounted(k);
 }
 
 /* A runtime's hook that gave up has a container, whose end comes; without one, nobody got the mounts. */
 static enum state hook_done(struct keeper *k)
 {
-	return k->request.by_mounts && hook_gave_up(k->hook_fd) ? end_mounted(k) : settle(k);
+	return k->request.by_mounts && hook_gave_up(k->hook_fd) ? end_mounted(k) : begin_prepared(k, settle(k));
 }
 
 static enum state begin_end(struct keeper *k)
@@ -293,6 +291,7 @@ static enum state meet(struct keeper *k)
 
 static const char *const no_sync[STATES] = {
     [READY] = "the container is still being created",
+    [PREPARED] = "nobody knows who writes to it, to make him stop for a moment",
     [ENDING] = "the container has ended; its last commit is on its way",
     [MOUNTED] = "nobody knows who writes to it, to make him stop for a moment; volrun volume unmount commits",
     [RESTING] = "the container has ended, and is committed",
@@ -333,10 +332,11 @@ static const action table[STATES][EVENTS] = {
 	/*            HOOK_DONE  INIT_ENDED  LEASE_LOST  TERMINATED  SYNC_DUE  CALLER  COMMAND  MOUNTS        TICK */
 	[READY]   = { hook_done, begin_end,  keep_lost,  stay,       stay,     meet,   obey,    stay,         stay },
 	[RUNNING] = { stay,      begin_end,  keep_lost,  stay,       sync_due, meet,   obey,    stay,         stay },
+	[PREPARED] = {stay,      begin_end,  keep_lost,  stay,       stay,     meet,   obey,    stay,         look_prepared },
 	[ENDING]  = { stay,      stay,       keep_lost,  stay,       stay,     meet,   obey,    stay,         look_for_end },
 	[MOUNTED] = { stay,      stay,       keep_lost,  look_mounted, stay,   meet,   obey,    look_mounted, look_mounted },
 	[SHARED]  = { stay,      stay,       keep_lost,  stay,       sync_due, meet,   obey,    stay,         look_for_others },
-	[RESTING] = { stay,      stay,       stop_rest,  stop_rest,  stay,     stay,   obey,    stay,         look_at_pod },
+	[RESTING] = { stay,      stay,       look_at_rest, look_at_rest, stay, stay,   obey,    stay,         look_at_rest },
 };
 /* clang-format on */
 
@@ -367,10 +367,10 @@ static void loop(struct keeper *k)
 {
 	while (k->state != FINISHED) {
 		struct epoll_event e;
-		int tick = k->state == ENDING			       ? END_TICK_MS
-			   : k->state == MOUNTED		       ? mounted_tick_ms(&k->mounted)
-			   : k->state == SHARED || k->state == RESTING ? SHARED_TICK_MS
-								       : -1;
+		int tick = k->state == ENDING				 ? END_TICK_MS
+			   : k->state == MOUNTED || k->state == PREPARED ? mounted_tick_ms(&k->mounted)
+			   : k->state == SHARED || k->state == RESTING	 ? SHARED_TICK_MS
+									 : -1;
 		int n = epoll_wait(k->epoll_fd, &e, 1, tick);
 
 		if (n < 0)
@@ -472,7 +472,6 @@ static int answer_ready(struct keeper *k, struct error *err)
 	if (r == 0)
 		r = hook_answer(k->hook_fd, &k->hold, err);
 	hold_tell_journal(&k->hold);
-	strbuf_reset(&k->hold.warnings);
 	return r;
 }
 
@@ -510,7 +509,7 @@ static void begin_adopted(struct keeper *k)
 		k->state = begin_end(k);
 		return;
 	}
-	k->state = RUNNING;
+	k->state = begin_prepared(k, RUNNING);
 	hold_pin(&k->hold, k->pidfd);
 	begin_callers(k);
 	find_freezer(k, &noted);

@@ -10,6 +10,10 @@
 #define TICK_MIN_NS (500 * NSEC_PER_MSEC)
 #define TICK_MAX_NS (10 * NSEC_PER_SEC)
 #define TICK_LOOKS 50
+/* A container may run for days. */
+#define AWAIT_LOOKS 200
+#define AWAIT_MISSES 4
+#define DEFAULT_AWAIT_NS (120 * NSEC_PER_SEC)
 
 /* After a look that began at `from` and is over now. */
 static void plan_next(struct mounted *m, int64_t from)
@@ -85,6 +89,7 @@ bool mounted_look(struct mounted *m, const struct hold *h, bool stop)
 		m->begun = true;
 		m->info_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 		m->until = now + h->request->grace_ns;
+		m->next = 0;
 	}
 	here = is_here(h);
 	m->still = here && !stop;
@@ -100,4 +105,40 @@ bool mounted_look(struct mounted *m, const struct hold *h, bool stop)
 		return elsewhere || (!m->seen && !m->ended && now < m->until);
 	}
 	return true;
+}
+
+void mounted_await(struct mounted *m, const struct hold *h)
+{
+	m->every = config_duration(h->config->lease.mount_timeout, DEFAULT_AWAIT_NS) / AWAIT_MISSES;
+	m->next = clock_boottime_ns() + m->every;
+}
+
+static void tell_given_back(struct hold *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		hold_warn(h, &h->volumes[i],
+			  "no container has mounted it since it was put into a config.json, though the engine that "
+			  "asked for it still runs: it is given back (lease.mount_timeout)");
+}
+
+/* By looks, not by the clock: a machine that slept has not waited. */
+bool mounted_awaited(struct mounted *m, struct hold *h)
+{
+	int64_t from = clock_boottime_ns(), now;
+
+	if (from < m->next)
+		return true;
+	if (is_here(h) || is_elsewhere(h)) {
+		m->seen = true;
+		m->missed = 0;
+	} else {
+		m->missed++;
+	}
+	now = clock_boottime_ns();
+	m->next = now + ((now - from) * AWAIT_LOOKS > m->every ? (now - from) * AWAIT_LOOKS : m->every);
+	if (m->missed < AWAIT_MISSES)
+		return true;
+	if (!m->seen)
+		tell_given_back(h);
+	return false;
 }

@@ -14,14 +14,24 @@
 
 /* All zero but info_fd, which is -1, before the first look. */
 struct mounted {
-	int info_fd;   /* EPOLLPRI: the mounts of our own namespace have changed (proc_pid_mountinfo(5)) */
-	bool still;    /* at the last look: there is nothing to look for until info_fd tells */
-	bool begun;    /* there was a look */
-	bool seen;     /* somebody had it mounted once */
-	bool ended;    /* nobody is to come who would mount it, and who has it is about to end */
-	int64_t until; /* CLOCK_BOOTTIME: so long it lasts though nobody has mounted it yet */
-	int64_t next;  /* the same: the next look at other namespaces */
+	int info_fd;	 /* EPOLLPRI: the mounts of our own namespace have changed (proc_pid_mountinfo(5)) */
+	bool still;	 /* at the last look: there is nothing to look for until info_fd tells */
+	bool begun;	 /* there was a look */
+	bool seen;	 /* somebody had it mounted once */
+	bool ended;	 /* nobody is to come who would mount it, and who has it is about to end */
+	int64_t until;	 /* CLOCK_BOOTTIME: so long it lasts though nobody has mounted it yet */
+	int64_t next;	 /* the same: the next look at other namespaces */
+	int64_t every;	 /* a prepared one's: so long after the last look at least */
+	unsigned missed; /* and the looks that found nothing, one after the other */
 };
+
+/*
+ * While who asked for it lives: an engine that put it into a config.json, and may be there for ever. From the first
+ * look on, 4 of them within lease.mount_timeout, mounted_awaited is false when none of the last 4 found it mounted: no
+ * container came of it, or it has ended and nobody told.
+ */
+void mounted_await(struct mounted *m, const struct hold *h);
+bool mounted_awaited(struct mounted *m, struct hold *h);
 
 /* -1: not before info_fd tells. */
 int mounted_tick_ms(const struct mounted *m);

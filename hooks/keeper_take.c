@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -288,13 +287,6 @@ static int take_lease(struct hold *h, struct hold_volume *hv, int64_t start_ns, 
 
 /* --- one volume: the tree ------------------------------------------------------------ */
 
-static bool is_cancelled(int cancel_fd)
-{
-	struct pollfd p = {.fd = cancel_fd, .events = POLLIN};
-
-	return poll(&p, 1, 0) > 0;
-}
-
 /*
  * The create that asked is gone (its caller's patience was over). What is on its way is fetched to the end, so that the
  * next try finds it; that one waits for this node's lock. The lease is given back at once: others need not wait.
@@ -315,13 +307,13 @@ static bool may_go_on(void *arg)
 	struct hold_volume *hv = arg;
 	struct hold *h = hv->hold;
 
-	if (!hv->abandoned_ns && is_cancelled(h->cancel_fd) && !is_cancelled(h->stop_fd))
+	if (!hv->abandoned_ns && fd_readable(h->cancel_fd) && !fd_readable(h->stop_fd))
 		abandon(hv);
 	if (hv->abandoned_ns)
 		return clock_boottime_ns() - hv->abandoned_ns <
 			   config_duration(h->config->lease.prepare_timeout, DEFAULT_PREPARE_NS) &&
-		       !is_cancelled(h->stop_fd);
-	return lease_valid(hv->lease) && !is_cancelled(h->cancel_fd);
+		       !fd_readable(h->stop_fd);
+	return lease_valid(hv->lease) && !fd_readable(h->cancel_fd);
 }
 
 static int open_tree_dir(struct hold_volume *hv, const char *name, struct error *err)
@@ -360,7 +352,7 @@ static int take_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 	hv->report.in = report;
 	hv->report.ready_ns = clock_boottime_ns();
 	arena_free(&a);
-	if (is_cancelled(h->cancel_fd))
+	if (fd_readable(h->cancel_fd))
 		return error_set(err, ECANCELED, "cancelled");
 	return r < 0 ? r : open_tree_dir(hv, "rw", err);
 }

@@ -346,6 +346,57 @@ prepared() {
 	rmdir "$dir/$CG/engine" "$dir/$CG/hook"
 }
 
+# engine NODE NAME: the precreate hook, of an engine that lives on; its pid is in $engine. Its config.json replaces the bundle's.
+engine() {
+	hbundle "$1" "$2" "state /data" "${3:-true}"
+	config "$2" '.hooks = {}'
+	sh -c '"$@"; echo $? >"$0"; exec sleep 1000' "$T/rc" "$BIN/volrun-hook" --config="$T/$1.json" precreate <"$T/$2/config.json" >"$T/out" 2>"$T/err" 3>&- 4>&- &
+	engine=$!
+	until_true 10 test -s "$T/rc"
+	is "$(<"$T/rc") $(<"$T/err")" "0 "
+	cp "$T/out" "$T/$2/config.json"
+}
+
+@test "precreate: no container comes of it, and the engine lives on: given back after lease.mount_timeout" {
+	node A '.lease.mount_timeout = "2s"'
+	engine A c1
+	sleep 1
+	like "$(keepers)" '^[0-9]+$'
+	until_true 30 eval '[[ -z $(keepers) ]]' || { kill "$engine"; fail "the keeper stays"; }
+	is "$(left_leases)" ""
+	kill "$engine"
+}
+
+@test "precreate: a container that runs for longer than lease.mount_timeout keeps its volume; when it has ended, the engine counts no more" {
+	node A '.lease.mount_timeout = "2s"'
+	engine A c1 'echo one >/data/f; sleep 5; echo two >>/data/f'
+	try oci run --bundle "$T/c1" c1
+	ok
+	until_true 30 eval '[[ -z $(keepers) ]]' || { kill "$engine"; fail "the keeper stays"; }
+	kill "$engine"
+	node B
+	vrun B c2 "state /data" 'cat /data/f'
+	is "$output" $'one\ntwo'
+}
+
+@test "precreate: a keeper that was killed is replaced; with the container's end the volume is free, though the engine lives on" {
+	node A '.lease += {ttl: "3s", mount_timeout: "2s"}'
+	engine A c1 'echo one >/data/f; sleep 3; echo two >>/data/f'
+	oci run --bundle "$T/c1" c1 </dev/null >/dev/null 2>&1 3>&- 4>&- &
+	local container=$!
+	until_true 10 test -s "$T/cache-A/main/default/state/rw/f"
+	kill -9 "$(keepers)"
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	try on A volrun volume recover
+	like "$output" 'state: adopted'
+	wait "$container"
+	until_true 30 eval '[[ -z $(keepers) ]]' || { kill "$engine"; fail "the keeper stays"; }
+	kill "$engine"
+	node B
+	vrun B c2 "state /data" 'cat /data/f'
+	is "$output" $'one\ntwo'
+}
+
 # poststop NODE NAME: the hook, of an engine whose container has ended.
 poststop() {
 	try timeout 20 "$BIN/volrun-hook" --config="$T/$1.json" poststop <<<"{\"ociVersion\": \"1.0.2\", \"id\": \"$2\", \"status\": \"stopped\", \"bundle\": \"$T/$2\"}"
