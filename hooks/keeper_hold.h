@@ -101,7 +101,9 @@ int hold_adopt(struct hold *h, int lock_fd, struct arena *a, struct keeper_note 
  * container still lives; another keeper has the lock now, and goes on in its place.
  */
 int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, struct error *err);
-/* The same for an adopted tree, when its container has ended. */
+/* After that, for who does not want the volume himself: a dead keeper's lease, too (recover_lease), and its note. */
+int hold_recover_lease(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, struct error *err);
+/* As hold_recover, for an adopted tree, when its container has ended. */
 void hold_recover_orphan(struct hold *h, struct hold_volume *hv);
 
 /* What is noted of the volume's keeper and container; strings in the hold and the arena. */

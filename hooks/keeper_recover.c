@@ -112,6 +112,17 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 	return 0;
 }
 
+int hold_recover_lease(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, struct error *err)
+{
+	struct recover_policy p = policy(h, deadline_ns, h->cancel_fd);
+	int r = recover_lease(&hv->v, &p, err);
+
+	if (r < 0)
+		return error_wrap(err, "give back the lease of a keeper that died");
+	cache_note_keeper(&hv->v.cache, NULL);
+	return 0;
+}
+
 void hold_recover_orphan(struct hold *h, struct hold_volume *hv)
 {
 	struct recover_policy p = policy(h, clock_boottime_ns() + ADOPT_WAIT_NS, -1);

@@ -76,6 +76,7 @@ struct volume_local {
 	uint64_t resting; /* not 0: in use by a pod that has no container now: all is committed */
 	bool pinned;
 	bool has_tree; /* else only its place is there */
+	bool noted;    /* a keeper left its note: it is at work, or died */
 	const char *last_error;
 	const char **kept; /* trees that were set aside: "conflict-3" */
 	size_t n_kept;

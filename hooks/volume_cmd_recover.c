@@ -14,6 +14,7 @@ struct recovered {
 	const char *store, *workspace, *name, *outcome;
 	uint64_t commit;
 	const char *conflict, *why;
+	struct lease_sighting seen;
 };
 
 static const struct json_field recovered_fields[] = {
@@ -47,13 +48,14 @@ struct walk {
 	unsigned failed;
 };
 
-static bool has_unsent(const struct volume_cmd *c, const char *store, const char *workspace, const char *name)
+/* Something that was not sent, or a dead keeper's note: the register may say still that it has the lease. */
+static bool is_left(const struct volume_cmd *c, const char *store, const char *workspace, const char *name)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct volume_local l;
 
 	return volume_local_read(c->config, store, workspace, name, &a, &l) == 0 &&
-	       (strcmp(l.state, "dirty") == 0 || l.n_kept > 0);
+	       (strcmp(l.state, "dirty") == 0 || l.n_kept > 0 || (l.noted && strcmp(l.state, "in use") != 0));
 }
 
 /* 1: a keeper has it; 2: its container lives, and a new keeper goes on with it. */
@@ -71,6 +73,8 @@ static int recover(struct volume_hold *w, struct error *err)
 		r = hold_recover(&w->hold, w->hv, deadline, err);
 	if (r == 1)
 		return 2;
+	if (r == 0)
+		r = hold_recover_lease(&w->hold, w->hv, deadline, err);
 	if (r == 0)
 		r = conflict_upload_all(&w->hv->v, err);
 	return r;
@@ -99,26 +103,49 @@ static void print_one(const struct recovered *v)
 	putchar('\n');
 }
 
-static int recover_one(void *ctx, const char *store, const char *workspace, const char *name)
+static int collect_one(void *ctx, const char *store, const char *workspace, const char *name)
 {
 	struct walk *x = ctx;
-	struct error err = ERROR_INIT;
-	struct recovered *v;
-	struct volume_hold w;
-	int r;
 
 	if (x->c->name &&
 	    (strcmp(x->c->name, name) || strcmp(x->c->workspace, workspace) || strcmp(x->c->store->name, store)))
 		return 0;
-	if (!has_unsent(x->c, store, workspace, name) || x->result.n_volumes == RECOVER_MAX)
-		return 0;
-	r = volume_hold_open(&w, x->c, "volrun volume recover", store, workspace, name, &err);
+	if (is_left(x->c, store, workspace, name) && x->result.n_volumes < RECOVER_MAX)
+		x->result.volumes[x->result.n_volumes++] =
+		    (struct recovered){.store = arena_strdup(x->a, store),
+				       .workspace = arena_strdup(x->a, workspace),
+				       .name = arena_strdup(x->a, name)};
+	return 0;
+}
+
+/* All registers, before the first lease is waited for: then the wait of one is that of all. */
+static void look_one(const struct walk *x, struct recovered *v)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct error ignored = ERROR_INIT;
+	struct volume_hold w;
+	struct head head;
+
+	if (volume_hold_open(&w, x->c, "volrun volume recover", v->store, v->workspace, v->name, &ignored) == 0 &&
+	    hold_open_volume(&w.hold, w.hv, &ignored) == 0 &&
+	    lease_peek(&w.hv->v, &a, &head, v->seen.tag, &ignored) == 0)
+		v->seen.since_ns = clock_boottime_ns();
+	else
+		v->seen.tag[0] = '\0';
+	strbuf_reset(&w.hold.warnings);
+	volume_hold_close(&w);
+}
+
+static void recover_one(struct walk *x, struct recovered *v)
+{
+	struct error err = ERROR_INIT;
+	struct volume_hold w;
+	int r;
+
+	r = volume_hold_open(&w, x->c, "volrun volume recover", v->store, v->workspace, v->name, &err);
+	w.hold.lease_config.seen = v->seen;
 	if (r == 0)
 		r = recover(&w, &err);
-	v = &x->result.volumes[x->result.n_volumes++];
-	*v = (struct recovered){.store = arena_strdup(x->a, store),
-				.workspace = arena_strdup(x->a, workspace),
-				.name = arena_strdup(x->a, name)};
 	if (w.hv) {
 		v->outcome = outcome_text(&w.hv->recovered, r);
 		v->commit = w.hv->recovered.seq;
@@ -135,7 +162,6 @@ static int recover_one(void *ctx, const char *store, const char *workspace, cons
 	volume_hold_close(&w);
 	if (!x->c->json)
 		print_one(v);
-	return 0;
 }
 
 int volume_cmd_recover(const struct volume_cmd *c, struct arena *a, struct error *err)
@@ -144,8 +170,12 @@ int volume_cmd_recover(const struct volume_cmd *c, struct arena *a, struct error
 	int r = 0;
 
 	x.result.volumes = arena_calloc(a, RECOVER_MAX, sizeof(*x.result.volumes));
-	if (!x.result.volumes || volume_local_each(c->config, a, recover_one, &x) < 0)
+	if (!x.result.volumes || volume_local_each(c->config, a, collect_one, &x) < 0)
 		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < x.result.n_volumes && c->wait_ns > 0; i++)
+		look_one(&x, &x.result.volumes[i]);
+	for (size_t i = 0; i < x.result.n_volumes; i++)
+		recover_one(&x, &x.result.volumes[i]);
 	if (c->json)
 		r = volume_print_json(&result_table, &x.result, err);
 	if (r == 0 && x.failed)

@@ -93,6 +93,7 @@ static void look_at_trees(int dir_fd, struct arena *a, struct volume_local *l)
 	l->kept = arena_calloc(a, KEPT_MAX + 1, sizeof(*l->kept));
 	dir = fd >= 0 ? fdopendir(fd) : NULL;
 	while (dir && l->kept && l->n_kept < KEPT_MAX && (d = readdir(dir))) {
+		l->noted |= !strcmp(d->d_name, "keeper");
 		l->has_tree |= !strcmp(d->d_name, "rw") || !strncmp(d->d_name, "ro-", 3);
 		if (strncmp(d->d_name, "conflict-", strlen("conflict-")) == 0 &&
 		    conflict_id_valid(d->d_name + strlen("conflict-")))

@@ -136,6 +136,28 @@ lost() {
 	[[ -s $(cached conflict-1/from-A) ]]
 }
 
+@test "after a power cut recover gives back the leases too, of all volumes after one wait" {
+	local f start
+	node A '.lease += {ttl: "8s", renew: "1s", poll: "200ms"}'
+	for V in 'state /data' 'other /data' 'clean /data'; do lost "c-${V% *}"; done
+	for f in "$T"/cache-A/main/default/*/{dirty,keeper} "$T"/store/volumes/default/.volrun/*/head; do
+		sed "s/$(cat /proc/sys/kernel/random/boot_id)/00000000-0000-4000-8000-000000000000/" "$f" >"$T/cut" && cp "$T/cut" "$f"
+	done
+	# Killed before its container could write.
+	rm "$T/cache-A/main/default/clean/dirty"
+	start=$SECONDS
+	try vol --json recover --wait=60s
+	ok
+	# Each of them must have stood for ten seconds.
+	((SECONDS - start >= 10 && SECONDS - start < 20)) || fail "it took $((SECONDS - start)) s"
+	is "$(jq -r '.volumes[] | "\(.name) \(.outcome)"' <<<"$output")" $'clean nothing\nother set aside\nstate set aside'
+	is "$(jq -r .state "$T"/store/volumes/default/.volrun/*/head | sort -u)" free
+	vrun B c2 'state /data wait=0s' 'ls -A /data'
+	ok
+	is "$output" ""
+	[[ -s $(cached conflict-1/from-A) ]]
+}
+
 @test "a store that can't be reached: recover fails in one line, keeps all, and works later" {
 	lost c1
 	mv "$T/store" "$T/away"

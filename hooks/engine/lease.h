@@ -20,12 +20,19 @@
 #include "hooks/engine/head.h"
 #include "hooks/engine/volume.h"
 
+/* A look at a register, before its lease is waited for: while it has that tag, that long it stands already. */
+struct lease_sighting {
+	char tag[STORE_TAG_MAX]; /* "": there was none */
+	int64_t since_ns;	 /* CLOCK_BOOTTIME, after the answer came */
+};
+
 struct lease_config {
 	int64_t ttl_ns;		    /* default 60 s */
 	int64_t renew_ns;	    /* default ttl / 6 */
 	int64_t poll_ns;	    /* a waiter's interval at most; default 5 s; with jitter */
 	void (*waiting)(void *arg); /* before each such interval; NULL: nobody is to know */
 	void *waiting_arg;
+	struct lease_sighting seen;
 };
 
 struct lease_identity {

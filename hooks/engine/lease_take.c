@@ -21,8 +21,7 @@ static int64_t clamp(int64_t v, int64_t min, int64_t max)
 }
 
 struct waiting {
-	char tag[STORE_TAG_MAX]; /* the one that stands, */
-	int64_t since_ns;	 /* seen first then (after the answer came) */
+	struct lease_sighting seen; /* the tag that stands, and when it was seen first */
 	int64_t deadline_ns;
 	int64_t start_ns;
 	int cancel_fd;
@@ -63,11 +62,11 @@ static int64_t turn_in(struct lease *l, const struct lease_identity *id, struct 
 
 	if (!l->reg.exists)
 		return 0;
-	if (strcmp(w->tag, l->reg.tag) != 0) {
-		memcpy(w->tag, l->reg.tag, sizeof(w->tag));
-		w->since_ns = now;
+	if (strcmp(w->seen.tag, l->reg.tag) != 0) {
+		memcpy(w->seen.tag, l->reg.tag, sizeof(w->seen.tag));
+		w->seen.since_ns = now;
 	}
-	left = w->since_ns + patience_ns(&l->reg.shown, id) - now;
+	left = w->seen.since_ns + patience_ns(&l->reg.shown, id) - now;
 	return left > 0 ? left : 0;
 }
 
@@ -194,7 +193,10 @@ bool lease_looked(struct lease *l, const struct lease_identity *id)
 int lease_take(struct lease *l, const struct lease_identity *id, int64_t deadline_ns, int cancel_fd, bool *ret_first,
 	       struct error *err)
 {
-	struct waiting w = {.deadline_ns = deadline_ns, .start_ns = clock_boottime_ns(), .cancel_fd = cancel_fd};
+	struct waiting w = {.seen = l->config.seen,
+			    .deadline_ns = deadline_ns,
+			    .start_ns = clock_boottime_ns(),
+			    .cancel_fd = cancel_fd};
 	bool looked;
 	int r;
 

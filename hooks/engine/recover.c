@@ -162,3 +162,26 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 		*ret = result;
 	return r;
 }
+
+int recover_lease(struct volume *v, const struct recover_policy *p, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct error ignored = ERROR_INIT;
+	struct lease *l = NULL;
+	uint64_t applied = 0;
+	struct head head;
+	int r = lease_peek(v, &a, &head, NULL, err);
+
+	if (r == -ENOENT || (r == 0 && (head.state == HEAD_FREE || strcmp(head.holder.node, p->id->node) != 0)))
+		return 0;
+	if (r == 0)
+		r = lease_acquire(v, p->lease, p->id, p->deadline_ns, p->cancel_fd, &l, err);
+	if (r < 0)
+		return r == -ETIMEDOUT ? 0 : r;
+	if (lease_head(l, &a, &head) == 0)
+		applied = head.applied_seq;
+	r = publish_redo(v, l, &applied, err);
+	lease_release(l, applied, &ignored);
+	lease_free(l);
+	return r;
+}

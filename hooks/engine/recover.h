@@ -42,6 +42,13 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 		 struct error *err);
 
 /*
+ * Where a dead holder of this node still has the lease by the register, and no tree of his is left to be committed: takes
+ * it, finishes the publishing, gives it back. Else nothing. As above, but for -ETIMEDOUT, which is no failure: it is left
+ * to whoever wants it next.
+ */
+int recover_lease(struct volume *v, const struct recover_policy *p, struct error *err);
+
+/*
  * For who goes on with a dirty tree under a new lease (adoption), in two steps, with lease_acquire between them.
  * recover_claim says whether nobody else had the lease since the mark was made, and notes the coming
  * change in it: 1: so it is; 0: *ret_why.
