@@ -19,6 +19,7 @@
 #include "oci/volume.h"
 
 #define LS_MAX 10000
+#define ERROR_NOTE_MAX 4096
 
 struct conflict_view {
 	const char *store, *workspace, *volume;
@@ -219,6 +220,21 @@ static int refuse_living(struct volume *v, const char *id, struct error *err)
 	return 0;
 }
 
+/* The trouble that it came of was seen to. Later trouble, which doesn't name it, was not. */
+static void forget_error(const struct volume *v, const char *id)
+{
+	_cleanup_free_ char *text = NULL;
+	char name[80];
+	const char *p;
+
+	snprintf(name, sizeof(name), "/conflict-%s", id);
+	if (read_file_at(v->cache.dir_fd, "last-error", ERROR_NOTE_MAX, &text, NULL) < 0)
+		return;
+	p = strstr(text, name);
+	if (p && !strspn(p + strlen(name), "-0123456789"))
+		cache_note_error(&v->cache, NULL);
+}
+
 static void drop_local(const struct volume *v, const char *id, bool tree)
 {
 	static const char *const suffixes[] = {".index", ".json"};
@@ -231,6 +247,7 @@ static void drop_local(const struct volume *v, const char *id, bool tree)
 		snprintf(name, sizeof(name), "conflict-%s%s", id, suffixes[i]);
 		unlinkat(v->cache.dir_fd, name, 0);
 	}
+	forget_error(v, id);
 }
 
 static int drop(struct volume *v, const char *id, struct arena *a, struct error *err)

@@ -156,6 +156,11 @@ lost() {
 	ok
 	is "$output" ""
 	[[ -s $(cached conflict-1/from-A) ]]
+	# The doctor tells of it until somebody has seen to it.
+	doctor() { on A volrun doctor 2>/dev/null | grep -E '^(error|warning): volume state' || :; }
+	like "$(doctor)" 'conflicts .*show state 1'
+	vol conflicts drop state 1
+	is "$(doctor)" ""
 }
 
 @test "a store that can't be reached: recover fails in one line, keeps all, and works later" {
