@@ -214,6 +214,17 @@ int node_end(struct node *n)
 	return r;
 }
 
+void node_settle(struct node *n)
+{
+	uint64_t applied;
+
+	node_acquire(n);
+	assert_int_equal(publish_redo(&n->v, n->lease, &applied, &n->err), 0);
+	assert_int_equal(lease_release(n->lease, applied, &n->err), 0);
+	lease_free(n->lease);
+	n->lease = NULL;
+}
+
 /* --- trees ------------------------------------------------------------------- */
 
 int node_root(struct node *n)

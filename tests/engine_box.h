@@ -65,6 +65,8 @@ void plain_put(struct box *b, const char *path, const char *text);
 int node_start(struct node *n);
 /* Commits and releases. */
 int node_end(struct node *n);
+/* Puts the table that the register carries to the store, as a keeper does when its container runs; and releases. */
+void node_settle(struct node *n);
 /* node_start, and the tree is marked dirty as a keeper does. */
 void node_begin(struct node *n);
 

@@ -89,6 +89,7 @@ static void nothing_changed_sends_nothing(void **state)
 	node_begin(a);
 	put_file(a, "f", "text", 0644, 1);
 	assert_int_equal(node_end(a), 0);
+	node_settle(a);
 	node_begin(a);
 	assert_true(a->report.warm);
 	a->requests = 0;

@@ -163,6 +163,55 @@ static void what_the_same_format_does_not_have_is_refused_but_hints_are_read_ove
 	parse_with("\"format\":1,\"hints\":{\"inline\":{\"a\":[1,2]}}", 0, NULL);
 }
 
+static void a_table_is_carried_beside_the_number_of_the_commit_before(void **state)
+{
+	struct head in = sample(), out;
+	struct arena a = ARENA_INIT;
+	struct error err = ERROR_INIT;
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	in.applied_seq = in.settled_seq = 3;
+	in.carried = "{\"a\":\"\\\"\"}\n";
+	assert_int_equal(head_write(&text, &in), 0);
+	assert_non_null(strstr(text.data, "\"applied_seq\":2,\"settled_seq\":2,"));
+	assert_int_equal(round_trip(&in, &a, &out, &err), 0);
+	assert_string_equal(out.carried, in.carried);
+	assert_int_equal(out.applied_seq, 3);
+	assert_int_equal(out.settled_seq, 2);
+	assert_null(out.hints);
+	arena_free(&a);
+}
+
+static void a_table_that_is_not_of_the_last_commit_is_read_over(void **state)
+{
+	static const char *const hints[] = {
+	    "{\"applied\":{\"seq\":2,\"table\":\"x\"}}",
+	    "{\"applied\":{\"seq\":4,\"table\":\"x\"}}",
+	    "{\"applied\":{\"seq\":3,\"table\":\"\"}}",
+	    "{\"applied\":{\"seq\":3,\"table\":{}}}",
+	    "{\"applied\":{\"seq\":3}}",
+	    "{\"applied\":{\"table\":\"x\"}}",
+	    "{\"applied\":\"x\"}",
+	    "[1]",
+	    "\"applied\"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++) {
+		struct head in = sample(), out = {.carried = "?"};
+		struct arena a = ARENA_INIT;
+		struct error err = ERROR_INIT;
+
+		in.hints = hints[i];
+		assert_int_equal(round_trip(&in, &a, &out, &err), 0);
+		assert_null(out.carried);
+		assert_null(out.hints);
+		assert_int_equal(out.applied_seq, 2);
+		arena_free(&a);
+	}
+}
+
 static void a_commits_object_lies_below_its_own_name(void **state)
 {
 	static const char *const bad[] = {"6-3/../x", "6-2/record", "../6-3/record", "/6-3/record",
@@ -204,6 +253,8 @@ int main(void)
 	    cmocka_unit_test(what_no_holder_writes_is_refused),
 	    cmocka_unit_test(a_newer_format_is_told_from_nonsense_whatever_it_brings),
 	    cmocka_unit_test(what_the_same_format_does_not_have_is_refused_but_hints_are_read_over),
+	    cmocka_unit_test(a_table_is_carried_beside_the_number_of_the_commit_before),
+	    cmocka_unit_test(a_table_that_is_not_of_the_last_commit_is_read_over),
 	    cmocka_unit_test(a_commits_object_lies_below_its_own_name),
 	    cmocka_unit_test(a_register_cut_short_is_refused_at_every_byte),
 	};

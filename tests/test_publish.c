@@ -308,6 +308,7 @@ static void a_broken_copy_of_the_applied_table_is_fetched_again(void **state)
 	node_begin(a);
 	first_tree(a);
 	assert_int_equal(node_end(a), 0);
+	node_settle(a);
 	fd = openat(a->v.cache.dir_fd, "applied", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(ftruncate(fd, st.st_size - 4), 0);
@@ -354,6 +355,7 @@ static void a_table_is_a_delta_where_that_is_shorter(void **state)
 			unlinkat(a->v.cache.dir_fd, "applied", 0);
 		assert_int_equal(node_end(a), 0);
 		assert_int_equal(a->report.conflicts, 0);
+		node_settle(a);
 		snprintf(name, sizeof(name), "volumes/ws/.volrun/vol/%d.applied", i + 2);
 		text = fake_store_text(b->fake, name);
 		len = strlen(text);
@@ -393,6 +395,7 @@ static void the_table_of_an_empty_tree_is_whole(void **state)
 		drop(a, name);
 	}
 	assert_int_equal(node_end(a), 0);
+	node_settle(a);
 	text = fake_store_text(((struct box *)*state)->fake, "volumes/ws/.volrun/vol/2.applied");
 	assert_non_null(strstr(text, "\"kind\":\"applied\""));
 	assert_non_null(strstr(text, "}\n{\"end\":0}"));
@@ -439,9 +442,14 @@ static void refused_credentials_leave_a_commit_unpublished(void **state)
 	struct box *b = *state;
 	struct node *a = node_open(b, "a");
 	struct head head;
+	char name[64];
 
 	node_begin(a);
-	put_file(a, "f", "one", 0644, 1);
+	/* As many as no register carries the table of. */
+	for (int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "file-%d", i);
+		put_file(a, name, "one", 0644, 1);
+	}
 	fake_store_fault(b->fake, (struct fake_fault){STORE_PUT, ".applied", STORE_REFUSED, FAKE_NOTHING, 0, -1});
 	assert_int_equal(node_end(a), 0);
 	assert_int_equal(lease_peek(&a->v, &a->arena, &head, NULL, &a->err), 0);

@@ -39,6 +39,7 @@ static void one_file(struct box *b)
 	node_begin(a);
 	put_file(a, "name", "content", 0644, 1);
 	assert_int_equal(node_end(a), 0);
+	node_settle(a);
 	node_close(a);
 }
 

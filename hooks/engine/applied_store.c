@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "hooks/engine/tree.h"
 
 char *applied_key(struct arena *a, const struct volume *v, uint64_t seq)
@@ -83,6 +84,17 @@ static int get_text(struct transfer *x, uint64_t seq, uint64_t *ret_size)
 	return x->failed < 0 ? -1 : TAKE_FD(fd);
 }
 
+/* The text that the register carries, into a file. */
+static int get_carried(struct transfer *x, const char *text, uint64_t *ret_size)
+{
+	_cleanup_close_ int fd = tree_tmpfile(x->v);
+
+	*ret_size = strlen(text);
+	if (fd < 0 || pwrite_all(fd, text, *ret_size, 0) < 0)
+		transfer_fail(x, fd < 0 ? -fd : EIO, "cache: can't make a file");
+	return x->failed < 0 ? -1 : TAKE_FD(fd);
+}
+
 /* Reads the text of a table into `a`: a whole one, or a delta on what is there. */
 static int read_text(struct transfer *x, int fd, const struct applied_link *link, bool first, struct applied *a)
 {
@@ -115,24 +127,57 @@ static int read_head(struct transfer *x, int fd, uint64_t size, struct applied_h
 	return x->failed = r;
 }
 
-/* The table of seq, whole, with its own link at the end of its chain. 1; 0: there is none. */
-static int get_table(struct transfer *x, uint64_t seq, struct applied *ret)
+static int load_kept(int fd, uint64_t size, struct applied *ret, struct error *err)
+{
+	_cleanup_(applied_free) struct applied a = {0};
+	_cleanup_(kept_close) struct kept_in k = {.in = {.fd = -1}};
+	struct applied_entry e;
+	int r = kept_open(&k, fd, size, err);
+
+	while (r >= 0 && (r = kept_next(&k, &e, err)) > 0)
+		if (applied_add(&a, &e) < 0)
+			return error_set(err, ENOMEM, "out of memory");
+	if (r < 0)
+		return r;
+	a.head = k.head;
+	*ret = a;
+	a = (struct applied){0};
+	return 0;
+}
+
+/* What a table builds on, by its chain. 1; 0: it is not there. */
+static int get_base(struct transfer *x, struct applied_head *head, struct applied *ret)
+{
+	struct error ignored = ERROR_INIT;
+	_cleanup_close_ int kept = -1;
+	uint64_t size;
+
+	if (head->n_chain > 0)
+		kept = open_kept(x->v, head->chain[head->n_chain - 1].seq, &size);
+	if (kept >= 0 && load_kept(kept, size, ret, &ignored) == 0)
+		return 1;
+	for (size_t i = 0; i < head->n_chain; i++) {
+		struct applied_link *link = &head->chain[i];
+		_cleanup_close_ int fd = get_text(x, link->seq, &link->length);
+
+		if (fd < 0 || read_text(x, fd, link, i == 0, ret) < 0)
+			return x->failed;
+	}
+	return 1;
+}
+
+/* The table of seq, whole, with its own link at the end of its chain. carried: its text; NULL: it is in the store. 1;
+ * 0: there is none. */
+static int get_table(struct transfer *x, uint64_t seq, const char *carried, struct applied *ret)
 {
 	_cleanup_(applied_free) struct applied a = {0};
 	_cleanup_close_ int last = -1;
 	struct applied_head head;
 	uint64_t size;
 
-	last = get_text(x, seq, &size);
-	if (last < 0 || read_head(x, last, size, &head) < 0)
+	last = carried ? get_carried(x, carried, &size) : get_text(x, seq, &size);
+	if (last < 0 || read_head(x, last, size, &head) < 0 || get_base(x, &head, &a) <= 0)
 		return x->failed;
-	for (size_t i = 0; i < head.n_chain; i++) {
-		struct applied_link *link = &head.chain[i];
-		_cleanup_close_ int fd = get_text(x, link->seq, &link->length);
-
-		if (fd < 0 || read_text(x, fd, link, i == 0, &a) < 0)
-			return x->failed;
-	}
 	head.chain[head.n_chain] = (struct applied_link){seq, size};
 	if (read_text(x, last, &head.chain[head.n_chain], head.n_chain == 0, &a) < 0)
 		return x->failed;
@@ -170,7 +215,7 @@ int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_s
 	if (seq == 0 || x->failed < 0 || (*ret_fd = open_kept(x->v, seq, ret_size)) >= 0)
 		return x->failed;
 	*ret_fd = -1;
-	if (get_table(x, seq, &a) <= 0)
+	if (get_table(x, seq, NULL, &a) <= 0)
 		return x->failed;
 	fd = tree_tmpfile(x->v);
 	if (fd < 0)
@@ -182,45 +227,65 @@ int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_s
 	return 0;
 }
 
-static int load_kept(int fd, uint64_t size, struct applied *ret, struct error *err)
-{
-	_cleanup_(applied_free) struct applied a = {0};
-	_cleanup_(kept_close) struct kept_in k = {.in = {.fd = -1}};
-	struct applied_entry e;
-	int r = kept_open(&k, fd, size, err);
-
-	while (r >= 0 && (r = kept_next(&k, &e, err)) > 0)
-		if (applied_add(&a, &e) < 0)
-			return error_set(err, ENOMEM, "out of memory");
-	if (r < 0)
-		return r;
-	a.head = k.head;
-	*ret = a;
-	a = (struct applied){0};
-	return 0;
-}
-
-int applied_load(struct transfer *x, uint64_t seq, struct applied *ret)
+int applied_load(struct transfer *x, const struct head *head, struct applied *ret)
 {
 	struct error err = ERROR_INIT;
 	int r = 0;
 
+	*ret = (struct applied){0};
 	/* The second time from the store: the cache's copy may be broken. */
 	for (int i = 0; i < 2; i++) {
 		_cleanup_close_ int fd = -1;
 		uint64_t size;
 
-		if (applied_fetch(x, seq, &fd, &size) < 0)
+		if (x->failed == 0 && head->carried && (fd = open_kept(x->v, head->applied_seq, &size)) < 0)
+			get_table(x, head->applied_seq, head->carried, ret);
+		else if (fd < 0)
+			applied_fetch(x, head->applied_seq, &fd, &size);
+		if (x->failed < 0 || fd < 0)
 			return x->failed;
-		if (fd < 0) {
-			*ret = (struct applied){0};
-			return 0;
-		}
 		r = load_kept(fd, size, ret, &err);
 		if (r == 0)
 			return 0;
 		applied_forget(x->v);
 	}
 	transfer_fail(x, -r, "%s", err.msg);
+	return x->failed;
+}
+
+/* Failures cost requests later, nothing else. */
+static void keep_carried(struct volume *v, const struct head *head)
+{
+	_cleanup_(applied_free) struct applied a = {0};
+	struct transfer_report ignored = {0};
+	struct error err = ERROR_INIT;
+	struct transfer x = {.v = v, .report = &ignored, .err = &err};
+	_cleanup_close_ int fd = -1;
+	uint64_t size;
+
+	if (get_table(&x, head->applied_seq, head->carried, &a) <= 0)
+		return;
+	fd = tree_tmpfile(v);
+	if (fd >= 0 && write_kept(&x, &a, fd, &size) == 0)
+		applied_keep(v, fd, size);
+}
+
+int applied_put(struct transfer *x, const struct head *head)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct store_op op;
+
+	store_op_init(&op, STORE_PUT, applied_key(&a, x->v, head->applied_seq));
+	op.data = head->carried;
+	op.size = strlen(head->carried);
+	if (!op.key)
+		transfer_fail(x, ENOMEM, "out of memory");
+	if (!transfer_go_on(x))
+		return x->failed;
+	x->report->data_requests++;
+	if (store_do(x->v->store, &op) != STORE_OK)
+		transfer_fail_op(x, &op);
+	else
+		keep_carried(x->v, head);
 	return x->failed;
 }

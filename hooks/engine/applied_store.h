@@ -4,9 +4,12 @@
 #define VOLRUN_HOOKS_APPLIED_STORE_H
 
 #include "hooks/engine/applied_kept.h"
+#include "hooks/engine/head.h"
 #include "hooks/engine/transfer.h"
 
 #define APPLIED_MAX_SIZE (1u << 30)
+/* Of a table that the register carries: even where JSON doubles it the register has room. */
+#define APPLIED_CARRIED_MAX 4096
 
 /* The key of a table; NULL: out of memory. */
 char *applied_key(struct arena *a, const struct volume *v, uint64_t seq);
@@ -21,7 +24,9 @@ void applied_keep(const struct volume *v, int fd, uint64_t size);
 /* Forgets the cache's copy. */
 void applied_forget(const struct volume *v);
 
-/* The whole table; empty when there is none. Free with applied_free. */
-int applied_load(struct transfer *x, uint64_t seq, struct applied *ret);
+/* The whole table of the register's applied_seq; empty when there is none. Free with applied_free. */
+int applied_load(struct transfer *x, const struct head *head, struct applied *ret);
+/* Puts the table that the register carries to the store, and keeps it in the cache. */
+int applied_put(struct transfer *x, const struct head *head);
 
 #endif

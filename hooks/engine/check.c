@@ -217,9 +217,9 @@ static int check_plain(struct check *c)
 	if (c->head.applied_seq != c->head.commit.seq)
 		note(c, "commit %" PRIu64 " is published up to %" PRIu64 " only", c->head.commit.seq,
 		     c->head.applied_seq);
-	if (c->head.applied_seq > 0 && c->x.failed == 0 && !table_is_there(c) && c->x.failed == 0)
+	if (c->head.applied_seq > 0 && !c->head.carried && c->x.failed == 0 && !table_is_there(c) && c->x.failed == 0)
 		problem(c, "the table of what commit %" PRIu64 " published is missing", c->head.applied_seq);
-	r = c->x.failed < 0 ? c->x.failed : applied_load(&c->x, c->head.applied_seq, &c->applied);
+	r = c->x.failed < 0 ? c->x.failed : applied_load(&c->x, &c->head, &c->applied);
 	if (r < 0)
 		return judge(c, r, "");
 	if (c->head.applied_seq == c->head.commit.seq)

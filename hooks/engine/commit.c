@@ -383,7 +383,13 @@ static bool publish_changes(struct commit *c)
 	struct error err = ERROR_INIT;
 	struct transfer x = {.v = c->x.v, .report = c->x.report, .err = &err};
 	int64_t begin = clock_boottime_ns();
-	int r = publish_run(&x, &c->m, c->head.applied_seq);
+	_cleanup_free_ char *carried = NULL;
+	int r;
+
+	/* While the container runs there is time; and what is collected today must know the table. */
+	r = publish_run(&x, &c->m, c->head.applied_seq, c->live || c->collect.objects ? NULL : &carried);
+	if (r == 0 && carried && lease_published(c->lease, c->m.seq, carried) < 0)
+		r = error_set(&err, ENOMEM, "out of memory");
 
 	c->x.report->publish_ns += clock_boottime_ns() - begin;
 	if (r == 0)

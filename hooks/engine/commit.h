@@ -54,7 +54,7 @@ void commit_live_free(struct commit_live *live);
 
 /*
  * Finishes the publishing of the register's commit when an earlier holder did
- * not (applied_seq < commit.seq). Does nothing otherwise.
+ * not (applied_seq < commit.seq), and puts a table that the register carries where it belongs. Does nothing otherwise.
  */
 int publish_redo(struct volume *v, struct lease *l, uint64_t *ret_applied_seq, struct error *err);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/num.h"
 #include "base/path.h"
 
@@ -66,6 +67,29 @@ static const struct json_field head_fields[] = {
 };
 const struct json_table head_table = {"register", sizeof(struct head), head_fields, JSON_STRICT};
 
+/* What may be lost: who doesn't know it leaves it out (volumes.md §3, "Formats"). */
+struct hint_applied {
+	uint64_t seq;
+	const char *table;
+};
+struct hints {
+	struct hint_applied *applied;
+};
+
+static const struct json_field hint_applied_fields[] = {
+    JSON_FIELD(struct hint_applied, seq, "seq", JSON_U64, .required = true),
+    JSON_FIELD(struct hint_applied, table, "table", JSON_STR, .required = true),
+    {NULL},
+};
+static const struct json_table hint_applied_table = {"applied", sizeof(struct hint_applied), hint_applied_fields, 0};
+
+static const struct json_field hints_fields[] = {
+    JSON_FIELD(struct hints, applied, "applied", JSON_OBJ_PTR, .table = &hint_applied_table),
+    {NULL},
+};
+/* Not strict: a newer version may have more of them. */
+static const struct json_table hints_table = {"hints", sizeof(struct hints), hints_fields, 0};
+
 static bool is_hex(const char *s, size_t digits)
 {
 	unsigned char raw[SHA256_LEN];
@@ -110,6 +134,21 @@ static int check_commit(const struct head *h, struct error *err)
 	return 0;
 }
 
+/* Only what is of the last commit, and looks as head_write makes it. */
+static void take_hints(struct head *h, struct arena *arena)
+{
+	struct error ignored = ERROR_INIT;
+	struct hints hints;
+
+	if (h->hints && json_parse(h->hints, strlen(h->hints), "hints", &hints_table, arena, &hints, &ignored) == 0 &&
+	    hints.applied && hints.applied->table[0] && hints.applied->seq == h->commit.seq &&
+	    hints.applied->seq == h->applied_seq + 1) {
+		h->carried = hints.applied->table;
+		h->applied_seq = hints.applied->seq;
+	}
+	h->hints = NULL;
+}
+
 int head_parse(const char *text, size_t len, struct arena *arena, struct head *ret, struct error *err)
 {
 	struct head h;
@@ -131,14 +170,26 @@ int head_parse(const char *text, size_t len, struct arena *arena, struct head *r
 	r = check_commit(&h, err);
 	if (r < 0)
 		return r;
-	h.hints = NULL;
+	take_hints(&h, arena);
 	*ret = h;
 	return 0;
 }
 
 int head_write(struct strbuf *out, const struct head *h)
 {
-	json_write(out, &head_table, h, 0);
+	_cleanup_strbuf_ struct strbuf hints = STRBUF_INIT;
+	struct head written = *h;
+
+	if (h->carried) {
+		struct hint_applied applied = {h->applied_seq, h->carried};
+
+		json_write(&hints, &hints_table, &(struct hints){&applied}, 0);
+		written.hints = strbuf_str(&hints);
+		written.applied_seq--;
+		if (written.settled_seq > written.applied_seq)
+			written.settled_seq = written.applied_seq;
+	}
+	json_write(out, &head_table, &written, 0);
 	strbuf_addc(out, '\n');
-	return out->failed ? -ENOMEM : 0;
+	return out->failed || hints.failed ? -ENOMEM : 0;
 }

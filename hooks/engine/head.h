@@ -57,6 +57,12 @@ struct head {
 	struct head_commit *finished;
 	uint64_t applied_seq; /* published completely */
 	/*
+	 * The text of the applied table of applied_seq (applied.h), while the store has not got it: then applied_seq is
+	 * the commit's. It stands in the hints, and beside it the number of the commit before: who reads over it has a
+	 * commit that is not published yet, and publishes it again. NULL: the table is where it belongs.
+	 */
+	const char *carried;
+	/*
 	 * Each plain object that the publishing of this commit or of one before it
 	 * wrote was listed when it was older than any request of an earlier holder
 	 * can get (foreign.h): it is missing only if somebody removed it.
@@ -66,8 +72,8 @@ struct head {
 	struct head_stats stats;
 	const char
 	    *removed; /* RFC 3339: the volume counts as gone since then; NULL. Its commit is empty, its numbers go on */
-	const char
-	    *hints; /* NULL. What a newer version notes for its like, an object: read over, and not written again */
+	const char *hints; /* of the text alone (NULL here): an object. What isn't known of it is read over, and not
+			      written again */
 };
 
 extern const struct json_table head_table, head_commit_table;

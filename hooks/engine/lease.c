@@ -87,6 +87,14 @@ static int error_lost(struct error *err)
  */
 typedef int (*change_fn)(struct head *next, const void *arg, struct error *err);
 
+static void note_published(const struct lease *l, struct head *next)
+{
+	if (l->published_seq == 0 || l->published_seq != next->commit.seq)
+		return;
+	next->applied_seq = l->published_seq;
+	next->carried = l->carried;
+}
+
 static int update_locked(struct lease *l, change_fn change, const void *arg, struct error *err)
 {
 	int attempt, r;
@@ -96,6 +104,7 @@ static int update_locked(struct lease *l, change_fn change, const void *arg, str
 
 		if (lease_lost(l))
 			return error_lost(err);
+		note_published(l, &next);
 		r = change(&next, arg, err);
 		if (r != 0)
 			return r < 0 ? r : 0;
@@ -226,6 +235,7 @@ void lease_free(struct lease *l)
 	lease_end_look(l);
 	thread_stop(l);
 	register_free(&l->reg);
+	free(l->carried);
 	cleanup_close(&l->lost_fd);
 	cleanup_close(&l->shown_fd);
 	pthread_cond_destroy(&l->wake);
@@ -240,10 +250,13 @@ int lease_head(struct lease *l, struct arena *a, struct head *ret)
 {
 	struct error ignored = ERROR_INIT;
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+	struct head now;
 	int r;
 
 	pthread_mutex_lock(&l->mutex);
-	r = head_write(&text, &l->reg.shown);
+	now = l->reg.shown;
+	note_published(l, &now);
+	r = head_write(&text, &now);
 	pthread_mutex_unlock(&l->mutex);
 	return r < 0 ? r : head_parse(text.data, text.len, a, ret, &ignored);
 }
@@ -276,7 +289,7 @@ static int change_commit(struct head *next, const void *arg, struct error *err)
 	if (c->commit->epoch != c->epoch || c->commit->seq != next->commit.seq + 1)
 		return error_set(err, EINVAL, "commit %" PRIu64 " does not follow %" PRIu64, c->commit->seq,
 				 next->commit.seq);
-	if (next->applied_seq != next->commit.seq)
+	if (next->applied_seq != next->commit.seq || next->carried)
 		return error_set(err, EBUSY, "commit %" PRIu64 " is not published yet", next->commit.seq);
 	keep_finished(next, c->commit, c->last);
 	next->commit = *c->commit;
@@ -363,6 +376,20 @@ int lease_commit(struct lease *l, const struct head_commit *commit, const struct
 int lease_applied(struct lease *l, uint64_t seq, struct error *err)
 {
 	return holder_update(l, change_applied, &seq, err);
+}
+
+int lease_published(struct lease *l, uint64_t seq, const char *carried)
+{
+	char *text = carried ? strdup(carried) : NULL;
+
+	if (carried && !text)
+		return -ENOMEM;
+	pthread_mutex_lock(&l->mutex);
+	free(l->carried);
+	l->carried = text;
+	l->published_seq = seq;
+	pthread_mutex_unlock(&l->mutex);
+	return 0;
 }
 
 void lease_finished(struct lease *l)

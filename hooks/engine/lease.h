@@ -88,6 +88,11 @@ int lease_lost_fd(const struct lease *l);
 int lease_commit(struct lease *l, const struct head_commit *commit, const struct head_stats *stats, struct error *err);
 /* Notes that `seq` is published completely; conditional like all. May be left to lease_release. */
 int lease_applied(struct lease *l, uint64_t seq, struct error *err);
+/*
+ * Notes for the next write of the register, whichever that is, and for lease_head, that `seq` is published completely.
+ * carried: the text of its table, which is not in the store (head.h); NULL: it is. -ENOMEM.
+ */
+int lease_published(struct lease *l, uint64_t seq, const char *carried);
 /* Notes settled_seq (head.h) for the next write of the register, whichever that is; none is made for it. */
 void lease_settled(struct lease *l, uint64_t seq);
 /* The same of `collected`. */

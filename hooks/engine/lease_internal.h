@@ -23,7 +23,10 @@ struct lease {
 	int look_result;
 	struct error look_error;
 	uint64_t settled_seq, collected; /* for the next write; 0: nothing */
-	bool finished;			 /* lease_finished; of the thread that releases */
+	/* lease_published, also for the next write */
+	uint64_t published_seq;
+	char *carried;
+	bool finished; /* lease_finished; of the thread that releases */
 	/* What lease_valid reads: never behind a request. */
 	_Atomic int64_t valid_until;
 	int shown_fd; /* lease_show_validity; -1: none */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/num.h"
 #include "hooks/engine/publish_conflict.h"
 #include "hooks/engine/publish_plan.h"
@@ -356,7 +357,21 @@ static int write_text(struct publish *p, struct applied_head *head, uint64_t *re
 	return TAKE_FD(fd);
 }
 
-static int put_table(struct publish *p)
+/* For the register, if it isn't too long. */
+static char *read_carried(int fd, uint64_t length)
+{
+	char *text = length <= APPLIED_CARRIED_MAX ? malloc(length + 1) : NULL;
+
+	if (text && pread_full(fd, text, length, 0) < 0) {
+		free(text);
+		text = NULL;
+	}
+	if (text)
+		text[length] = '\0';
+	return text;
+}
+
+static int put_table(struct publish *p, char **ret_carried)
 {
 	struct applied_head head = {.epoch = p->m->epoch, .seq = p->m->seq};
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -367,6 +382,8 @@ static int put_table(struct publish *p)
 
 	memcpy(head.record_sha256, p->m->record_sha256, sizeof(head.record_sha256));
 	fd = write_text(p, &head, &length, sha256);
+	if (fd >= 0 && ret_carried && (*ret_carried = read_carried(fd, length)))
+		return 0;
 	if (fd >= 0)
 		kept = write_table(p, TABLE_KEPT, &head, &kept_length, sha256);
 	if (kept < 0)
@@ -393,7 +410,7 @@ static void publish_end(struct publish *p)
 	spool_close(&p->spool);
 }
 
-int publish_run(struct transfer *x, const struct manifest *m, uint64_t applied_seq)
+int publish_run(struct transfer *x, const struct manifest *m, uint64_t applied_seq, char **ret_carried)
 {
 	_cleanup_(publish_end) struct publish p = {.x = x, .m = m};
 
@@ -403,6 +420,6 @@ int publish_run(struct transfer *x, const struct manifest *m, uint64_t applied_s
 		transfer_fail(x, ENOMEM, "cache: can't make a file");
 	/* Deletions first: where a file was, a directory may come. */
 	if (x->failed == 0 && run(&p, true) == 0 && run(&p, false) == 0 && publish_keep_ours(x, &p.plan) == 0)
-		put_table(&p);
+		put_table(&p, ret_carried);
 	return x->failed;
 }

@@ -18,7 +18,11 @@
 #include "hooks/engine/plain.h"
 #include "hooks/engine/transfer.h"
 
-/* m: the commit's manifest (epoch, seq and record_sha256 set). applied_seq: of the last commit that is published. */
-int publish_run(struct transfer *x, const struct manifest *m, uint64_t applied_seq);
+/*
+ * m: the commit's manifest (epoch, seq and record_sha256 set). applied_seq: of the last commit that is published.
+ * ret_carried: if the table is short, it is not put, but is for the register to carry (head.h), which spares the end of
+ * a run a round trip; *ret_carried is its text then, and NULL else. NULL: it is put.
+ */
+int publish_run(struct transfer *x, const struct manifest *m, uint64_t applied_seq, char **ret_carried);
 
 #endif

@@ -33,9 +33,20 @@ static int redo(struct transfer *x, struct lease *l, const struct head *head)
 		if (x->failed == 0)
 			r = restore_manifest(x->v, &head->commit, &m, x->err);
 		if (r == 0)
-			r = publish_run(x, &m, head->applied_seq);
+			r = publish_run(x, &m, head->applied_seq, NULL);
 	}
 	return r < 0 ? r : lease_applied(l, head->commit.seq, x->err);
+}
+
+/* The register says so with its next write: who comes before that puts the same again. */
+static int put_carried(struct transfer *x, struct lease *l, const struct head *head)
+{
+	_cleanup_(fence_end) struct fence fence = {0};
+	int r = fence_begin(&fence, x->v, l, x->err);
+
+	if (r == 0)
+		r = applied_put(x, head);
+	return r < 0 ? r : lease_published(l, head->applied_seq, NULL);
 }
 
 int publish_redo(struct volume *v, struct lease *l, uint64_t *ret_applied_seq, struct error *err)
@@ -49,6 +60,8 @@ int publish_redo(struct volume *v, struct lease *l, uint64_t *ret_applied_seq, s
 	lease_head(l, &arena, &head);
 	if (head.applied_seq < head.commit.seq)
 		r = redo(&x, l, &head);
+	else if (head.carried)
+		r = put_carried(&x, l, &head);
 	if (r == 0)
 		*ret_applied_seq = head.commit.seq;
 	return r;

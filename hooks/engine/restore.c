@@ -149,7 +149,7 @@ static int restore_steps(struct restore *r)
 	/* An index that no mark vouches for may be on the disk without the bytes that it tells of. */
 	if (marked && (!r->warm || look))
 		r->has_index = load_index(v, &clean, &r->index);
-	if (look && applied_load(&r->x, r->head->applied_seq, &r->applied) < 0)
+	if (look && applied_load(&r->x, r->head, &r->applied) < 0)
 		return r->x.failed;
 	if (look && foreign_look(&r->x, &r->plain, r->head, &r->applied, r->warm && r->has_index ? &r->index : NULL,
 				 &r->foreign) < 0)
