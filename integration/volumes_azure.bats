@@ -51,7 +51,7 @@ names() { az ls "$CONTAINER" "$1" | cut -d ' ' -f 2- | jq -r . | sort; }
 	vrun B c2 "$V" "D=/data; $FINGERPRINT"
 	ok
 	is "$output" "$written"
-	is "$(head_of | jq -r '"\(.state) \(.epoch) \(.commit.seq) \(.applied_seq)"')" "free 2 1 1"
+	is "$(head_of | jq -r '"\(.state) \(.epoch) \(.commit.seq) \(.hints.applied.seq // .applied_seq)"')" "free 2 1 1"
 }
 
 @test "what A deleted is gone for B, in the container too" {

@@ -62,6 +62,9 @@ flip() { printf X | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
 
 @test "a register, a table or a meta that is broken or gone is found" {
 	damage "$M/head" register truncate -s 20 "$M/head"
+	# The register has carried the table until then.
+	vrun A c2 "state /data" true
+	ok
 	damage "$M/1.applied" 'published is missing' rm "$M/1.applied"
 	damage "$M/1.applied" . truncate -s -3 "$M/1.applied"
 	damage "$M/meta" 'nobody may use it' rm "$M/meta"

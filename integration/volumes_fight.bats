@@ -29,7 +29,7 @@ fight() {
 	fight --nodes "${NODES:-32}"
 }
 
-@test "16 nodes on S3, stopped and killed" {
+@test "32 nodes on S3, stopped, killed, with clocks that leap" {
 	s3_start
-	fight --nodes "${NODES:-16}" --env "$SUITE/rgw/env"
+	fight --nodes "${NODES:-32}" --env "$SUITE/rgw/env"
 }

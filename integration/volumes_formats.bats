@@ -79,6 +79,27 @@ NEWER='format 2 is of a newer volrun.*upgrade'
 	is "$output" one
 }
 
+@test "the table that a register carries to the next holder may be left out by one that does not know it" {
+	vrun A c1 "$V" 'echo one >/data/one; echo two >/data/two'
+	ok
+	is "$(jq -c '[.applied_seq, .hints.applied.seq]' "$(meta_of head)")" '[0,1]'
+	[[ ! -e $(meta_of 1.applied) ]]
+	change head 'del(.hints)'
+	vrun B c2 "$V" 'cat /data/*; echo three >/data/one'
+	ok
+	is "$output" $'one\ntwo'
+	[[ -e $(meta_of 1.applied) ]]
+	try on A volrun volume inspect --check state
+	ok
+	like "$output" "0 problems, 0 notes"
+	# One that is of nothing counts for nothing.
+	change head '.hints.applied.seq += 1'
+	vrun A c3 "$V" 'cat /data/*'
+	ok
+	is "$output" $'three\ntwo'
+	is "$(jq -c '[.commit.seq, .applied_seq, .hints]' "$(meta_of head)")" '[2,2,null]'
+}
+
 @test "an unknown key of the same format is refused, hints of a newer version are read over" {
 	vrun A c1 "$V" 'echo one >/data/one'
 	ok

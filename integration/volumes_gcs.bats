@@ -67,7 +67,7 @@ client() {
 		"5 $(printf hello | openssl md5 -binary | base64) 1/$(printf hello | sha256sum | cut -c 1-64)/[0-9a-f]{64}"
 	is "$(client get "$P/_symlinks.json" | jq -c .)" '{"l":"d"}'
 	like "$(client ls "$P/" | jq -r .)" "$P/d/a b\+c%20ü"
-	is "$(head_of | jq -r '"\(.state) \(.epoch) \(.commit.seq) \(.applied_seq)"')" "free 1 1 1"
+	is "$(head_of | jq -r '"\(.state) \(.epoch) \(.commit.seq) \(.hints.applied.seq // .applied_seq)"')" "free 1 1 1"
 }
 
 @test "a file that Google's own client puts into the bucket is there in the next run, and one that it replaces, too" {
@@ -265,7 +265,7 @@ limiter_start() {
 	vrun B c3 "$V" 'cat /data/f; rm /data/f'
 	ok
 	is "$output" two
-	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.applied_seq)"')" "free 3 3"
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.hints.applied.seq // .applied_seq)"')" "free 3 3"
 	grep -c '/head$' "$T/limiter/writes" >&2
 	is "$(grep ' 429 ' "$T/limiter/writes" || :)" ""
 }
@@ -282,6 +282,6 @@ limiter_start() {
 	vrun B c3 "$V" 'cat /data/f'
 	ok
 	is "$output" two
-	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.applied_seq)"')" "free 2 2"
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.hints.applied.seq // .applied_seq)"')" "free 2 2"
 	like "$(cat "$T/limiter/writes")" "POST 429 $M/head"
 }

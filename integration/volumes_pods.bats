@@ -184,7 +184,7 @@ resting() { [[ $(head_of | jq -r '"\(.state) \(.commit.seq)"') == "held $1" && -
 	is "$(keepers | wc -l)" 1
 	on A volrun delete --force s1
 	until_true 10 eval '[[ -z $(keepers) ]]'
-	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.applied_seq)"')" "free 3 3"
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.hints.applied.seq // .applied_seq)"')" "free 3 3"
 	vrun B c3 "$V" 'cat /data/one /data/two /data/four'
 	is "$output" $'one\none\nfour'
 }

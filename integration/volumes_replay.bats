@@ -47,6 +47,29 @@ sound() {
 # held COUNT: so many requests are kept by now.
 held() { is "$(proxy held)" "$1" "kept requests"; }
 
+@test "the end of a run with one changed file is four requests, and the next run puts the table of what they published" {
+	local before
+	# No renewals between.
+	jq '.lease += {ttl: "40s", renew: "20s"}' "$T/A.json" >"$T/A.new"
+	mv "$T/A.new" "$T/A.json"
+	vrun A c1 "$V" 'cd /data; for i in $(seq 60); do echo $i >$i; done'
+	ok
+	before=$(proxy log | wc -l)
+	vrun A c2 "$V" 'echo two >/data/2'
+	ok
+	# The first one takes the lease.
+	is "$(proxy log | tail -n +$((before + 1)) | sed -n 's/pack-0-[0-9a-f]*/pack/; s/^[0-9]* PUT //p')" \
+		"$(printf '%s 200\n' "$M/head" "$M/commits/2-2/pack" "$M/head" "$P/2" "$M/head")"
+	is "$(head_of '"\(.state) \(.commit.seq) \(.applied_seq) \(.hints.applied.seq)"')" "free 2 1 2"
+	unlike "$(keys "$M/")" "2\.applied"
+	before=$(proxy log | wc -l)
+	vrun A c3 "$V" 'cat /data/2'
+	is "$output" two
+	like "$(proxy log | tail -n +$((before + 1)))" "PUT $M/2.applied 200"
+	is "$(head_of '"\(.state) \(.commit.seq) \(.applied_seq) \(.hints)"')" "free 2 2 null"
+	sound
+}
+
 @test "a PUT of an earlier run lands when its condition holds again (A, B, A): the start reads the commit" {
 	vrun A c1 "$V" 'echo one >/data/f'
 	ok

@@ -11,8 +11,9 @@
  *
  *     DIR/NODE.journal   "wrote EPOCH COUNT", then "ok EPOCH COUNT" or "not EPOCH COUNT"; "read COUNT"
  *     DIR/NODE.clock     two int64: what is added to CLOCK_BOOTTIME and to CLOCK_REALTIME; changes at any time
- *     DIR/register.log   each version of a filesystem store's register: "PID PREVIOUS-NONCE TEXT", in their order, some
- *                        of which never came to be: the next one has another PREVIOUS-NONCE then
+ *     DIR/register.log   each version of the register: "PID PREVIOUS TEXT", some of which never came to be. Of a
+ *                        filesystem store in their order, PREVIOUS is a nonce; else before they are sent, PREVIOUS is
+ *                        the tag that is their condition ("-": none may be there)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,8 @@ int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, u
 int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int __real_unlinkat(int fd, const char *name, int flags);
 int __wrap_unlinkat(int fd, const char *name, int flags);
+enum store_result __real_store_do(struct store *s, struct store_op *op);
+enum store_result __wrap_store_do(struct store *s, struct store_op *op);
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 {
@@ -87,6 +90,17 @@ static void __attribute__((format(printf, 2, 3))) note(const char *file, const c
 	/* One write, so that lines of several don't mix. */
 	if (n < 0 || fd < 0 || write(fd, text, (size_t)n) != n)
 		abort();
+}
+
+enum store_result __wrap_store_do(struct store *s, struct store_op *op)
+{
+	size_t len = strlen(op->key);
+
+	if (op->kind == STORE_PUT && strcmp(s->ops->type, "filesystem") != 0 && len > 5 &&
+	    !strcmp(op->key + len - 5, "/head"))
+		note("register.log", "%d %s %.*s", (int)getpid(), op->condition == STORE_IF_TAG ? op->if_tag : "-",
+		     (int)op->size, (const char *)op->data);
+	return __real_store_do(s, op);
 }
 
 static void find(const char *text, const char *before, char *ret, size_t size)

@@ -78,6 +78,9 @@
 #ifndef NOSTEAL
 #define NOSTEAL 0 /* nobody is ever so slow that the lease expires */
 #endif
+#ifndef CARRY
+#define CARRY 0	 /* a release carries the applied table as a hint, which an earlier version's acquisition leaves out (§3) */
+#endif
 #ifndef LARGE
 #define LARGE 0	 /* a large file's immutable copy goes once its plain object was verified */
 #endif
@@ -148,9 +151,12 @@
 
 /* --- the store ---------------------------------------------------------------- */
 
-/* The register. Its tag is its nonce; 0: absent. `alive`: the process that wrote it still knows the nonce. */
+/*
+ * The register. Its tag is its nonce; 0: absent. `alive`: the process that wrote it still knows the nonce. `carried`:
+ * that it is published up to its commit stands in the hints alone.
+ */
 byte tag, epoch, state, owner, seq, applied;
-bit alive;
+bit alive, carried;
 /* Records: of each commit its content, the pack that its bytes are in, and whether its run had seen the foreign file. */
 byte rec[MAXSEQ + 1], where[MAXSEQ + 1];
 bit saw[MAXSEQ + 1];
@@ -206,7 +212,8 @@ inline land_head(i) {
 		if
 		:: h[i].kind == ACQUIRE ->
 			assert(h[i].epoch > maxepoch); /* epochs only grow */
-			maxepoch = h[i].epoch; epoch = h[i].epoch; state = HELD; owner = h[i].from - 1
+			maxepoch = h[i].epoch; epoch = h[i].epoch; state = HELD; owner = h[i].from - 1;
+			if :: CARRY && h[i].saw -> applied = seq - 1; carried = 0 :: else fi
 		:: else ->
 			assert(state == HELD && owner == h[i].from - 1 && epoch == h[i].epoch) /* by the holder alone */
 		fi;
@@ -217,10 +224,12 @@ inline land_head(i) {
 			assert(h[i].content != TORN);
 			assert(!(BLIND == 2 && h[i].orphan)); /* its keeper has reported it as failed */
 			seq = h[i].seq; rec[seq] = h[i].content; where[seq] = h[i].pack; saw[seq] = h[i].saw;
-			present = 0;
+			present = 0; carried = 0;
 			/* Its objects' names are its own (epoch, number, random): what others staged is not under them. */
 			if :: !NAMES && where[seq] == seq -> pack[seq] = rec[seq] + 1 :: else fi
-		:: h[i].kind == APPLIED || h[i].kind == LETGO -> applied = h[i].seq; if :: h[i].kind == LETGO -> state = FREE :: else fi
+		:: h[i].kind == APPLIED || h[i].kind == LETGO ->
+			if :: CARRY && h[i].kind == LETGO && h[i].seq > applied -> carried = 1 :: else fi;
+			applied = h[i].seq; if :: h[i].kind == LETGO -> state = FREE :: else fi
 		:: else
 		fi;
 		tag = h[i].nonce; alive = !h[i].dead
@@ -304,6 +313,9 @@ inline send_head(kind_, seq_) {
 	i = (h[0].from == 0 -> 0 : 1);
 	h[i].from = k + 1; h[i].kind = kind_; h[i].cond = known[k]; h[i].nonce = mine[k]; h[i].epoch = ep; h[i].seq = seq_;
 	if :: kind_ == COMMIT -> h[i].base = base; h[i].content = c; h[i].pack = p; h[i].saw = s :: else fi;
+#if CARRY
+	if :: kind_ == ACQUIRE -> h[i].saw = s :: else fi;
+#endif
 	hreply[k] = 0; i = 0; fresh[k] = (kind_ < LETGO)
 }
 
@@ -389,15 +401,19 @@ inline publish(n) {
 	:: atomic { res == YES || res == LOST -> break }
 	od
 }
-/* Until it is done and noted, renewing on the way: `goto out` when the lease is lost. */
-inline publish_all(n) {
+/* Until it is done, renewing on the way: `goto out` when the lease is lost. */
+inline publish_until(n) {
 	do
 	:: publish(n);
 		if
 		:: res == YES -> break
 		:: else -> write_head(RENEW, 0); if :: res == LOST -> goto out :: else fi
 		fi
-	od;
+	od
+}
+/* And noted. */
+inline publish_all(n) {
+	publish_until(n);
 	write_head(APPLIED, n);
 	if :: res == LOST -> goto out :: else fi
 }
@@ -450,7 +466,7 @@ inline restore() {
 			fi
 		fi;
 		/* A look at the plain file that explains a later absence: it outlived every late request. */
-		if :: plain == rec[sq] && sq == ap && aged == sq && valid[k] -> present = 1 :: else fi
+		if :: plain == rec[sq] && sq == ap && aged == sq && valid[k] && !carried -> present = 1 :: else fi
 	}
 }
 #define EXPECTED(x) (x == rec[sq] || (WRITER && (x == FOREIGN || rec[sq] == FOREIGN)) || (removed && x == 0))
@@ -504,6 +520,9 @@ endless:	if
 		:: atomic { asked < MAXEP && (h[0].from == 0 || h[1].from == 0) && (!NOSTEAL || state != HELD) &&
 			k <= asked -> /* they are alike: the first to ask is called 0 */
 			asked++; known[k] = tag; sq = seq; ap = applied; old = epoch; ep = epoch + 1;
+#if CARRY
+			if :: carried -> s = 1; ap = sq - 1 :: skip fi; /* an earlier version, or not */
+#endif
 			if :: state == HELD && owner != k && !EARLY -> valid[owner] = 0; fresh[owner] = 0 :: else fi;
 			send_head(ACQUIRE, 0) };
 			head_answer(ACQUIRE, 0);
@@ -511,7 +530,7 @@ endless:	if
 		fi;
 		if :: res == LOST -> goto again :: else fi;
 		d_step {
-			n = 0;
+			n = 0; s = 0;
 			do :: n < NK -> assert(n == k || !valid[n] || !valid[k]); n++ :: else -> break od;
 			n = 0
 		}
@@ -578,7 +597,12 @@ finish:
 		:: (c != rec[sq] || COLLECT) && sq < MAXSEQ -> commit();
 			/* In this order, so that a kill between them leaves a dirty tree. */
 			atomic { dirty[k] = 0; clean[k] = sq + 1 };
-			publish_all(sq); ap = sq
+#if CARRY
+			publish_until(sq); /* what the release says */
+#else
+			publish_all(sq);
+#endif
+			ap = sq
 		:: c == rec[sq] -> atomic { dirty[k] = 0; clean[k] = sq + 1 }
 		:: else /* the bound of this model */
 		fi;
