@@ -17,10 +17,11 @@ V="state /data"
 	vstart A c1 "$V" 'echo one >/data/file; sleep 60'
 	vbundle c2 "$V wait=20s" 'cat /data/file'
 	on A volrun_bg run --bundle "$T/c2" c2 >"$T/c2.out" 2>"$T/c2.err"
-	local rt=$! pid
+	local rt=$! pid places
 	until_true 10 eval 'pid=$(jq -r ".pid // 0" "$T/state-A/c2/state.json" 2>/dev/null) && ((pid > 0))'
-	until_true 10 eval 'grep -q " $T/[^ ]*rootfs[^ ]*/dev/shm " "/proc/$pid/mountinfo"'
-	! grep -q " $T/[^ ]*rootfs[^ ]*/data " "/proc/$pid/mountinfo" || fail "the volume is there already"
+	# Its root is the container's already: the old one is gone.
+	until_true 10 eval 'places=$(cut -d " " -f 5 "/proc/$pid/mountinfo") && grep -qx /dev/shm <<<"$places" && ! grep -q "^$T" <<<"$places"'
+	! grep -qx /data <<<"$places" || fail "the volume is there already"
 	on A volrun delete --force c1
 	wait "$rt" || fail "c2: $(cat "$T/c2.err")"
 	is "$(cat "$T/c2.out")" one

@@ -247,8 +247,11 @@ static int expect(struct create *c, enum handshake_type type, struct error *err)
 static int last_words(struct create *c, struct error *err)
 {
 	struct handshake_message m;
-	int fd, r = handshake_recv_notes(c->sock, &m, &fd, c->notes, err);
+	int fd, r;
 
+	/* What it sent before that nobody waits for any more. */
+	while ((r = handshake_recv_notes(c->sock, &m, &fd, c->notes, err)) > 0)
+		cleanup_close(&fd);
 	return r < 0 && r != -ECONNRESET ? r : init_gone(c, err);
 }
 

@@ -74,9 +74,12 @@ int create_guard(struct create *c, struct create_guard *ret, struct error *err)
 
 void create_unguard(struct create_guard *g)
 {
+	if (g->pid == 0)
+		return;
 	/* First: it would take the closed pipe for our death. */
 	kill(g->pid, SIGKILL);
 	close(g->fd);
 	while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	g->pid = 0;
 }

@@ -10,6 +10,12 @@
 #include "runtime/rootfs.h"
 #include "runtime/systemd.h"
 
+/* See create_guard; pid 0: there is none. */
+struct create_guard {
+	pid_t pid;
+	int fd;
+};
+
 /* What the steps make, each from what the earlier ones made. */
 struct create {
 	const struct create_request *request;
@@ -25,9 +31,10 @@ struct create {
 	size_t n_volumes;
 	struct volumes_hook *hook; /* begun, and neither ended (create_end_volumes) nor cancelled */
 	bool fetched;		   /* the volumes are here */
-	const char *rdt_mount;	   /* with linux.intelRdt */
-	bool released;		   /* HS_GO was said */
-	bool limited;		   /* the cgroup has its limits */
+	struct create_guard guard;
+	const char *rdt_mount; /* with linux.intelRdt */
+	bool released;	       /* HS_GO was said */
+	bool limited;	       /* the cgroup has its limits */
 	int dir_fd, sock, start_sock, console_sock, pidfd_sock, pidfd, master, notify;
 };
 
@@ -52,18 +59,15 @@ int create_begin_volumes(struct create *c, struct error *err);
 void create_cancel_volumes(struct create *c);
 int create_plan_volumes(struct create *c, struct error *err);
 int create_fetch_volumes(struct create *c, struct error *err);
-/* To follow: the hook's last word, which is the error if there is one; else r. */
+/* To follow, when they are where they belong: the hook's last word, which is the error if there is one; else r. */
 int create_end_volumes(struct create *c, int r, struct error *err);
 /* Does so, unless they may come after init was released. */
 int create_fetch_volumes_first(struct create *c, struct error *err);
 void create_undo_volumes(struct create *c);
 
 /* create_guard.c: from here to create_unguard our death takes the container away. c->hook is begun. */
-struct create_guard {
-	pid_t pid;
-	int fd;
-};
 int create_guard(struct create *c, struct create_guard *ret, struct error *err);
+/* Nothing without one. */
 void create_unguard(struct create_guard *g);
 
 /* create_cgroup.c */

@@ -28,6 +28,7 @@ int create_begin_volumes(struct create *c, struct error *err)
 
 void create_cancel_volumes(struct create *c)
 {
+	create_unguard(&c->guard);
 	if (c->hook)
 		volumes_cancel(c->hook);
 	c->hook = NULL;
@@ -42,16 +43,14 @@ int create_plan_volumes(struct create *c, struct error *err)
 
 int create_fetch_volumes(struct create *c, struct error *err)
 {
-	struct create_guard g;
 	int r;
 
 	if (!c->hook)
 		return 0;
-	r = create_guard(c, &g, err);
+	r = create_guard(c, &c->guard, err);
 	if (r < 0)
 		return r;
 	r = volumes_fetch(c->hook, c->arena, c->volumes, c->n_volumes, err);
-	create_unguard(&g);
 	c->fetched = r == 0;
 	return r < 0 ? create_end_volumes(c, r, err) : 0;
 }
@@ -61,6 +60,7 @@ int create_end_volumes(struct create *c, int r, struct error *err)
 	struct volumes_hook *hook = c->hook;
 	int ended;
 
+	create_unguard(&c->guard);
 	c->hook = NULL;
 	ended = hook ? volumes_end(hook, c->notes, err) : 0;
 	return ended < 0 ? ended : r;

@@ -171,6 +171,7 @@ static int prepare_rootfs(struct init *in, struct error *err)
 {
 	in->rootfs.await_volumes = await_volumes;
 	in->rootfs.await_arg = in;
+	in->rootfs.volumes_may_wait = !in->parent_hooks && in->spec->hooks->n_create_container == 0;
 	return rootfs_prepare(&in->rootfs, err);
 }
 
@@ -221,6 +222,11 @@ static int open_lsm(struct init *in, struct error *err)
 static int enter_rootfs(struct init *in, struct error *err)
 {
 	return rootfs_enter(&in->rootfs, err);
+}
+
+static int mount_volumes(struct init *in, struct error *err)
+{
+	return rootfs_mount_volumes(&in->rootfs, err);
 }
 
 /* As runc does it. What is in its way, enter_process will say when it can't go there. */
@@ -369,12 +375,13 @@ static int (*const steps[])(struct init *, struct error *) = {
     wait_go, /* ids are mapped, the cgroup is entered, it is known where volumes will be */
     enter_bundle,
     enter_namespaces, /* not dumpable; joined ones, cgroup; root of the user namespace; lo; keyring */
-    prepare_rootfs,   /* every mount and device; waits for the volumes */
+    prepare_rootfs,   /* every mount and device; waits for the volumes if one of these, or a hook, needs them */
     wait_parent_hooks,
     run_create_hooks,
     open_terminal,
     open_lsm,
-    enter_rootfs, /* pivot_root */
+    enter_rootfs,  /* pivot_root */
+    mount_volumes, /* that may come this late: they take the longest */
     make_cwd,
     finish_rootfs, /* sysctls, masked and read-only paths, read-only root */
     set_names,

@@ -107,10 +107,51 @@ static int make_root_mount(struct rootfs *r, struct error *err)
 	return 0;
 }
 
-/* The first volume of the plan: from there on they must be here. */
-static int await_volumes(struct rootfs *r, const struct mount_op *op, struct error *err)
+static bool is_awaited(const struct mount_op *op)
 {
-	return op->kind == MOUNT_VOLUME && op->volume->tree_fd < 0 ? r->await_volumes(r->await_arg, err) : 0;
+	return op->kind == MOUNT_VOLUME && op->volume->tree_fd < 0;
+}
+
+/* Does somebody make nodes in it, as devices_make does when all is mounted? */
+static bool holds_devices(const struct rootfs *r, const char *destination)
+{
+	if (path_is_beneath(destination, "/dev"))
+		return true;
+	for (size_t i = 0; i < r->spec->linux_->n_devices; i++) {
+		const char *path = path_normalize(r->arena, r->spec->linux_->devices[i].path);
+
+		if (!path || path_is_beneath(path, destination))
+			return true;
+	}
+	return false;
+}
+
+/* From the op `first` on: what is mounted last, and on which nothing else is put, may as well come after rootfs_enter.
+ */
+static bool may_wait(const struct rootfs *r, const struct mount_plan *plan, size_t first)
+{
+	unsigned long propagation = 0;
+	struct error ignored = ERROR_INIT;
+
+	/* On a shared root it would not be what it is when the root becomes shared. */
+	if (!r->volumes_may_wait || wanted_propagation(r->spec, &propagation, &ignored) < 0 || propagation & MS_SHARED)
+		return false;
+	for (size_t i = first; i < plan->n; i++)
+		if (!is_awaited(&plan->ops[i]) || holds_devices(r, plan->ops[i].destination))
+			return false;
+	return true;
+}
+
+/* From the first volume on they must be here, or the rest waits. */
+static int await_volumes(struct rootfs *r, const struct mount_plan *plan, size_t i, struct error *err)
+{
+	if (!is_awaited(&plan->ops[i]))
+		return 0;
+	if (!may_wait(r, plan, i))
+		return r->await_volumes(r->await_arg, err);
+	r->waiting = &plan->ops[i];
+	r->n_waiting = plan->n - i;
+	return 0;
 }
 
 static int mount_all(struct rootfs *r, struct error *err)
@@ -119,7 +160,9 @@ static int mount_all(struct rootfs *r, struct error *err)
 	int e = mount_plan_make(r, &plan, err);
 
 	for (size_t i = 0; e == 0 && i < plan.n; i++) {
-		e = await_volumes(r, &plan.ops[i], err);
+		e = await_volumes(r, &plan, i, err);
+		if (r->n_waiting)
+			break;
 		if (e == 0)
 			e = mount_apply(r, &plan.ops[i], err);
 	}
@@ -158,6 +201,7 @@ int rootfs_prepare(struct rootfs *r, struct error *err)
 
 	r->root_fd = r->proc_fd = r->sys_fd = -1;
 	r->late = NULL;
+	r->n_waiting = 0;
 	if (!has_mount_namespace(r->spec))
 		return prepare_unmounted(r, err);
 	e = make_root_mount(r, err);
@@ -309,6 +353,21 @@ int rootfs_enter(struct rootfs *r, struct error *err)
 	/* Slave and private were set before; what is shared must not have been while the host's mounts were there. */
 	if (e == 0 && propagation & MS_SHARED && mount(NULL, "/", NULL, propagation, NULL) < 0)
 		return error_errno(err, errno, "linux.rootfsPropagation");
+	return e;
+}
+
+int rootfs_mount_volumes(struct rootfs *r, struct error *err)
+{
+	mode_t mask;
+	int e;
+
+	if (!r->n_waiting)
+		return 0;
+	e = r->await_volumes(r->await_arg, err);
+	mask = umask(0);
+	for (size_t i = 0; e == 0 && i < r->n_waiting; i++)
+		e = mount_apply(r, &r->waiting[i], err);
+	umask(mask);
 	return e;
 }
 

@@ -6,6 +6,7 @@
  *   rootfs_prepare   propagation, the root's own mount, every mount of the
  *                    plan, devices, /dev links   -> then hooks createRuntime, createContainer
  *   rootfs_enter     pivot_root (or --no-pivot), rootfsPropagation
+ *   rootfs_mount_volumes   those that were not there yet, and need not have been
  *   rootfs_finish    sysctl, masked and read-only paths, read-only root
  *
  * mount_plan.c turns the spec into a list of operations, purely (tested
@@ -33,6 +34,8 @@ struct rootfs_volume {
 	enum volume_kind kind;
 };
 
+struct mount_op;
+
 /* Internal: a mount that rootfs_finish makes read-only, once everything is in it. */
 struct rootfs_late {
 	const char *destination;
@@ -58,6 +61,9 @@ struct rootfs {
 	/* Called once before the first volume is mounted, when one has no tree yet: afterwards all have. */
 	int (*await_volumes)(void *arg, struct error *err); /* NULL: each has */
 	void *await_arg;
+	/* Nobody looks at the root file system before rootfs_enter: what is on its way needs not be waited for until
+	 * then. */
+	bool volumes_may_wait;
 	/* Per entry of spec->mounts: an idmapped detached mount that the parent made, or -1; NULL: none has one. */
 	const int *mount_tree_fds;
 	/* Per entry of linux.devices: a detached mount of its node, or -1; NULL: none has one. */
@@ -71,6 +77,9 @@ struct rootfs {
 	 * they were mounted on may have another name by then, if somebody else can write to the root file system.
 	 */
 	int proc_fd, sys_fd;
+	/* Internal: the volumes that wait. */
+	const struct mount_op *waiting;
+	size_t n_waiting;
 };
 
 /*
@@ -80,6 +89,7 @@ struct rootfs {
 int rootfs_prepare(struct rootfs *r, struct error *err);
 /* Afterwards the current directory is the new "/". */
 int rootfs_enter(struct rootfs *r, struct error *err);
+int rootfs_mount_volumes(struct rootfs *r, struct error *err);
 /* The last step: what must be made in the root (process.cwd, /dev/console) comes before it. */
 int rootfs_finish(struct rootfs *r, struct error *err);
 /*
