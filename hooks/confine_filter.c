@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -167,8 +168,71 @@ static void begin(struct program *p)
 	load(p, offsetof(struct seccomp_data, nr));
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* All numbers that are simply allowed; returns how many. */
+static size_t collect(uint32_t ret[ARRAY_SIZE(allowed) + ARRAY_SIZE(mounts)])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
+		ret[n++] = (uint32_t)allowed[i];
+	for (size_t i = 0; i < ARRAY_SIZE(mounts) && mounts_allowed; i++)
+		ret[n++] = (uint32_t)mounts[i];
+	qsort(ret, n, sizeof(*ret), by_number);
+	return n;
+}
+
+/* The numbers at which the answer changes: where a row of allowed ones begins, and the next after its end. */
+static size_t find_edges(const uint32_t *numbers, size_t n, uint32_t *ret)
+{
+	size_t edges = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && numbers[i] == numbers[i - 1])
+			continue;
+		if (edges > 0 && ret[edges - 1] == numbers[i])
+			edges--; /* the row goes on */
+		else
+			ret[edges++] = numbers[i];
+		if (numbers[i] != UINT32_MAX)
+			ret[edges++] = numbers[i] + 1;
+	}
+	return edges;
+}
+
+/*
+ * By halves: the kernel tries a program with every number there is when it is installed, and a keeper's container waits
+ * for that. `now`: the answer below the first edge.
+ */
+static void decide(struct program *p, const uint32_t *edges, size_t n, bool now)
+{
+	size_t half = n / 2, at = p->n, skip;
+
+	if (n == 0) {
+		answer(p, now ? SECCOMP_RET_ALLOW : SECCOMP_RET_TRAP);
+		return;
+	}
+	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, edges[half], 0, 0));
+	decide(p, edges, half, now);
+	skip = p->n - at - 1;
+	if (skip > UINT8_MAX)
+		p->n = PROGRAM_MAX; /* the list has become too long for this; install() says so */
+	if (p->n < PROGRAM_MAX)
+		p->code[at].jt = (uint8_t)skip;
+	decide(p, edges + half + 1, n - half - 1, now ^ ((half + 1) & 1));
+}
+
 static void make_filter(struct program *p)
 {
+	uint32_t numbers[ARRAY_SIZE(allowed) + ARRAY_SIZE(mounts)], edges[2 * ARRAY_SIZE(numbers)];
+	size_t n = find_edges(numbers, collect(numbers), edges);
+
 	begin(p);
 	for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
 		unless_skip(p, (uint32_t)some[i].nr, 2 * some[i].n + 2);
@@ -183,11 +247,7 @@ static void make_filter(struct program *p)
 	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1));
 	answer(p, SECCOMP_RET_TRAP);
 	answer(p, SECCOMP_RET_ALLOW);
-	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
-		answer_for(p, (uint32_t)allowed[i], SECCOMP_RET_ALLOW);
-	for (size_t i = 0; i < ARRAY_SIZE(mounts) && mounts_allowed; i++)
-		answer_for(p, (uint32_t)mounts[i], SECCOMP_RET_ALLOW);
-	answer(p, SECCOMP_RET_TRAP);
+	decide(p, edges, n, false);
 }
 
 static int install(const struct program *p, unsigned flags, struct error *err)
