@@ -15,15 +15,28 @@ static void give_up(void)
 	_exit(EXIT_NO_LIBRARY);
 }
 
+/* Made by the linker, of all DYNLIB_CALLs. */
+extern const struct dynlib_function functions[] __asm__("__start_dynlib_functions") __attribute__((weak));
+extern const struct dynlib_function functions_end[] __asm__("__stop_dynlib_functions") __attribute__((weak));
+
+static void look_up(const struct dynlib *lib)
+{
+	for (const struct dynlib_function *f = functions; f < functions_end; f++)
+		if (f->lib == lib)
+			__atomic_store_n(f->found, dlsym(lib->handle, f->name), __ATOMIC_RELEASE);
+}
+
 void *dynlib_symbol(struct dynlib *lib, const char *name)
 {
 	void *symbol;
 
 	pthread_mutex_lock(&lib->lock);
-	if (!lib->handle)
+	if (!lib->handle) {
 		lib->handle = dlopen(lib->soname, RTLD_LAZY | RTLD_LOCAL);
-	if (!lib->handle)
-		give_up();
+		if (!lib->handle)
+			give_up();
+		look_up(lib);
+	}
 	pthread_mutex_unlock(&lib->lock);
 	symbol = dlsym(lib->handle, name);
 	if (!symbol)

@@ -27,6 +27,12 @@ struct dynlib {
 		(name), NULL, PTHREAD_MUTEX_INITIALIZER                                                                \
 	}
 
+struct dynlib_function {
+	struct dynlib *lib;
+	const char *name;
+	void **found;
+};
+
 /*
  * The function's address; loads the library when nobody has yet. Threads may.
  * A library that is not there, or lacks the function, ends the program with one
@@ -35,17 +41,18 @@ struct dynlib {
  */
 void *dynlib_symbol(struct dynlib *lib, const char *name);
 
-/* Calls what `fn` names in the library; looked up once. */
+/*
+ * Calls what `fn` names in the library. All functions of a library that are called anywhere are looked up when it is
+ * loaded: a later look would wait for whoever is loading another library.
+ */
 #define DYNLIB_CALL(lib, fn, ...) (DYNLIB_FIND(lib, fn)(__VA_ARGS__))
 #define DYNLIB_FIND(lib, fn)                                                                                           \
 	({                                                                                                             \
-		static __typeof__(&(fn)) found_;                                                                       \
-		__typeof__(&(fn)) call_ = __atomic_load_n(&found_, __ATOMIC_ACQUIRE);                                  \
-		if (!call_) {                                                                                          \
-			call_ = (__typeof__(call_))dynlib_symbol(lib, #fn);                                            \
-			__atomic_store_n(&found_, call_, __ATOMIC_RELEASE);                                            \
-		}                                                                                                      \
-		call_;                                                                                                 \
+		static void *found_;                                                                                   \
+		static const struct dynlib_function function_                                                          \
+		    __attribute__((section("dynlib_functions"), used)) = {lib, #fn, &found_};                          \
+		void *call_ = __atomic_load_n(&found_, __ATOMIC_ACQUIRE);                                              \
+		(__typeof__(&(fn)))(call_ ? call_ : dynlib_symbol(lib, #fn));                                          \
 	})
 
 #endif

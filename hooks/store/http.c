@@ -16,6 +16,7 @@
 #include "hooks/store/http_loop.h"
 #include "hooks/store/http_rate.h"
 #include "hooks/store/http_words.h"
+#include "hooks/store/sign.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define LOW_SPEED_SECONDS 30
@@ -539,8 +540,13 @@ void http_close(struct http *h)
 
 static CURLcode begun;
 
+/*
+ * OpenSSL's library alone first: libcurl brings it, too, but with thirty others, in each of which its parts would be
+ * looked for; and its first hash can go beside libcurl's loading then (store_prepare.c).
+ */
 static void begin(void)
 {
+	sign_load();
 	begun = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 

@@ -28,6 +28,9 @@ void sha256_hex(const void *data, size_t len, char out[SHA256_HEX_MAX]);
  * negative errno. */
 int sha256_fd(int fd, off_t offset, uint64_t len, char out[SHA256_HEX_MAX], uint64_t *ret_len);
 
+/* Loads what hashes, and does nothing with it yet. Nobody needs to call it. */
+void sign_load(void);
+
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[SHA256_LEN]);
 
 /* MD5, for stores that compare it with what arrived; not against anybody. False: OpenSSL has none (FIPS). */

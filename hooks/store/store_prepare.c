@@ -7,30 +7,43 @@
 #include "hooks/store/sign.h"
 #include "hooks/store/store.h"
 
-/* libcurl, and OpenSSL's hashes, which look for themselves at their first use. */
-static void *prepare(void *arg)
+/* OpenSSL looks for itself at its first hash: 1 ms, in which libcurl is loaded. */
+static void *begin_hashing(void *arg)
 {
 	unsigned char hash[SHA256_LEN];
 	char hex[SHA256_HEX_MAX];
 
-	http_prepare();
 	sha256_hex("", 0, hex);
 	hmac_sha256("", 0, "", 0, hash);
 	return arg;
 }
 
-static pthread_t thread;
-static bool begun;
+static void *begin_http(void *arg)
+{
+	http_prepare();
+	return arg;
+}
+
+/* Both from here: while the loader is at work, no thread can be made. */
+static pthread_t threads[2];
+static size_t n_threads;
+
+static void begin(void *(*fn)(void *))
+{
+	if (pthread_create(&threads[n_threads], NULL, fn, NULL) == 0)
+		n_threads++;
+}
 
 void store_prepare(const struct store_config *config)
 {
-	if (!begun && config && config->type && strcmp(config->type, "filesystem") != 0)
-		begun = pthread_create(&thread, NULL, prepare, NULL) == 0;
+	if (n_threads > 0 || !config || !config->type || strcmp(config->type, "filesystem") == 0)
+		return;
+	begin(begin_hashing);
+	begin(begin_http);
 }
 
 void store_prepare_end(void)
 {
-	if (begun)
-		pthread_join(thread, NULL);
-	begun = false;
+	while (n_threads > 0)
+		pthread_join(threads[--n_threads], NULL);
 }
