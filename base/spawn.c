@@ -74,6 +74,8 @@ static __attribute__((noreturn)) void run_child(const struct spawn *s, int in, i
 	code = -child_stdio(s, in, err_fd);
 	if (code == 0) {
 		close_others(s, report);
+		if (s->last)
+			s->last(s->last_ctx);
 		execve(s->path, (char *const *)s->argv, s->envp ? (char *const *)s->envp : environ);
 		code = errno;
 	}

@@ -27,6 +27,8 @@ struct spawn {
 	int stop_fd;		  /* > 0: when it can be read, the process is killed as past a timeout: -ECANCELED */
 	bool new_group;		  /* a process group of its own; a timeout kills all of it */
 	bool new_session;	  /* setsid */
+	void (*last)(void *ctx);  /* called in the child just before the program is executed; NULL: nothing is */
+	void *last_ctx;
 };
 
 /* One that runs. */

@@ -5,6 +5,7 @@
  * state comes on stdin, as for every OCI hook. Errors: one line on stderr.
  */
 #include <config.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 static const char usage[] = "usage: volrun-hook [--config=FILE] createRuntime|prestart  < state.json\n"
 			    "       volrun-hook [--config=FILE] precreate               < config.json\n"
 			    "       volrun-hook [--config=FILE] poststop                < state.json\n"
-			    "       volrun-hook [--config=FILE] prestart --socket=FD    < state.json\n"
+			    "       volrun-hook [--config=FILE] prestart --socket=FD --keeper=FD,PID    < state.json\n"
 			    "\n"
 			    "Gives a container the volumes that its annotations declare, and syncs them back:\n"
 			    "as an OCI hook of runc, crun, Podman or another engine (see volrun-hook(8)). The runtime\n"
@@ -33,6 +34,7 @@ static const char usage[] = "usage: volrun-hook [--config=FILE] createRuntime|pr
 			    "\n"
 			    "  --config=FILE  this configuration instead of /etc/volrun/config.json and its relatives\n"
 			    "  --socket=FD    where the runtime takes the mounts\n"
+			    "  --keeper=FD,PID  the socket of a keeper that has been started already, and its process\n"
 			    "  --help, --version\n";
 
 /* Stages of the OCI spec, and what is done in them. */
@@ -63,19 +65,44 @@ static int read_state(struct arena *arena, struct oci_state *ret, struct error *
 	return oci_state_parse(text, len, arena, ret, err);
 }
 
-static int run(const char *config, const struct stage *stage, int sock, struct error *err)
+/* Started already, or to be; it waits for its request. */
+struct keeper {
+	int sock;
+	pid_t pid;
+};
+
+/* FD,PID */
+static int parse_keeper(const char *text, struct keeper *ret)
+{
+	char fd[16];
+	size_t len = strcspn(text, ",");
+	int64_t sock, pid;
+
+	if (len >= sizeof(fd) || text[len] != ',')
+		return -EINVAL;
+	memcpy(fd, text, len);
+	fd[len] = '\0';
+	if (num_parse_i64(fd, 3, INT32_MAX, &sock) < 0 || num_parse_i64(text + len + 1, -1, INT32_MAX, &pid) < 0)
+		return -EINVAL;
+	*ret = (struct keeper){(int)sock, (pid_t)pid};
+	return 0;
+}
+
+static int run(const char *config, const struct stage *stage, int sock, const struct keeper *given, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	_cleanup_close_ int keeper = -1;
+	_cleanup_close_ int keeper = given->sock;
 	struct oci_state state;
-	pid_t pid = -1;
+	pid_t pid = given->pid;
 	int r = 0;
 
 	config = config_absolute(config, &arena);
 	if (sock >= 0)
 		fd_cloexec(sock, true);
 	/* The state comes when there is a container: until then the keeper loads what it needs. */
-	if (stage->takes)
+	if (keeper >= 0)
+		fd_cloexec(keeper, true);
+	else if (stage->takes)
 		r = keeper_start(config, &pid, &keeper, err);
 	if (stage->takes && !stage->config && sock < 0)
 		confine_allow_mounts();
@@ -109,12 +136,12 @@ static int bad_usage(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-						{"socket", required_argument, NULL, 's'},
-						{"help", no_argument, NULL, 'h'},
-						{"version", no_argument, NULL, 'v'},
-						{NULL}};
+	static const struct option options[] = {
+	    {"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
+	    {"keeper", required_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'v'},      {NULL}};
 	const char *config = NULL;
+	struct keeper keeper = {-1, -1};
 	struct error err = ERROR_INIT;
 	const struct stage *stage;
 	int64_t sock = -1;
@@ -124,6 +151,8 @@ int main(int argc, char **argv)
 		if (c == 'c') {
 			config = optarg;
 		} else if (c == 's' && num_parse_i64(optarg, 0, INT32_MAX, &sock) == 0) {
+			continue;
+		} else if (c == 'k' && parse_keeper(optarg, &keeper) == 0) {
 			continue;
 		} else if (c == 'h') {
 			fputs(usage, stdout);
@@ -136,9 +165,9 @@ int main(int argc, char **argv)
 		}
 	}
 	stage = optind == argc - 1 ? find_stage(argv[optind], sock >= 0) : NULL;
-	if (!stage)
+	if (!stage || (keeper.sock >= 0 && sock < 0))
 		return bad_usage();
-	if (run(config, stage, (int)sock, &err) == 0)
+	if (run(config, stage, (int)sock, &keeper, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", err.msg);
 	if (sock < 0)

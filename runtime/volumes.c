@@ -77,12 +77,18 @@ static void add_notes(struct strbuf *notes, char *text)
 struct volumes_hook {
 	struct spawn spawn;
 	struct spawned run;
-	const char *argv[5];
+	const char *argv[6];
 	size_t n_argv;
 	char text[4 * ERROR_MSG_MAX]; /* its stderr: of several volumes, each with a warning */
 	int input, sock, theirs;      /* its stdin, and the socket of the mounts; -1: none */
-	int keep;
+	int keep[3];		      /* its end of that, and both ends of the one between it and the keeper */
+	struct {
+		const char *path, *argv[4];
+		char option[48]; /* the hook's */
+	} keeper;
 };
+
+enum { KEEP_MOUNTS, KEEP_KEEPER, KEEP_HOOK };
 
 static int new_hook(const char *config, const char *command, struct arena *arena, struct volumes_hook **ret,
 		    struct error *err)
@@ -173,22 +179,59 @@ static int receive_mount(int sock, struct arena *arena, struct rootfs_volume *v,
 
 /* --- before the container starts ----------------------------------------------------- */
 
-static int start_hook(struct volumes_hook *h, struct arena *arena, struct error *err)
+/* What will be the hook makes the keeper, and is told of it: each closes the other one's end when it is executed. */
+static void fork_keeper(void *ctx)
 {
-	_cleanup_close_ int stdin_child = -1;
+	struct volumes_hook *h = ctx;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		fd_cloexec(h->keep[KEEP_HOOK], true);
+		execv(h->keeper.path, (char *const *)h->keeper.argv);
+		_exit(127);
+	}
+	fd_cloexec(h->keep[KEEP_KEEPER], true);
+	snprintf(h->keeper.option, sizeof(h->keeper.option), "--keeper=%d,%d", h->keep[KEEP_HOOK], (int)pid);
+}
+
+static int plan_keeper(struct volumes_hook *h, const char *config, struct arena *arena, struct error *err)
+{
+	int r = own_program("volrun-keeper", arena, &h->keeper.path, err);
+
+	if (r < 0)
+		return r;
+	h->keeper.argv[0] = "volrun-keeper";
+	h->keeper.argv[1] = arena_printf(arena, "--socket=%d", h->keep[KEEP_KEEPER]);
+	h->keeper.argv[2] = arena_printf(arena, "--config=%s", config ? config : "");
+	h->argv[h->n_argv++] = h->keeper.option;
+	h->spawn.last = fork_keeper;
+	h->spawn.last_ctx = h;
+	return h->keeper.argv[1] && h->keeper.argv[2] ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+static int start_hook(struct volumes_hook *h, const char *config, struct arena *arena, struct error *err)
+{
+	_cleanup_close_ int stdin_child = -1, keepers = -1, hooks = -1;
 	int pair[2], r = handshake_pair(pair, err);
 
 	if (r < 0)
 		return r;
 	h->sock = pair[0];
-	h->theirs = h->keep = pair[1];
+	h->theirs = h->keep[KEEP_MOUNTS] = pair[1];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, errno, "run volrun-keeper: socketpair");
+	keepers = h->keep[KEEP_KEEPER] = pair[0];
+	hooks = h->keep[KEEP_HOOK] = pair[1];
+	r = plan_keeper(h, config, arena, err);
+	if (r < 0)
+		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(err, errno, "run volrun-hook: socketpair");
 	h->input = pair[0];
 	stdin_child = h->spawn.input_fd = pair[1];
-	h->spawn.keep_fds = &h->keep;
-	h->spawn.n_keep_fds = 1;
-	h->argv[h->n_argv++] = arena_printf(arena, "--socket=%d", h->keep);
+	h->spawn.keep_fds = h->keep;
+	h->spawn.n_keep_fds = ARRAY_SIZE(h->keep);
+	h->argv[h->n_argv++] = arena_printf(arena, "--socket=%d", h->theirs);
 	return spawn_start(&h->spawn, &h->run, err);
 }
 
@@ -207,7 +250,7 @@ int volumes_begin(const char *config, struct arena *arena, struct volumes_hook *
 
 	if (r < 0)
 		return r;
-	r = start_hook(h, arena, err);
+	r = start_hook(h, config, arena, err);
 	if (r < 0) {
 		volumes_forget(h);
 		return r;

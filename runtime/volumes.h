@@ -3,12 +3,14 @@
  * volumes.h - the runtime's side of volumes: it runs volrun-hook, which has the
  * store, the lease and the cache, and receives one detached mount per volume.
  *
- *     volrun-hook [--config=FILE] prestart --socket=FD    state JSON on stdin, which comes later
+ *     volrun-hook [--config=FILE] prestart --socket=FD --keeper=FD,PID    state JSON on stdin, which comes later
  *         first where they will be, {"destinations": ["/data"]}, as soon as the state is read;
  *         then one message {"destination": "/data", "ro": false} with a mount for each volume, in that order; exit 0
  *         a container that is to have none, after all: no message
  *         rootless, where the hook may not mount: "directory": true, with the volume's directory
  *         failure: exit 1 and one line on stderr
+ *         The keeper is a child of the hook's: started beside it, and not by it, since nothing takes as long as what
+ *         a keeper has to load.
  *     volrun-hook [--config=FILE] poststop                state JSON on stdin; warnings on stderr
  */
 #ifndef VOLRUN_RUNTIME_VOLUMES_H
