@@ -12,6 +12,7 @@
 #define AGAIN_MAX 3
 #define FEW_BYTES 65536			  /* a register, a page: who waits for these, waits for an end */
 #define SOCKET_BUFFER (UINT64_C(4) << 20) /* the most that Linux gives one of TCP */
+#define GATHERED 131072			  /* bytes for one write: libcurl hands out 16 KiB at a time */
 
 static void say(struct exchange *x, enum store_result result, bool retry, const char *reason)
 {
@@ -70,20 +71,53 @@ static void not_written(struct exchange *x, int r)
 		 r == -ENOSPC || r == -EDQUOT ? "no space left" : "input/output error");
 }
 
-/* Into the caller's file: what was received so far is what was written. */
+/* Into the caller's file, behind what was gathered: that must be nothing, or be `data`. */
+static bool write_out(struct exchange *x, const char *data, size_t len)
+{
+	int r = pwrite_all(x->op->out_fd, data, len, x->op->out_offset + (off_t)(x->received - x->n_gathered));
+
+	if (r < 0)
+		not_written(x, r);
+	return r == 0;
+}
+
+static bool write_gathered(struct exchange *x)
+{
+	if (x->n_gathered > 0 && !write_out(x, x->gathered, x->n_gathered))
+		return false;
+	x->n_gathered = 0;
+	return true;
+}
+
+/* A page cache takes much at once for less than a little at a time. judge_answer writes the end. */
+static bool gather(struct exchange *x, const char *data, size_t len)
+{
+	while (len > 0) {
+		size_t n = GATHERED - x->n_gathered < len ? GATHERED - x->n_gathered : len;
+
+		memcpy(x->gathered + x->n_gathered, data, n);
+		x->n_gathered += n;
+		x->received += n;
+		data += n;
+		len -= n;
+		if (x->n_gathered == GATHERED && !write_gathered(x))
+			return false;
+	}
+	return true;
+}
+
 static bool sink_file(struct exchange *x, const char *data, size_t len)
 {
-	int r;
-
 	if (x->expected >= 0 && x->received + len > (uint64_t)x->expected) {
 		say(x, STORE_CORRUPT, true, "the reply is longer than its range");
 		return false;
 	}
-	r = pwrite_all(x->op->out_fd, data, len, x->op->out_offset + (off_t)x->received);
-	if (r < 0) {
-		not_written(x, r);
+	if (!x->gathered && (uint64_t)x->expected != x->received + len)
+		x->gathered = malloc(GATHERED);
+	if (x->gathered)
+		return gather(x, data, len);
+	if (!write_out(x, data, len))
 		return false;
-	}
 	x->received += len;
 	return true;
 }
@@ -149,6 +183,7 @@ void exchange_free(struct exchange *x)
 	if (x->store->dialect->release)
 		x->store->dialect->release(x);
 	strbuf_free(&x->body);
+	free(x->gathered);
 	free(x);
 }
 
@@ -192,6 +227,7 @@ static void start(struct exchange *x, int64_t delay_ns)
 	reply_init(&x->reply);
 	strbuf_reset(&x->body);
 	x->received = 0;
+	x->n_gathered = 0;
 	x->expected = -1;
 	x->head_judged = false;
 	x->not_before_ns = 0;
@@ -222,7 +258,7 @@ static void judge_answer(struct exchange *x)
 	x->reply.status = x->http.status;
 	say(x, STORE_OK, false, "");
 	x->store->dialect->judge(x);
-	if (!x->get || x->verdict.result != STORE_OK || !head_fits(x))
+	if (!x->get || x->verdict.result != STORE_OK || !head_fits(x) || !write_gathered(x))
 		return;
 	if (x->expected >= 0 && x->received != (uint64_t)x->expected)
 		say(x, STORE_CORRUPT, true, "the reply is shorter than its range");

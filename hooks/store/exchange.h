@@ -105,6 +105,8 @@ struct exchange {
 	struct reply reply;
 	struct strbuf body;
 	uint64_t received; /* of a GET */
+	char *gathered;	   /* the last n_gathered of these, not yet in the op's file */
+	size_t n_gathered;
 	int64_t sent_ns;
 	unsigned sendings; /* of all attempts */
 	unsigned attempts;
