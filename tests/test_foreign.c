@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 
 static void assert_file(struct node *n, const char *path, const char *text)
@@ -89,6 +90,31 @@ static void foreign_files_that_were_seen_need_no_request_again(void **state)
 	assert_int_equal(node_start(a), 0);
 	assert_file(a, "f", "theirs again");
 	node_close(a);
+}
+
+static void a_foreign_file_that_another_node_committed_is_not_fetched_again(void **state)
+{
+	struct box *b = *state;
+	struct node *a = begun(b), *c = node_open(b, "c");
+	char theirs[10001] = "";
+
+	b->ttl_ns = 500 * NSEC_PER_MSEC;
+	memset(theirs, 'f', sizeof(theirs) - 1);
+	plain_put(b, "f", theirs);
+	plain_put(b, "dir/g", "other bytes");
+	assert_int_equal(node_start(c), 0);
+	node_kill(c);
+	/* One of them as the other node has it, one of the same length that is not. */
+	plain_put(b, "dir/g", "bytes other");
+	node_begin(a);
+	assert_int_equal(node_end(a), 0);
+	c = node_open(b, "c");
+	assert_int_equal(node_start(c), 0);
+	assert_file(c, "f", theirs);
+	assert_file(c, "dir/g", "bytes other");
+	assert_true(c->report.bytes_in < sizeof(theirs));
+	node_close(a);
+	node_close(c);
 }
 
 static void what_a_run_made_of_a_foreign_file_replaces_it(void **state)
@@ -514,6 +540,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(foreign_files_join_the_tree_and_the_next_commit),
 	    TEST(foreign_files_that_were_seen_need_no_request_again),
+	    TEST(a_foreign_file_that_another_node_committed_is_not_fetched_again),
 	    TEST(what_a_run_made_of_a_foreign_file_replaces_it),
 	    TEST(ours_is_kept_where_another_tool_changed_the_same_file_during_the_run),
 	    TEST(a_later_commit_of_the_run_keeps_ours_again_only_where_it_changed),

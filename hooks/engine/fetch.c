@@ -189,15 +189,15 @@ static void large_free(struct fetch *f, struct large *l)
 static void finish_large(struct fetch *f, struct large *l)
 {
 	unsigned char hash[SHA256_LEN];
-	int r;
+	int r = 0;
 
-	if (l->hashed)
+	if (is_foreign(l->e))
+		memset(l->e->sha256, 0, SHA256_LEN);
+	else if (l->hashed)
 		r = hashing_end(f->hashing, TAKE_PTR(l->hashed), hash);
 	else
 		r = entry_hash_fd(l->fd, l->e->size, hash);
-	if (r == 0 && is_foreign(l->e))
-		memcpy(l->e->sha256, hash, SHA256_LEN);
-	if (r == 0 && memcmp(hash, l->e->sha256, SHA256_LEN) != 0) {
+	if (r == 0 && !is_foreign(l->e) && memcmp(hash, l->e->sha256, SHA256_LEN) != 0) {
 		wrong_bytes(f, l->e);
 		return;
 	}
@@ -311,10 +311,13 @@ static bool in_pieces(const struct entry *e)
 	return !is_foreign(e) || (e->size > PIECE && e->tag);
 }
 
-/* A file that comes in several pieces is hashed behind them. */
+/*
+ * A file that comes in several pieces is hashed behind them. Of a foreign one nobody knows what it should be: its
+ * first commit, which has to read it, finds that out.
+ */
 static bool begin_hash(struct fetch *f, struct large *l)
 {
-	if (l->e->size <= PIECE || !in_pieces(l->e))
+	if (l->e->size <= PIECE || is_foreign(l->e))
 		return true;
 	if (!f->hashing)
 		f->hashing = hashing_new();

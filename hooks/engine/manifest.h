@@ -73,7 +73,7 @@ struct entry {
 	uint16_t mode;			  /* permission bits and sticky; no set-id */
 	uint8_t type;			  /* enum entry_type */
 	uint8_t flags;			  /* enum entry_flags */
-	unsigned char sha256[SHA256_LEN]; /* files */
+	unsigned char sha256[SHA256_LEN]; /* files; zeros: of a foreign one that no commit has, and nobody hashed */
 };
 
 struct manifest {

@@ -75,7 +75,8 @@ static bool same_meta(const struct entry *a, const struct entry *b)
 	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->mtime_ns == b->mtime_ns;
 }
 
-/* Reads a file that the scan could not vouch for. What can't be read is fetched. */
+/* Reads a file that the scan could not vouch for, or that is of no commit (fetch.c hashes none). What can't be read is
+ * fetched. */
 static bool has_bytes(struct work *w, const struct entry *h, const struct entry *e)
 {
 	_cleanup_close_ int fd = -1;
@@ -84,7 +85,7 @@ static bool has_bytes(struct work *w, const struct entry *h, const struct entry 
 
 	if (h->size != e->size)
 		return false;
-	if (h->flags & ENTRY_CLEAN)
+	if ((h->flags & ENTRY_CLEAN) && (h->object || !(h->flags & ENTRY_FOREIGN)))
 		return !memcmp(h->sha256, e->sha256, SHA256_LEN);
 	fd = tree_open_file(w->t->root_fd, e->path, &st);
 	return fd >= 0 && entry_hash_fd(fd, e->size, sha256) == 0 && !memcmp(sha256, e->sha256, SHA256_LEN);
