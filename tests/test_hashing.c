@@ -48,7 +48,7 @@ static void a_file_is_hashed_as_far_as_it_is_there(void **state)
 	(void)state;
 	entry_hash_data(data, SIZE, want);
 	for (int i = 0; i < 3; i++)
-		files[i] = hashing_begin(h, fds[i]);
+		files[i] = hashing_begin(h, fds[i], 0);
 	for (size_t at = 0; at < SIZE; at += SIZE / 5)
 		for (int i = 0; i < 3; i++) {
 			assert_int_equal(pwrite_all(fds[i], data + at, SIZE / 5, (off_t)at), 0);
@@ -71,7 +71,7 @@ static void a_file_that_is_shorter_than_was_said_has_no_hash(void **state)
 	struct hashing *h = hashing_new();
 	unsigned char got[SHA256_LEN];
 	int fd = new_file();
-	struct hashed *f = hashing_begin(h, fd);
+	struct hashed *f = hashing_begin(h, fd, 0);
 
 	(void)state;
 	hashing_reach(h, f, 100);
@@ -80,10 +80,40 @@ static void a_file_that_is_shorter_than_was_said_has_no_hash(void **state)
 	hashing_free(h);
 }
 
+static void the_pieces_of_a_part_of_a_file_are_hashed_in_the_same_reading(void **state)
+{
+	enum { FROM = 4097, PIECE = 300000, PIECES = (SIZE - FROM + PIECE - 1) / PIECE };
+	struct hashing *h = hashing_new();
+	unsigned char want[SHA256_LEN], got[SHA256_LEN], pieces[PIECES][SHA256_LEN];
+	char *data = some_bytes();
+	int fd = new_file();
+	struct hashed *f;
+
+	(void)state;
+	/* With a hole in it. */
+	memset(data + (1u << 20), 0, 1u << 20);
+	assert_int_equal(pwrite_all(fd, data, 1u << 20, 0), 0);
+	assert_int_equal(pwrite_all(fd, data + (2u << 20), SIZE - (2u << 20), 2u << 20), 0);
+	f = hashing_begin(h, fd, FROM);
+	assert_int_equal(hashing_pieces(f, PIECE, pieces), 0);
+	hashing_reach(h, f, SIZE - FROM);
+	assert_int_equal(hashing_end(h, f, got), 0);
+	entry_hash_data(data + FROM, SIZE - FROM, want);
+	assert_memory_equal(got, want, SHA256_LEN);
+	for (size_t i = 0, at = FROM; i < PIECES; i++, at += PIECE) {
+		entry_hash_data(data + at, SIZE - at < PIECE ? SIZE - at : PIECE, want);
+		assert_memory_equal(pieces[i], want, SHA256_LEN);
+	}
+	close(fd);
+	hashing_free(h);
+	free(data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_file_is_hashed_as_far_as_it_is_there),
+	    cmocka_unit_test(the_pieces_of_a_part_of_a_file_are_hashed_in_the_same_reading),
 	    cmocka_unit_test(a_file_that_is_shorter_than_was_said_has_no_hash),
 	};
 

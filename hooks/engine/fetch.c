@@ -185,22 +185,32 @@ static void large_free(struct fetch *f, struct large *l)
 	free(l);
 }
 
+/* -EBADMSG: it is not what the commit says. */
+static int verify(struct fetch *f, struct large *l)
+{
+	unsigned char hash[SHA256_LEN];
+	int r;
+
+	if (l->hashed)
+		r = hashing_end(f->hashing, TAKE_PTR(l->hashed), hash);
+	else
+		r = entry_hash_fd(l->fd, l->e->size, hash);
+	if (r == 0 && memcmp(hash, l->e->sha256, SHA256_LEN) != 0) {
+		wrong_bytes(f, l->e);
+		r = -EBADMSG;
+	}
+	return r;
+}
+
 /* All of it is there. */
 static void finish_large(struct fetch *f, struct large *l)
 {
-	unsigned char hash[SHA256_LEN];
 	int r = 0;
 
 	if (is_foreign(l->e))
 		memset(l->e->sha256, 0, SHA256_LEN);
-	else if (l->hashed)
-		r = hashing_end(f->hashing, TAKE_PTR(l->hashed), hash);
 	else
-		r = entry_hash_fd(l->fd, l->e->size, hash);
-	if (r == 0 && !is_foreign(l->e) && memcmp(hash, l->e->sha256, SHA256_LEN) != 0) {
-		wrong_bytes(f, l->e);
-		return;
-	}
+		r = verify(f, l);
 	if (r == 0)
 		r = tree_install(f->t, l->fd, l->name, l->e);
 	file_failed(f, r, l->e);
@@ -322,7 +332,7 @@ static bool begin_hash(struct fetch *f, struct large *l)
 	if (!f->hashing)
 		f->hashing = hashing_new();
 	l->came = calloc(l->e->size / PIECE / 8 + 1, 1);
-	l->hashed = f->hashing && l->came ? hashing_begin(f->hashing, l->fd) : NULL;
+	l->hashed = f->hashing && l->came ? hashing_begin(f->hashing, l->fd, 0) : NULL;
 	if (!l->hashed)
 		transfer_fail(f->x, ENOMEM, "out of memory");
 	return l->hashed;

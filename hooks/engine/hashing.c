@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -16,8 +17,11 @@
 
 struct hashed {
 	int fd;
+	off_t offset;
 	uint64_t reached, done;
-	struct sha256 *hash;
+	struct sha256 *hash, *piece_hash; /* the latter NULL: no pieces */
+	uint64_t piece_size;
+	unsigned char (*pieces)[SHA256_LEN];
 	bool busy; /* the thread reads it now */
 	int failed;
 	struct hashed *next;
@@ -32,6 +36,29 @@ struct hashing {
 	struct hashed *files; /* in the order of their beginning */
 };
 
+static void update(struct hashed *f, const char *data, size_t n)
+{
+	sha256_update(f->hash, data, n);
+	f->done += n;
+	if (!f->piece_hash)
+		return;
+	sha256_update(f->piece_hash, data, n);
+	if (f->done % f->piece_size == 0)
+		entry_hash_final(f->piece_hash, f->pieces[f->done / f->piece_size - 1]);
+}
+
+/* How many bytes may be read at once; *ret_hole: none needs to be, they are zeros. */
+static size_t next_bytes(const struct hashed *f, uint64_t upto, bool *ret_hole)
+{
+	uint64_t n, hole, piece = f->piece_hash ? f->piece_size - f->done % f->piece_size : UINT64_MAX;
+
+	hole = hole_at(f->fd, f->offset + (off_t)f->done, upto - f->done, &n);
+	*ret_hole = hole > 0;
+	n = hole > 0 ? hole : n;
+	n = n < BUFFER ? n : BUFFER;
+	return (size_t)(n < piece ? n : piece);
+}
+
 /* Of one file, up to `upto`. Without the lock. */
 static int read_on(struct hashed *f, uint64_t upto)
 {
@@ -40,13 +67,17 @@ static int read_on(struct hashed *f, uint64_t upto)
 	if (!buffer && f->done < upto)
 		return -ENOMEM;
 	while (f->done < upto) {
-		size_t n = upto - f->done < BUFFER ? (size_t)(upto - f->done) : BUFFER;
-		int r = pread_full(f->fd, buffer, n, (off_t)f->done);
+		bool hole;
+		size_t n = next_bytes(f, upto, &hole);
+		int r = 0;
 
+		if (hole)
+			memset(buffer, 0, n);
+		else
+			r = pread_full(f->fd, buffer, n, f->offset + (off_t)f->done);
 		if (r < 0)
 			return r;
-		sha256_update(f->hash, buffer, n);
-		f->done += n;
+		update(f, buffer, n);
 	}
 	return 0;
 }
@@ -113,6 +144,7 @@ struct hashing *hashing_new(void)
 static void file_free(struct hashed *f)
 {
 	sha256_free(f->hash);
+	sha256_free(f->piece_hash);
 	free(f);
 }
 
@@ -138,13 +170,14 @@ void hashing_free(struct hashing *h)
 	free(h);
 }
 
-struct hashed *hashing_begin(struct hashing *h, int fd)
+struct hashed *hashing_begin(struct hashing *h, int fd, off_t offset)
 {
 	struct hashed *f = calloc(1, sizeof(*f)), **slot = &h->files;
 
 	if (!f)
 		return NULL;
 	f->fd = fd;
+	f->offset = offset;
 	f->hash = sha256_new();
 	if (!f->hash) {
 		free(f);
@@ -156,6 +189,14 @@ struct hashed *hashing_begin(struct hashing *h, int fd)
 	*slot = f;
 	pthread_mutex_unlock(&h->lock);
 	return f;
+}
+
+int hashing_pieces(struct hashed *f, uint64_t size, unsigned char (*pieces)[SHA256_LEN])
+{
+	f->piece_hash = sha256_new();
+	f->piece_size = size;
+	f->pieces = pieces;
+	return f->piece_hash ? 0 : -ENOMEM;
 }
 
 void hashing_reach(struct hashing *h, struct hashed *f, uint64_t bytes)
@@ -194,6 +235,8 @@ int hashing_end(struct hashing *h, struct hashed *f, unsigned char ret[SHA256_LE
 		r = read_on(f, f->reached);
 	if (r == 0 && ret)
 		entry_hash_final(f->hash, ret);
+	if (r == 0 && ret && f->piece_hash && f->done % f->piece_size != 0)
+		entry_hash_final(f->piece_hash, f->pieces[f->done / f->piece_size]);
 	file_free(f);
 	return r;
 }

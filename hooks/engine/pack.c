@@ -13,43 +13,33 @@
 #include "base/num.h"
 #include "hooks/engine/hardlinks.h"
 #include "hooks/engine/ids.h"
-#include "hooks/engine/index.h"
+#include "hooks/engine/pack_read.h"
 #include "hooks/engine/record.h"
-#include "hooks/engine/scan.h"
-#include "hooks/engine/snapshot.h"
-#include "hooks/engine/sparse.h"
 #include "hooks/engine/tree.h"
-#include "hooks/engine/xattrs.h"
 
-#define COPY_BUFFER 65536
-#define READ_ATTEMPTS 3
+#define AHEAD 8 /* large files that are hashed and not yet sent */
 #define OBJECT_MAX 96
 
 struct stage {
 	struct transfer *x;
-	int root_fd;
-	const struct snapshot *snapshot; /* NULL: files are read from the tree */
+	struct reader reader;
 	char base_name[64], attempt[9];
 	const struct manifest *base;
 	struct manifest *m;
 	struct hardlinks links; /* of m */
-	struct xattrs_lost warned;
-	struct ids *ids;  /* of the tree */
-	size_t next;	  /* entry to look at */
-	struct job *redo; /* large files that changed while they were sent */
-	unsigned n_packs, n_large;
+	size_t next;		/* entry to look at */
+	struct job *ahead;	/* large files that are being hashed, to be sent */
+	unsigned n_ahead, under_way, n_packs, n_large;
 	int pack_fd; /* of the pack being filled, -1: none */
 	uint64_t pack_size;
 	char pack_name[OBJECT_MAX], record_name[OBJECT_MAX], record_sha256[SHA256_HEX_MAX];
-	struct sha256 *hash;
-	char *buffer;
 };
 
 /* An object on its way. */
 struct job {
 	struct store_op op;
-	char key[STORE_KEY_MAX + 1], sha256[SHA256_HEX_MAX];
-	struct entry *large; /* NULL: a pack or a record */
+	char key[STORE_KEY_MAX + 1], object[OBJECT_MAX], sha256[SHA256_HEX_MAX];
+	struct reading large; /* its entry NULL: a pack or a record */
 	unsigned attempts;
 	struct job *next;
 };
@@ -62,33 +52,39 @@ struct stage *stage_new(struct transfer *x, int root_fd, uint64_t epoch, uint64_
 	if (!s)
 		return NULL;
 	s->x = x;
-	s->root_fd = root_fd;
+	s->reader = (struct reader){.x = x, .root_fd = root_fd};
 	s->pack_fd = -1;
 	snprintf(s->base_name, sizeof(s->base_name), "%" PRIu64 "-%" PRIu64, epoch, seq);
 	random_bytes(random, sizeof(random));
 	hex_encode(random, sizeof(random), s->attempt);
-	if (ids_load(x->v->cache.dir_fd, root_fd, &s->ids) == 0)
+	if (ids_load(x->v->cache.dir_fd, root_fd, &s->reader.ids) == 0)
 		return s;
 	stage_free(s);
 	return NULL;
+}
+
+static void job_free(struct stage *s, struct job *j)
+{
+	if (j->large.e)
+		reading_free(&s->reader, &j->large);
+	free(j);
 }
 
 void stage_free(struct stage *s)
 {
 	if (!s)
 		return;
-	while (s->redo) {
-		struct job *j = s->redo;
+	while (s->ahead) {
+		struct job *j = s->ahead;
 
-		s->redo = j->next;
-		free(j);
+		s->ahead = j->next;
+		job_free(s, j);
 	}
 	if (s->pack_fd >= 0)
 		close(s->pack_fd);
 	hardlinks_free(&s->links);
-	sha256_free(s->hash);
-	free(s->buffer);
-	free(s->ids);
+	reader_free(&s->reader);
+	free(s->reader.ids);
 	free(s);
 }
 
@@ -113,159 +109,6 @@ static struct job *new_job(struct stage *s, const char *object)
 	store_op_init(&j->op, STORE_PUT, j->key);
 	j->op.user = j;
 	return j;
-}
-
-/* --- reading files --------------------------------------------------------------- */
-
-static bool same_stat(const struct stat *a, const struct stat *b)
-{
-	return a->st_size == b->st_size && a->st_ino == b->st_ino && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-static void set_from_stat(const struct stage *s, struct entry *e, const struct stat *st)
-{
-	e->size = (uint64_t)st->st_size;
-	e->mode = st->st_mode & 01777;
-	e->uid = ids_uid_from_disk(s->ids, st->st_uid);
-	e->gid = ids_gid_from_disk(s->ids, st->st_gid);
-	e->mtime_ns = entry_time_ns(&st->st_mtim);
-	index_set_stat(e, st);
-}
-
-/* Most runs end without a change, and need neither. */
-static int get_ready(struct stage *s)
-{
-	if (!s->buffer)
-		s->buffer = malloc(COPY_BUFFER);
-	if (!s->hash)
-		s->hash = sha256_new();
-	return s->buffer && s->hash ? 0 : -ENOMEM;
-}
-
-/* Hashes size bytes from `from` on, and copies them to out at offset (out -1: not). -ESTALE when it ends early. */
-static int read_file(struct stage *s, int fd, uint64_t from, uint64_t size, int out, uint64_t offset,
-		     unsigned char sha256[SHA256_LEN])
-{
-	uint64_t done = 0, hole = 0, data = 0; /* what is known to lie ahead */
-	int r = get_ready(s);
-
-	while (done < size && r == 0) {
-		uint64_t *ahead;
-		size_t n;
-
-		if (hole == 0 && data == 0)
-			hole = hole_at(fd, (off_t)(from + done), size - done, &data);
-		ahead = hole > 0 ? &hole : &data;
-		n = *ahead < COPY_BUFFER ? (size_t)*ahead : COPY_BUFFER;
-		*ahead -= n;
-		if (ahead == &hole)
-			memset(s->buffer, 0, n);
-		else
-			r = pread_full(fd, s->buffer, n, (off_t)(from + done));
-		if (r == 0)
-			sha256_update(s->hash, s->buffer, n);
-		if (r == 0 && out >= 0)
-			r = pwrite_all(out, s->buffer, n, (off_t)(offset + done));
-		done += n;
-	}
-	if (s->hash)
-		entry_hash_final(s->hash, sha256);
-	return r == -ENODATA ? -ESTALE : r;
-}
-
-/* What belongs to the file beside its stat and its bytes. */
-static int read_rest(struct stage *s, int fd, struct entry *e)
-{
-	struct xattrs_lost lost = {0};
-	int r = xattrs_read(fd, &s->m->arena, &e->xattrs, &lost);
-
-	report_lost(s->x->report, &lost, &s->warned, e->path);
-	e->flags &= (uint8_t)~ENTRY_SPARSE;
-	if (sparse_has_holes(fd, e->size))
-		e->flags |= ENTRY_SPARSE;
-	return r;
-}
-
-/* What was taken aside does not change. */
-static int read_snapshot(struct stage *s, struct entry *e, int out, uint64_t offset, int *ret_fd)
-{
-	int r = read_file(s, s->snapshot->fd, e->offset, e->size, out, offset, e->sha256), fd;
-
-	if (r < 0 || !ret_fd)
-		return r;
-	fd = fcntl(s->snapshot->fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return 0;
-}
-
-/* One reading: what it found is the entry's then. -ESTALE: it changed meanwhile. */
-static int read_once(struct stage *s, struct entry *e, int out, uint64_t offset, int *ret_fd)
-{
-	_cleanup_close_ int fd = -1;
-	struct stat before, after;
-	int r;
-
-	if (s->snapshot)
-		return read_snapshot(s, e, out, offset, ret_fd);
-	fd = tree_open_file(s->root_fd, e->path, &before);
-	if (fd < 0)
-		return fd;
-	/* A small file that grew must not blow up the pack: it is read as a large one at the next attempt. */
-	if (out >= 0 && before.st_size > PACK_FILE_MAX)
-		return -EFBIG;
-	/* Its other names are taken to be what this one is. */
-	if (e->link && before.st_ino != e->ino)
-		return -ESTALE;
-	e->size = (uint64_t)before.st_size;
-	r = read_rest(s, fd, e);
-	if (r < 0)
-		return r;
-	r = read_file(s, fd, 0, (uint64_t)before.st_size, out, offset, e->sha256);
-	if (r < 0)
-		return r;
-	if (fstat(fd, &after) < 0)
-		return -errno;
-	if (!same_stat(&before, &after))
-		return -ESTALE;
-	set_from_stat(s, e, &after);
-	if (ret_fd)
-		*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-static void read_failed(struct stage *s, int r, const struct entry *e)
-{
-	struct error why = ERROR_INIT;
-
-	if (r == -ESTALE || r == -EFBIG) {
-		transfer_fail(s->x, EBUSY,
-			      "\"%.300s\" changed each time it was read; something still writes to the volume",
-			      e->path);
-		return;
-	}
-	if (r == -ENOSPC) {
-		transfer_fail(s->x, ENOSPC, "no room in the cache to stage \"%.300s\"; make room on its disk", e->path);
-		return;
-	}
-	tree_error(&why, r, "\"%.300s\" can't be read", e->path);
-	transfer_fail(s->x, -r, "%s", why.msg);
-}
-
-static int read_steadily(struct stage *s, struct entry *e, int out, uint64_t offset, int *ret_fd)
-{
-	int r = -ESTALE;
-
-	/* It may be found to be another one. */
-	e->flags &= (uint8_t)~ENTRY_TAKEN;
-	for (int i = 0; i < READ_ATTEMPTS && r == -ESTALE; i++)
-		r = read_once(s, e, out, offset, ret_fd);
-	if (r < 0)
-		read_failed(s, r, e);
-	return r;
 }
 
 static bool has_same_bytes(const struct entry *old, const struct entry *e)
@@ -353,7 +196,7 @@ static struct store_op *send_pack(struct stage *s)
 
 static struct store_op *stage_small(struct stage *s, struct entry *e)
 {
-	if (open_pack(s) < 0 || read_steadily(s, e, s->pack_fd, s->pack_size, NULL) < 0 || take_old(s, e))
+	if (open_pack(s) < 0 || reader_copy(&s->reader, e, s->pack_fd, s->pack_size) < 0 || take_old(s, e))
 		return NULL;
 	place(s, e, s->pack_name, s->pack_size);
 	s->pack_size += e->size;
@@ -364,33 +207,61 @@ static struct store_op *stage_small(struct stage *s, struct entry *e)
  * Hashed first, so that the store can check what it gets; looked at again when it was sent. Sent again, it gets
  * another name: the bytes are others, and the first request may land once more.
  */
-static struct store_op *stage_large(struct stage *s, struct entry *e, unsigned attempts)
+static void begin_large(struct stage *s, struct entry *e, unsigned attempts)
 {
 	char object[OBJECT_MAX];
-	off_t from = s->snapshot ? (off_t)e->offset : 0;
-	struct job *j;
-	int fd = -1;
+	struct job **slot = &s->ahead, *j;
 
-	if (read_steadily(s, e, -1, 0, &fd) < 0 || take_old(s, e)) {
-		if (fd >= 0)
-			close(fd);
-		return NULL;
-	}
 	snprintf(object, sizeof(object), "%s/large-%u-%s", s->base_name, s->n_large++, s->attempt);
 	j = new_job(s, object);
-	if (!j) {
-		close(fd);
+	if (!j)
+		return;
+	snprintf(j->object, sizeof(j->object), "%s", object);
+	j->attempts = attempts;
+	if (reader_begin(&s->reader, e, &j->large) < 0) {
+		free(j);
+		return;
+	}
+	while (*slot)
+		slot = &(*slot)->next;
+	*slot = j;
+	s->n_ahead++;
+}
+
+/* NULL: nothing is to be sent of it. */
+static struct store_op *send_large(struct stage *s, struct job *j)
+{
+	struct entry *e = j->large.e;
+
+	if (reader_end(&s->reader, &j->large) < 0 || take_old(s, e)) {
+		job_free(s, j);
 		return NULL;
 	}
-	place(s, e, object, 0);
-	j->attempts = attempts;
+	place(s, e, j->object, 0);
 	hex_encode(e->sha256, SHA256_LEN, j->sha256);
-	j->op.in_fd = fd;
-	j->op.in_offset = from;
+	j->op.in_fd = j->large.fd;
+	j->op.in_offset = j->large.offset;
 	j->op.size = e->size;
 	j->op.sha256 = j->sha256;
-	j->large = e;
+	j->op.pieces = (const unsigned char(*)[SHA256_LEN])j->large.pieces;
 	return &j->op;
+}
+
+/* One that is hashed, if any is; with `wait`, else the first one. */
+static struct job *take_ahead(struct stage *s, bool wait)
+{
+	struct job **slot = &s->ahead, *j;
+
+	while (*slot && !reader_is_done(&s->reader, &(*slot)->large))
+		slot = &(*slot)->next;
+	if (!*slot && wait)
+		slot = &s->ahead;
+	j = *slot;
+	if (j) {
+		*slot = j->next;
+		s->n_ahead--;
+	}
+	return j;
 }
 
 bool stage_reads(const struct entry *e)
@@ -399,53 +270,72 @@ bool stage_reads(const struct entry *e)
 	       ((e->flags & (ENTRY_CHANGED | ENTRY_REPACK)) || (!e->object && e->size > 0));
 }
 
-static struct store_op *next(void *ctx)
+/* The next entries: small ones go into packs, the first that is full is sent; large ones begin to be hashed. */
+static struct store_op *look_on(struct stage *s)
 {
-	struct stage *s = ctx;
 	struct store_op *op = NULL;
 
-	while (!op && s->redo && transfer_go_on(s->x)) {
-		struct job *j = s->redo;
-
-		s->redo = j->next;
-		op = stage_large(s, j->large, j->attempts);
-		free(j);
-	}
-	while (!op && s->next < s->m->n && transfer_go_on(s->x)) {
+	while (!op && s->n_ahead < AHEAD && s->next < s->m->n && transfer_go_on(s->x)) {
 		struct entry *e = &s->m->entries[s->next++];
 
 		if (!stage_reads(e))
 			continue;
-		op = e->size > PACK_FILE_MAX ? stage_large(s, e, 0) : stage_small(s, e);
+		if (e->size > PACK_FILE_MAX)
+			begin_large(s, e, 0);
+		else
+			op = stage_small(s, e);
 	}
 	return op;
+}
+
+static struct store_op *next(void *ctx)
+{
+	struct stage *s = ctx;
+	struct store_op *op = look_on(s);
+
+	while (!op && s->ahead && transfer_go_on(s->x)) {
+		struct job *j = take_ahead(s, s->under_way == 0);
+
+		if (!j)
+			return &store_later;
+		op = send_large(s, j);
+		if (!op)
+			op = look_on(s);
+	}
+	s->under_way += op != NULL;
+	return op;
+}
+
+/* Has a large file changed since it was read? */
+static bool has_moved(const struct stage *s, const struct job *j)
+{
+	const struct entry *e = j->large.e;
+	struct stat st;
+
+	return e && !s->reader.snapshot && fstat(j->op.in_fd, &st) == 0 &&
+	       ((uint64_t)st.st_size != e->size || entry_time_ns(&st.st_ctim) != e->ctime_ns);
 }
 
 static void done(void *ctx, struct store_op *op)
 {
 	struct stage *s = ctx;
 	struct job *j = op->user;
-	struct stat st;
 
+	s->under_way--;
 	s->x->report->data_requests++;
 	if (op->result == STORE_OK)
 		s->x->report->bytes_out += op->size;
-	if (j->large && !s->snapshot && (op->result == STORE_OK || op->result == STORE_CORRUPT) && s->x->failed == 0 &&
-	    fstat(op->in_fd, &st) == 0 &&
-	    ((uint64_t)st.st_size != j->large->size || entry_time_ns(&st.st_ctim) != j->large->ctime_ns)) {
-		close(op->in_fd);
-		if (++j->attempts < READ_ATTEMPTS) {
-			j->next = s->redo;
-			s->redo = j;
-			return;
-		}
-		read_failed(s, -ESTALE, j->large);
-	} else {
-		if (op->result != STORE_OK)
-			transfer_fail_op(s->x, op);
-		close(op->in_fd);
+	if ((op->result == STORE_OK || op->result == STORE_CORRUPT) && s->x->failed == 0 && has_moved(s, j)) {
+		if (j->attempts + 1 < READ_ATTEMPTS)
+			begin_large(s, j->large.e, j->attempts + 1);
+		else
+			reader_unsteady(&s->reader, j->large.e);
+	} else if (op->result != STORE_OK) {
+		transfer_fail_op(s->x, op);
 	}
-	free(j);
+	if (!j->large.e)
+		close(op->in_fd);
+	job_free(s, j);
 }
 
 /* Of the names that were not read, whether their plain objects are missing. */
@@ -462,13 +352,13 @@ static void note_republish(struct stage *s)
 
 void stage_from_snapshot(struct stage *s, const struct snapshot *snapshot)
 {
-	s->snapshot = snapshot;
+	s->reader.snapshot = snapshot;
 }
 
 int stage_files(struct stage *s, const struct manifest *base, struct manifest *m)
 {
 	s->base = base;
-	s->m = m;
+	s->m = s->reader.m = m;
 	s->next = 0;
 	if (hardlinks_collect(m, &s->links) < 0) {
 		no_memory(s);
@@ -476,7 +366,7 @@ int stage_files(struct stage *s, const struct manifest *base, struct manifest *m
 	}
 	do
 		store_run(s->x->v->store, next, done, s);
-	while (s->redo && s->x->failed == 0);
+	while (s->ahead && s->x->failed == 0);
 	note_republish(s);
 	hardlinks_spread(&s->links);
 	manifest_sort(m);

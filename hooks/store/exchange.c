@@ -372,8 +372,8 @@ bool http_store_step(struct http_store *s)
 		x->finished(x);
 		return true;
 	}
-	r = http_wait(s->http);
+	r = http_wait(s->http, s->patience_ns);
 	if (r)
 		attempt_ended(r->user);
-	return r;
+	return r || s->under_way > 0;
 }

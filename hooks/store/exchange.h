@@ -78,6 +78,7 @@ struct http_store {
 	unsigned under_way, heavy;	       /* exchanges; those of many bytes */
 	struct http_window window;
 	struct exchange *ready; /* whose verdict is known without a request, to be told by http_store_step */
+	int64_t patience_ns;	/* of http_store_step; 0: it has any */
 	/* The run that is going on. */
 	void (*done)(void *ctx, struct store_op *op);
 	void *done_ctx;
@@ -168,7 +169,7 @@ void http_store_rest(struct store *s);
 int http_store_credentials(struct store *s, char *ret, size_t size, struct error *err);
 int http_store_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);
 
-/* Waits until an attempt ends; then comes another one, or `finished`. False: nothing is under way. */
+/* Waits until an attempt ends, or patience does; then comes another one, or `finished`. False: nothing is under way. */
 bool http_store_step(struct http_store *s);
 /* Ends the op with a verdict, and tells the run. */
 void http_store_end(struct http_store *s, struct store_op *op, const struct verdict *v);

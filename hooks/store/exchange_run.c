@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "hooks/store/exchange.h"
+
+#define LATER_NS (5 * NSEC_PER_MSEC) /* until somebody who had no op is asked again */
 
 void http_store_end(struct http_store *s, struct store_op *op, const struct verdict *v)
 {
@@ -93,16 +96,20 @@ void http_store_run(struct store *base, struct store_op *(*next)(void *), void (
 	s->done = done;
 	s->done_ctx = ctx;
 	do {
-		while (more && s->under_way < parallel && http_window_has_room(s)) {
+		s->patience_ns = 0;
+		while (more && s->patience_ns == 0 && s->under_way < parallel && http_window_has_room(s)) {
 			struct store_op *op = next(ctx);
 
 			more = op;
-			if (op && store_begin(base, op))
+			if (op == &store_later)
+				s->patience_ns = LATER_NS;
+			else if (op && store_begin(base, op))
 				s->dialect->begin(s, op);
 			else if (op)
 				done(ctx, op);
 		}
 	} while (http_store_step(s) || more);
+	s->patience_ns = 0;
 }
 
 int http_store_open(struct http_store *s, const struct store_config *config, const struct store_vtable *ops,

@@ -467,8 +467,9 @@ void http_stop(struct http *h)
 	http_loop_wake(h->loop);
 }
 
-struct http_request *http_wait(struct http *h)
+struct http_request *http_wait(struct http *h, int64_t at_most_ns)
 {
+	int64_t end = at_most_ns > 0 ? clock_boottime_ns() + at_most_ns : INT64_MAX, now;
 	struct http_request *r = NULL;
 
 	for (;;) {
@@ -478,8 +479,11 @@ struct http_request *http_wait(struct http *h)
 			r = take_finished(h);
 		if (r)
 			return r;
-		if (h->n_active == 0 && !h->waiting)
+		now = at_most_ns > 0 ? clock_boottime_ns() : 0;
+		if ((h->n_active == 0 && !h->waiting) || now >= end)
 			return NULL;
+		if (end - now < pause)
+			pause = end - now;
 		resume(h);
 		if (held(h) < pause)
 			pause = held(h);

@@ -82,8 +82,8 @@ void http_close(struct http *h);
 
 /* Begins at not_before_ns (CLOCK_BOOTTIME; 0: now). 0 or -ENOMEM. */
 int http_start(struct http *h, struct http_request *r, int64_t not_before_ns);
-/* Waits for one to end. NULL when none is under way. */
-struct http_request *http_wait(struct http *h);
+/* Waits for one to end, at most so long (0: as long as it takes). NULL when none is under way, or none has ended. */
+struct http_request *http_wait(struct http *h, int64_t at_most_ns);
 /* Closes the connections, and frees what is kept for the next request, when none is under way. Not beside http_stop. */
 void http_rest(struct http *h);
 /* The one call for any thread: what is under way, and what is started later, ends soon (UNSENT or LOST, hopeless). */

@@ -39,6 +39,8 @@ bool s3_says_nothing(const struct exchange *x);
 void s3_mend(struct s3_exchange *x);
 
 /* --- s3_upload.c */
+/* Tells callers of the store, in what pieces it sends; again when part_size is another. */
+void s3_upload_sizes(struct s3_store *s3);
 /* Is the op done in parts? */
 bool s3_upload_wanted(const struct s3_store *s3, const struct store_op *op);
 void s3_upload_begin(struct s3_store *s3, struct store_op *op);

@@ -2,6 +2,7 @@
 /* Multipart uploads, and copies in parts. */
 #include <string.h>
 
+#include "base/num.h"
 #include "hooks/store/s3_store.h"
 #include "hooks/store/s3_xml.h"
 #include "hooks/store/upload.h"
@@ -9,14 +10,23 @@
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 #define PUT_LIMIT (32 * MIB) /* larger bodies go up in parts */
+/* Without TLS each part is signed with a hash of its own. A whole one is signed with the sha256 that the caller has
+ * anyway, which saves as much of a processor as the rest of sending it costs; a line without TLS is short. */
+#define PLAIN_PUT_LIMIT (128 * MIB)
 #define PUT_PART (16 * MIB)
 #define COPY_LIMIT STORE_COPY_IF_MAX /* CopyObject's own, and PutObject's */
 #define COPY_PART (1 * GIB)
 #define MAX_PARTS 10000
 
+void s3_upload_sizes(struct s3_store *s3)
+{
+	s3->http.base.piece = s3->part_size ? s3->part_size : PUT_PART;
+	s3->http.base.whole_max = s3->part_size ? s3->part_size : s3->endpoint.tls ? PUT_LIMIT : PLAIN_PUT_LIMIT;
+}
+
 bool s3_upload_wanted(const struct s3_store *s3, const struct store_op *op)
 {
-	uint64_t limit = op->kind == STORE_COPY ? COPY_LIMIT : PUT_LIMIT;
+	uint64_t limit = op->kind == STORE_COPY ? COPY_LIMIT : s3->http.base.whole_max;
 
 	if (s3->part_size)
 		limit = s3->part_size;
@@ -65,6 +75,10 @@ static struct exchange *part(struct upload *u, unsigned number, uint64_t offset,
 	x->call.size = size;
 	if (u->op->kind == STORE_COPY)
 		x->x.http.work_seconds = s3_work_seconds(size);
+	if (u->in_pieces) {
+		hex_encode(u->op->pieces[number], SHA256_LEN, x->hash);
+		x->call.payload_hash = x->hash;
+	}
 	return &x->x;
 }
 
@@ -104,7 +118,7 @@ static const struct upload_steps steps = {
 
 void s3_upload_begin(struct s3_store *s3, struct store_op *op)
 {
-	uint64_t part_size = s3->part_size ? s3->part_size : op->kind == STORE_COPY ? COPY_PART : PUT_PART;
+	uint64_t part_size = s3->part_size ? s3->part_size : op->kind == STORE_COPY ? COPY_PART : s3->http.base.piece;
 
 	/* Parts of a copy have no condition, and few stores honour one on the completion: who copies looks first. */
 	if (op->condition != STORE_ANY && op->kind != STORE_COPY)

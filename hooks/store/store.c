@@ -191,6 +191,8 @@ enum store_result store_do(struct store *s, struct store_op *op)
 	return op->result;
 }
 
+struct store_op store_later;
+
 void store_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *), void *ctx)
 {
 	s->ops->run(s, next, done, ctx, s->parallel);

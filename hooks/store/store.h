@@ -64,7 +64,9 @@ struct store_op {
 	off_t in_offset;
 	uint64_t size;
 	const char *sha256; /* hex of the bytes, when the caller knows it; NULL: the store computes what it needs */
-	const char *mark;   /* value of the metadata "volrun"; NULL: none */
+	/* The sha256 of each store.piece bytes of them, where there are more than store.whole_max; NULL: not known. */
+	const unsigned char (*pieces)[32];
+	const char *mark;	  /* value of the metadata "volrun"; NULL: none */
 	const char *content_type; /* NULL: application/octet-stream */
 
 	/* COPY: from another key of this store. `size` is the source's, where the caller knows it: above 5 GiB S3 must.
@@ -106,6 +108,10 @@ typedef int (*store_list_fn)(void *ctx, const struct store_list_item *item, stru
 
 struct store;
 
+/* What `next` of store_run returns where it has no op yet, while others of its are under way: it is asked again soon.
+ */
+extern struct store_op store_later;
+
 /* What S3 copies in one request; more goes in parts. */
 #define STORE_COPY_IF_MAX (UINT64_C(5) << 30)
 enum { STORE_CAP_DELETE_IF = 1, STORE_CAP_COPY_IF = 2, STORE_CAP_COPY = 4 };
@@ -116,8 +122,8 @@ typedef bool (*store_upload_fn)(void *ctx, const char *key, int64_t began);
 struct store_vtable {
 	const char *type; /* "azure", "filesystem", "gcs", "s3" */
 	void (*close)(struct store *s);
-	/* Runs ops from next() (NULL: no more), up to `parallel` at once; calls done() for each, in any order, in the
-	 * calling thread. */
+	/* Runs ops from next() (NULL: no more; &store_later), up to `parallel` at once; calls done() for each, in any
+	 * order, in the calling thread. */
 	void (*run)(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *),
 		    void *ctx, unsigned parallel);
 	/* 0 or a negative errno; a listing that did not reach its end is an error, never a short list. */
@@ -137,6 +143,9 @@ struct store {
 	char *place;	   /* "bucket b", "directory /d": for messages; the store's */
 	unsigned caps;	   /* STORE_CAP_* */
 	unsigned parallel; /* how many requests at once do good, by default */
+	/* A body of more than whole_max bytes goes in pieces of so many, each with its own sha256. 0: no sha256 goes.
+	 */
+	uint64_t piece, whole_max;
 	/*
 	 * Asked just before each request that changes the store is sent (first
 	 * sending and every retry). false: the op ends as STORE_CANCELLED. NULL: always.
@@ -245,7 +254,8 @@ int store_credentials(struct store *s, char *ret, size_t size, struct error *err
 
 /* One op to its end. Returns op->result. DELETE of an absent key is STORE_OK. */
 enum store_result store_do(struct store *s, struct store_op *op);
-/* Many, s->parallel at once. next and done run in the calling thread; they don't call the store. */
+/* Many, s->parallel at once, until next returns NULL. next and done run in the calling thread; they don't call the
+ * store. */
 void store_run(struct store *s, struct store_op *(*next)(void *), void (*done)(void *, struct store_op *), void *ctx);
 /* Each key that begins with prefix ("" : all). Keys that C strings can't hold (a NUL) are left out. */
 int store_list(struct store *s, const char *prefix, store_list_fn fn, void *ctx, struct error *err);

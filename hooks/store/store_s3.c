@@ -218,7 +218,10 @@ static const struct store_vtable s3_vtable = {.type = "s3",
 
 void store_s3_part_size(struct store *s, uint64_t bytes)
 {
-	((struct s3_store *)s)->part_size = bytes;
+	struct s3_store *s3 = (struct s3_store *)s;
+
+	s3->part_size = bytes;
+	s3_upload_sizes(s3);
 }
 
 static int open_parts(struct s3_store *s3, const struct store_config *config, struct error *err)
@@ -233,6 +236,7 @@ static int open_parts(struct s3_store *s3, const struct store_config *config, st
 	s3->http.url = s3->endpoint.url;
 	s3->http.prefix = s3->endpoint.prefix;
 	s3->http.base.caps = STORE_CAP_COPY;
+	s3_upload_sizes(s3);
 	if (asprintf(&place, "bucket %s", config->bucket) < 0)
 		place = NULL;
 	return http_store_open(&s3->http, config, &s3_vtable, &dialect, place, err);

@@ -162,7 +162,7 @@ static int exchange(struct token_client *c, struct http *h, const struct token_r
 			return unanswered(r, "it was given up", err);
 		if (http_start(h, &x->http, 0) < 0)
 			return error_set(err, ENOMEM, "out of memory");
-		http_wait(h);
+		http_wait(h, 0);
 		if (again(r, x, attempt, began_ns))
 			continue;
 		if (x->http.outcome == HTTP_ANSWERED && (x->http.status == 429 || x->http.status >= 500))

@@ -81,7 +81,7 @@ static bool still_the_same(struct upload *u)
 	char hex[SHA256_HEX_MAX];
 	uint64_t len;
 
-	if (op->kind != STORE_PUT || !op->sha256 || op->data)
+	if (op->kind != STORE_PUT || !op->sha256 || op->data || u->in_pieces)
 		return true;
 	return sha256_fd(op->in_fd, op->in_offset, op->size, hex, &len) == 0 && len == op->size &&
 	       !strcmp(hex, op->sha256);
@@ -224,6 +224,7 @@ void upload_begin(struct http_store *s, struct store_op *op, const struct upload
 		part_size *= 2;
 	u->part_size = part_size;
 	u->parts = (unsigned)((op->size + part_size - 1) / part_size);
+	u->in_pieces = op->kind == STORE_PUT && op->pieces && part_size == s->base.piece;
 	u->tags = calloc(u->parts, sizeof(*u->tags));
 	op->attempts = 1;
 	if (u->tags && !steps->begin) {

@@ -17,6 +17,7 @@ struct upload {
 	struct strbuf body; /* of the completion, for the dialect to write */
 	uint64_t part_size;
 	unsigned parts;
+	bool in_pieces; /* the op's pieces are its parts: who sends them with their hashes is told what else arrived */
 	char (*tags)[STORE_TAG_MAX]; /* of the parts, by `accept` */
 
 	/* --- its own */
