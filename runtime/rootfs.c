@@ -166,7 +166,7 @@ static int mount_all(struct rootfs *r, struct error *err)
 		if (e == 0)
 			e = mount_apply(r, &plan.ops[i], err);
 	}
-	if (e == 0)
+	if (e == 0 && r->n_waiting == 0)
 		e = mount_check_volumes(r, err);
 	if (e == 0 && plan.setup_dev)
 		e = devices_make(r, err);
@@ -368,7 +368,7 @@ int rootfs_mount_volumes(struct rootfs *r, struct error *err)
 	for (size_t i = 0; e == 0 && i < r->n_waiting; i++)
 		e = mount_apply(r, &r->waiting[i], err);
 	umask(mask);
-	return e;
+	return e < 0 ? e : mount_check_volumes(r, err);
 }
 
 static int finish_late(struct rootfs *r, struct error *err)
