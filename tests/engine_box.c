@@ -46,6 +46,8 @@ static void spy_run(struct store *store, struct store_op *(*next)(void *), void 
 			store_do(s->inner, op);
 		if (op->kind == STORE_COPY)
 			s->node->copied = op->size;
+		if (op->kind == STORE_GET && op->length > 0 && s->node->no_range_tags)
+			op->tag[0] = '\0';
 		if ((op->kind == STORE_GET || op->kind == STORE_HEAD) && !strstr(op->key, "/head"))
 			s->node->data_requests++;
 		if (off || lost) {

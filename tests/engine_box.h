@@ -43,6 +43,7 @@ struct node {
 	unsigned requests;	/* of all kinds, listings too; besides the lease's */
 	unsigned data_requests; /* GETs and HEADs of anything but the register */
 	uint64_t copied;	/* size that the last COPY named */
+	bool no_range_tags;	/* the store says of a range not what it is of */
 	int cut_off_at;		/* the request from which on nothing reaches the store; -1: none */
 	bool cut_off_after;	/* that request itself still does, only its answer is lost */
 };

@@ -24,6 +24,8 @@ struct large {
 	struct entry *e;
 	int fd;
 	char name[64];
+	bool pieces_of;	 /* it comes in several */
+	bool again;	 /* they don't tell what they are of: it is to be read in one */
 	uint64_t asked;	 /* bytes requested so far */
 	unsigned pieces; /* under way */
 	/* Of a file in several pieces: its running hash, which of them are there, and how many without a gap. */
@@ -51,6 +53,8 @@ struct fetch {
 	struct large *large; /* of which pieces are still to be asked */
 	struct large *ending, **ending_last;
 	unsigned n_ending;
+	bool no_tags;		 /* this store says of a range not what it is of */
+	size_t n_again;		 /* of the entries, the first so many: foreign ones that are to be read in one */
 	struct hashing *hashing; /* from the first file in pieces on */
 	struct sha256 *hash;
 	char *buffer;
@@ -233,9 +237,23 @@ static void finish_ending(struct fetch *f, bool all)
 	f->ending_last = &f->ending;
 }
 
+/* A piece without a tag may be of another object than the one before it. */
+static void begin_again(struct fetch *f, struct large *l)
+{
+	f->no_tags = l->again = true;
+	if (f->large == l)
+		f->large = NULL;
+}
+
 /* The last piece of it is there: it is finished at once, or when it is hashed. */
 static void end_large(struct fetch *f, struct large *l)
 {
+	if (f->x->failed == 0 && l->again) {
+		/* Foreign ones come first among the entries: what stood there is done with. */
+		f->entries[f->n_again++] = l->e;
+		large_free(f, l);
+		return;
+	}
 	if (f->x->failed == 0 && l->hashed) {
 		l->next = NULL;
 		*f->ending_last = l;
@@ -284,7 +302,9 @@ static void done(void *ctx, struct store_op *op)
 	} else {
 		if (j->large->e->flags & ENTRY_SPARSE)
 			file_failed(f, sparse_punch(j->large->fd, j->op.out_offset, j->op.got_size), j->large->e);
-		if ((!foreign || foreign_as_seen(f, j)) && f->x->failed == 0)
+		if (foreign && op->length > 0 && !op->tag[0])
+			begin_again(f, j->large);
+		else if ((!foreign || foreign_as_seen(f, j)) && f->x->failed == 0)
 			piece_came(f, j->large, (uint64_t)op->out_offset);
 	}
 	job_free(f, j);
@@ -316,9 +336,9 @@ static struct job *new_job(struct fetch *f, const struct entry *e)
 }
 
 /* Of a foreign object only where each piece tells which object it is of. */
-static bool in_pieces(const struct entry *e)
+static bool in_pieces(const struct fetch *f, const struct entry *e)
 {
-	return !is_foreign(e) || (e->size > PIECE && e->tag);
+	return !is_foreign(e) || (e->size > PIECE && e->tag && !f->no_tags);
 }
 
 /*
@@ -349,7 +369,7 @@ static struct store_op *next_piece(struct fetch *f)
 	j->large = l;
 	j->op.out_fd = l->fd;
 	j->op.out_offset = (off_t)l->asked;
-	if (in_pieces(l->e)) {
+	if (l->pieces_of) {
 		j->op.offset = l->e->offset + l->asked;
 		j->op.length = left < PIECE ? left : PIECE;
 		l->asked += j->op.length;
@@ -373,6 +393,7 @@ static struct store_op *begin_large(struct fetch *f)
 		return NULL;
 	}
 	l->e = f->entries[f->next++];
+	l->pieces_of = in_pieces(f, l->e);
 	l->fd = tree_create(f->t, l->name);
 	f->large = l;
 	file_failed(f, l->fd, l->e);
@@ -452,6 +473,10 @@ int fetch_files(struct transfer *x, struct tree *t, const struct plain *plain, s
 	} else if (n > 0) {
 		qsort(entries, n, sizeof(*entries), by_place);
 		store_run(x->v->store, next, done, &f);
+		f.n = f.n_again;
+		f.next = f.n_again = 0;
+		if (f.n > 0 && x->failed == 0)
+			store_run(x->v->store, next, done, &f);
 	}
 	finish_ending(&f, true);
 	if (f.large && f.large->pieces == 0)
