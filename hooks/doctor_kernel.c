@@ -61,8 +61,7 @@ static const struct {
     {"open_tree(2)", "5.2", "volumes can't be mounted", has_open_tree, DOCTOR_PROBLEM},
     {"fsopen(2)", "5.2", "file systems can't be mounted by descriptor", has_fsopen, DOCTOR_PROBLEM},
     {"openat2(2)", "5.6", "paths in a root file system can't be resolved safely", has_openat2, DOCTOR_PROBLEM},
-    {"mount_setattr(2)", "5.12", "no idmapped mounts: owners are translated by chown", has_mount_setattr,
-     DOCTOR_WARNING},
+    {"mount_setattr(2)", "5.12", "containers and volumes can't be mounted", has_mount_setattr, DOCTOR_PROBLEM},
 };
 
 static void look_at_calls(struct doctor *d)

@@ -32,9 +32,13 @@ static int set_attributes(int mount_fd, bool ro, struct error *err)
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (ro ? MOUNT_ATTR_RDONLY : 0),
 				  .propagation = MS_PRIVATE};
 
-	if (sys_mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr) < 0)
-		return error_set(err, errno, "its mount can't be made private, nosuid and nodev (error %d)", errno);
-	return 0;
+	if (sys_mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr) == 0)
+		return 0;
+	if (errno == ENOSYS)
+		return error_set(err, errno,
+				 "the kernel has no mount_setattr(2): volumes need Linux 5.12 or newer, or a filter of "
+				 "system calls that allows it");
+	return error_set(err, errno, "its mount can't be made private, nosuid and nodev (error %d)", errno);
 }
 
 /* Linux 5.12; the file system must allow it (ext4, xfs, btrfs, tmpfs from 6.3 on, ...). */

@@ -5,6 +5,7 @@
 #
 # $VOLRUN_FAULT_STEP: each how-manieth call (default 9, from a random first one; 1: all, in some minutes).
 load lib/common
+load lib/volume
 
 setup_file() { cc -O2 -o "$BATS_FILE_TMPDIR/inject" "$BATS_TEST_DIRNAME/faults/inject.c"; }
 setup() { common_setup; }
@@ -166,4 +167,20 @@ no_processes() { [[ -z $(left_processes) ]]; }
 	is "$(grep -c 'already exists' "$T/errors")" 15
 	volrun start c
 	volrun delete --force c
+}
+
+@test "a kernel before 5.12, without mount_setattr(2): one line says so, and nothing is held; doctor calls it a problem" {
+	local old=("$T/without_call" 442)
+	cc -O2 -o "$T/without_call" "$HERE/faults/without_call.c"
+	node A
+	bundle c1 'echo must not run'
+	try "${old[@]}" "$BIN/volrun" --root "$ROOT" run --bundle "$T/c1" c1
+	not_ok 'the kernel has no mount_setattr\(2\): containers need Linux 5.12 or newer'
+	vbundle c2 "state /data" 'echo must not run'
+	try on A "${old[@]}" "$BIN/volrun" --root "$T/state-A" run --bundle "$T/c2" c2
+	not_ok 'the kernel has no mount_setattr\(2\): (containers|volumes) need Linux 5.12 or newer'
+	is "$output" ""
+	until_true 10 eval '[[ -z $(keepers) ]]'
+	try on A "${old[@]}" "$BIN/volrun" doctor
+	like "$output" 'problem: mount_setattr\(2\) – the kernel has not got it'
 }

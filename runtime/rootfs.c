@@ -74,6 +74,18 @@ static int unshare_holder(int dir_fd, unsigned long propagation, struct error *e
 	return r < 0 ? error_errno(err, r, "propagation") : 0;
 }
 
+/* Linux 5.12. All that is read-only or without devices is so by it: nothing is to begin that ends halfway. */
+static int check_kernel(struct error *err)
+{
+	struct mount_attr nothing = {0};
+
+	if (sys_mount_setattr(-1, "", AT_EMPTY_PATH, &nothing) < 0 && errno == ENOSYS)
+		return error_set(err, ENOSYS,
+				 "the kernel has no mount_setattr(2): containers need Linux 5.12 or newer, or a filter "
+				 "of system calls that allows it");
+	return 0;
+}
+
 /* The root becomes a mount of its own, as pivot_root wants it. */
 static int make_root_mount(struct rootfs *r, struct error *err)
 {
@@ -204,7 +216,9 @@ int rootfs_prepare(struct rootfs *r, struct error *err)
 	r->n_waiting = 0;
 	if (!has_mount_namespace(r->spec))
 		return prepare_unmounted(r, err);
-	e = make_root_mount(r, err);
+	e = check_kernel(err);
+	if (e == 0)
+		e = make_root_mount(r, err);
 	if (e < 0)
 		return e;
 	/* Modes of nodes and mount points are meant as given. */
