@@ -14,6 +14,7 @@ setup() {
 teardown() {
 	umount "$M" 2>/dev/null || :
 	[[ -z ${SANDBOX:-} ]] || { kill -9 "$SANDBOX" 2>/dev/null || :; }
+	umount "$T/host" 2>/dev/null || :
 	common_teardown
 }
 
@@ -243,6 +244,43 @@ no_keepers() { until_true 20 eval '[[ -z $(keepers) ]]'; }
 	vunmount A "$M"
 	ok
 	on A volrun volume files state | grep -q ' in$'
+}
+
+# shared: $T/host, a mount whose own mounts are seen by who follows it, as "/" is where systemd runs; $M in it.
+shared() {
+	mkdir "$T/host" "$T/seen"
+	mount -t tmpfs tmpfs "$T/host"
+	mount --make-shared "$T/host"
+	M=$T/host/mnt
+	mkdir "$M"
+}
+
+@test "what sees the machine's mounts at another path (-v /:/host:rslave) is no use of the volume; a bind of the volume itself is one" {
+	shared
+	vmount A state "$M"
+	ok
+	unshare --mount --propagation slave sh -c 'mount --rbind "$1/host" "$1/seen" && touch "$1/seen/mnt/in" && exec sleep 1000' sandbox "$T" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+	SANDBOX=$!
+	until_true 10 test -e "$M/in"
+	like "$(</proc/$SANDBOX/mountinfo)" " $T/seen/mnt .*master:"
+	vunmount A "$M"
+	ok
+	unlike "$(</proc/$SANDBOX/mountinfo)" " $T/seen/mnt "
+	on A volrun volume files state | grep -q ' in$'
+	kill -9 "$SANDBOX"
+	vmount A state "$M"
+	ok
+	unshare --mount --propagation slave sh -c 'mount --bind "$1/host/mnt" "$1/seen" && touch "$1/seen/again" && exec sleep 1000' sandbox "$T" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+	SANDBOX=$!
+	until_true 10 test -e "$M/again"
+	vunmount A "$M"
+	not_ok 'is in use by a container or sandbox'
+	mountpoint -q "$M"
+	kill -9 "$SANDBOX"
+	until_true 10 eval '[[ ! -e /proc/$SANDBOX/ns/mnt ]]'
+	vunmount A "$M"
+	ok
+	umount "$T/host"
 }
 
 @test "gVisor: a volume in a sandbox of Debian's runsc, and again in the next one" {

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -32,7 +33,9 @@
 /* A directory as mountinfo names it: the file system, and the path in that. */
 struct place {
 	dev_t dev;
-	const char *but; /* who has our root: its mounts at this path are not looked for; or NULL */
+	const char *but;      /* who has our root: its mounts at this path are not looked for; or NULL */
+	unsigned long peers;  /* the peer group of what our mount at `but` lies on; 0: none */
+	char under[PATH_MAX]; /* and where it lies on that, in its file system */
 	char root[PATH_MAX];
 };
 
@@ -109,11 +112,24 @@ static int is_named(const char *mountinfo, const struct place *place)
 	       memmem(text, len, name, strlen(name));
 }
 
-static bool join(struct place *place, const char *root, const char *rest)
+static bool join(char out[PATH_MAX], const char *root, const char *rest)
 {
-	int n = snprintf(place->root, sizeof(place->root), "%s%s", strcmp(root, "/") ? root : "", rest);
+	int n = snprintf(out, PATH_MAX, "%s%s", strcmp(root, "/") ? root : "", rest);
 
-	return n > 0 && (size_t)n < sizeof(place->root);
+	return n > 0 && n < PATH_MAX;
+}
+
+/* Where the path is in the mount's file system; the mount holds it. */
+static bool path_in(struct libmnt_fs *fs, const char *path, char out[PATH_MAX])
+{
+	const char *target = mnt_fs_get_target(fs), *root = mnt_fs_get_root(fs);
+	size_t n = target ? strlen(target) : 0;
+
+	if (!root || !n)
+		return false;
+	if (n == 1)
+		n = 0; /* "/" */
+	return strncmp(path, target, n) == 0 && (path[n] == '/' || path[n] == '\0') && join(out, root, path + n);
 }
 
 /* By our own mount that holds the directory: where that mount begins in its file system, and what is beneath. */
@@ -131,19 +147,62 @@ static bool find_place(int fd, struct place *ret)
 	path[len] = '\0';
 	t = read_mounts(AT_FDCWD, "/proc/self/mountinfo");
 	while (t && mnt_table_next_fs(t, iter, &fs) == 0) {
-		const char *target = mnt_fs_get_target(fs), *root = mnt_fs_get_root(fs);
-		size_t n = target ? strlen(target) : 0;
-
-		if ((uint64_t)mnt_fs_get_id(fs) != st.stx_mnt_id || !root || !n)
+		if ((uint64_t)mnt_fs_get_id(fs) != st.stx_mnt_id)
 			continue;
-		if (n == 1)
-			n = 0; /* "/" */
-		if (strncmp(path, target, n) != 0 || (path[n] != '/' && path[n] != '\0'))
-			return false;
 		ret->dev = mnt_fs_get_devno(fs);
-		return join(ret, root, path + n);
+		return path_in(fs, path, ret->root);
 	}
 	return false;
+}
+
+static bool is_tree(struct libmnt_fs *fs, const struct place *place)
+{
+	return mnt_fs_get_devno(fs) == place->dev && mnt_fs_get_root(fs) && mnt_fs_get_target(fs) &&
+	       strcmp(mnt_fs_get_root(fs), place->root) == 0;
+}
+
+/* Of the words that say how mounts follow each other: "shared:", "master:". 0: it has none. */
+static unsigned long group_of(struct libmnt_fs *fs, const char *kind)
+{
+	const char *words = mnt_fs_get_optional_fields(fs), *p = words ? strstr(words, kind) : NULL;
+
+	return p ? strtoul(p + strlen(kind), NULL, 10) : 0;
+}
+
+/* What a mount lies on. */
+static struct libmnt_fs *parent_of(struct libmnt_table *t, struct libmnt_fs *of)
+{
+	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+
+	while (iter && mnt_table_next_fs(t, iter, &fs) == 0)
+		if (mnt_fs_get_id(fs) == mnt_fs_get_parent_id(of))
+			return fs;
+	return NULL;
+}
+
+/* Who follows our mount at `but`? */
+static void find_peers(struct place *p)
+{
+	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, "/proc/self/mountinfo");
+	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs, *parent;
+
+	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0) {
+		if (!is_tree(fs, p) || strcmp(mnt_fs_get_target(fs), p->but) != 0)
+			continue;
+		parent = parent_of(t, fs);
+		p->peers = parent && path_in(parent, p->but, p->under) ? group_of(parent, "shared:") : 0;
+	}
+}
+
+static bool goes_with_ours(struct libmnt_table *t, struct libmnt_fs *fs, const struct place *p)
+{
+	struct libmnt_fs *parent = p->peers ? parent_of(t, fs) : NULL;
+	char under[PATH_MAX];
+
+	return parent && (group_of(parent, "shared:") == p->peers || group_of(parent, "master:") == p->peers) &&
+	       path_in(parent, mnt_fs_get_target(fs), under) && strcmp(under, p->under) == 0;
 }
 
 /* 1, 0; -1: it can't be looked at. Mounts at the path `but` aside. */
@@ -154,9 +213,8 @@ static int is_in(const char *mountinfo, const struct place *place, const char *b
 	struct libmnt_fs *fs;
 
 	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0)
-		if (mnt_fs_get_devno(fs) == place->dev && mnt_fs_get_root(fs) &&
-		    strcmp(mnt_fs_get_root(fs), place->root) == 0 &&
-		    !(but && mnt_fs_get_target(fs) && strcmp(mnt_fs_get_target(fs), but) == 0))
+		if (is_tree(fs, place) && !(but && strcmp(mnt_fs_get_target(fs), but) == 0) &&
+		    !goes_with_ours(t, fs, place))
 			return 1;
 	return t ? 0 : -1;
 }
@@ -289,7 +347,11 @@ bool tree_is_mounted_elsewhere(int fd, const char *but)
 	struct seen seen = {.n = 0};
 	struct place place = {.but = but};
 
-	return find_place(fd, &place) && each_namespace(is_in_namespace_of, &place, &seen);
+	if (!find_place(fd, &place))
+		return false;
+	if (but)
+		find_peers(&place);
+	return each_namespace(is_in_namespace_of, &place, &seen);
 }
 
 bool tree_is_mounted_here(int fd)

@@ -16,7 +16,8 @@
  * /proc/PID/mountinfo (proc_pid_mountinfo(5)) once a namespace: milliseconds on a
  * busy machine. What can't be read counts as not mounted. but: where one of our own mounts of it is, or NULL. A
  * namespace that was copied from ours has it, too, without anybody's doing: of a process whose root is ours too, mounts
- * at this path don't count. They do of one with another root, a container.
+ * at this path don't count. They do of one with another root, a container; but not, wherever it is, one that came with
+ * what ours lies on, and goes with ours (propagation: "-v /:/host:rslave"): the kernel says when that one is in use.
  */
 bool tree_is_mounted_elsewhere(int fd, const char *but);
 /* The same of our own namespace. The mount that it was opened by does not count, but where it is the root of that. */

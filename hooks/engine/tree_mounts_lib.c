@@ -50,6 +50,16 @@ int mnt_fs_get_id(struct libmnt_fs *fs)
 	return DYNLIB_CALL(&lib, mnt_fs_get_id, fs);
 }
 
+int mnt_fs_get_parent_id(struct libmnt_fs *fs)
+{
+	return DYNLIB_CALL(&lib, mnt_fs_get_parent_id, fs);
+}
+
+const char *mnt_fs_get_optional_fields(struct libmnt_fs *fs)
+{
+	return DYNLIB_CALL(&lib, mnt_fs_get_optional_fields, fs);
+}
+
 dev_t mnt_fs_get_devno(struct libmnt_fs *fs)
 {
 	return DYNLIB_CALL(&lib, mnt_fs_get_devno, fs);
