@@ -43,14 +43,9 @@ not_the_command() {
 	if [[ $ENGINE == podman ]]; then like "$stderr" "OCI runtime error"; else ((status != 126)) || fail "status $status"; fi
 }
 
-until_true() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || { fail "still not so: $*"; return 1; }
-		sleep 0.5
-	done
-}
+UNTIL_PAUSE=0.5
+# shellcheck source=integration/lib/until.bash
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/until.bash"
 
 keepers() { find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname '*/volrun-keeper' 2>/dev/null; }
 

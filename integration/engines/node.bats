@@ -9,14 +9,8 @@ TOML=/etc/containerd/config.toml
 fail() { printf '%s\n' "$@" >&2; return 1; }
 is() { [[ $1 == "$2" ]] || fail "expected '$2', got '$1'"; }
 like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1"; }
-until_true() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || { fail "still not so: $*"; return 1; }
-		sleep 0.5
-	done
-}
+UNTIL_PAUSE=0.5
+load ../lib/until
 cri() { timeout 150 /src/cri/cri-client "$@" 3>&- 4>&-; }
 # As the DaemonSets run it, but that there is no other root file system to enter from.
 node() {

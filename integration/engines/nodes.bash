@@ -22,14 +22,9 @@
 fail() { printf '%s\n' "$@" >&2; return 1; }
 is() { [[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'" "status: ${status:-}" "stderr: ${stderr:-}"; }
 like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1" "status: ${status:-}"; }
-until_true() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || { fail "still not so: $*"; return 1; }
-		sleep 0.5
-	done
-}
+UNTIL_PAUSE=0.5
+# shellcheck source=integration/lib/until.bash
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/until.bash"
 
 # by VERB ARG...: of the engine under test.
 by() { "${ENGINE//-/_}_$1" "${@:2}"; }

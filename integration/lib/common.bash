@@ -97,15 +97,8 @@ is() { [[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'"; }
 like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1"; }
 unlike() { [[ ! $1 =~ $2 ]] || fail "expected nothing like: $2" "got: $1"; }
 
-# until_true SECONDS COMMAND...
-until_true() {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((${EPOCHREALTIME/./} < end)) || { fail "still not so: $*"; return 1; }
-		sleep 0.05
-	done
-}
+# shellcheck source=integration/lib/until.bash
+source "$LIB/until.bash"
 
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 

@@ -28,14 +28,8 @@ teardown() {
 }
 
 fail() { printf '%s\n' "$@" >&2; return 1; }
-until_true() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || { fail "still not so: $*"; return 1; }
-		sleep 0.3
-	done
-}
+UNTIL_PAUSE=0.3
+load ../lib/until
 keepers() { find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname '*/volrun-keeper*' 2>/dev/null | cut -d / -f 3; }
 settled() { until_true 60 eval '[[ -z $(keepers) ]]'; }
 store() { echo "/var/lib/volrun/store/volumes/default/$1"; }
