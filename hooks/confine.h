@@ -34,7 +34,8 @@
 
 struct error;
 
-/* At a program's start, before it has threads: for all of the above, and for good. */
+/* At a program's start, before it has threads: for all of the above, and for good. The filter holds threads that are
+ * there already, too. */
 int confine(struct error *err);
 /*
  * The two parts of it, for who has to know its configuration in between: the programs that give credentials

@@ -302,7 +302,7 @@ int confine_filter(struct error *err)
 	if (sigaction(SIGSYS, &act, NULL) < 0)
 		return error_set(err, errno, "the filter of system calls can't be set up (error %d)", errno);
 	make_filter(&p);
-	return install(&p, 0, err);
+	return install(&p, SECCOMP_FILTER_FLAG_TSYNC, err);
 }
 
 int confine_for_run(struct error *err)

@@ -68,21 +68,27 @@ int keeper_confine(struct error *err)
 	return r;
 }
 
+static int filter(const struct config *config, struct error *err)
+{
+	return config_runs_programs(config) ? 0 : confine_filter(err);
+}
+
 int keeper_configure(const char *path, struct arena *arena, struct config *ret, struct error *err)
 {
 	int r = config_load(path, arena, ret, err);
 
-	return r < 0 || config_runs_programs(ret) ? r : confine_filter(err);
+	return r < 0 ? r : filter(ret, err);
 }
 
+/* The filter takes the kernel a while: it is for the threads that load as well. */
 bool keeper_begin_early(const char *path, struct arena *arena, struct config *ret)
 {
 	struct error ignored = ERROR_INIT;
 
-	if (keeper_configure(*path ? path : NULL, arena, ret, &ignored) < 0)
+	if (config_load(*path ? path : NULL, arena, ret, &ignored) < 0)
 		return false;
-	store_prepare(config_store(ret, NULL));
-	return true;
+	store_prepare(config_store(ret, NULL), !config_runs_programs(ret));
+	return filter(ret, &ignored) == 0;
 }
 
 void keeper_end_early(void)

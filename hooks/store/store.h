@@ -216,10 +216,11 @@ struct store_config {
  */
 int store_open(const struct store_config *config, struct store **ret, struct error *err);
 /*
- * Has what such a store needs (libcurl, OpenSSL) loaded by a thread, which ends when it is. Does not wait; who opens
- * such a store before that, does. Once begun it is to be ended before exit(3), which frees what it loads.
+ * Has what such a store needs (libcurl, OpenSSL) loaded by threads, which end when it is. Does not wait; who opens
+ * such a store before that, does. Once begun it is to be ended before exit(3), which frees what it loads. alone: this
+ * process executes no other, and its environment is nobody else's.
  */
-void store_prepare(const struct store_config *config);
+void store_prepare(const struct store_config *config, bool alone);
 void store_prepare_end(void);
 void store_close(struct store *s);
 /* Nothing is asked of it for a while: closes its connections. The next request opens one again. */
