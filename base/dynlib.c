@@ -21,7 +21,7 @@ extern const struct dynlib_function functions_end[] __asm__("__stop_dynlib_funct
 
 static void look_up(const struct dynlib *lib)
 {
-	for (const struct dynlib_function *f = functions; f < functions_end; f++)
+	for (const struct dynlib_function *f = functions; f != functions_end; f++)
 		if (f->lib == lib)
 			__atomic_store_n(f->found, dlsym(lib->handle, f->name), __ATOMIC_RELEASE);
 }
