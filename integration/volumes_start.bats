@@ -98,3 +98,25 @@ s.serve_forever()'
 	kill "$slow"
 	((begun < 3000000)) || fail "after $begun us"
 }
+
+@test "what is done to the root file system is done with its volume in place" {
+	vrun A c1 "$V" 'mkdir /data/hidden; echo one >/data/hidden/file; echo two >/data/file'
+	ok
+	vrun A c2 "state /opt/made/here" 'pwd; ls; cat ../file; cat ../hidden/file 2>/dev/null || echo hidden; touch /x 2>/dev/null || echo read-only' \
+		'.root.readonly = true | .process.cwd = "/opt/made/here/sub" | .linux.maskedPaths += ["/opt/made/here/hidden"]'
+	ok
+	is "$output" $'/opt/made/here/sub\ntwo\nhidden\nread-only'
+}
+
+@test "a hook that looks before pivot_root finds the volume" {
+	local stage
+	vrun A c0 "$V" 'echo one >/data/file'
+	ok
+	for stage in prestart createRuntime createContainer; do
+		vrun A "c-$stage" "$V" 'echo fine' ".hooks.$stage = [{path: \"/bin/sh\", args: [\"sh\", \"-c\",
+			\"nsenter -t \$(jq .pid) -m cat $T/c-$stage/rootfs/data/file >>$T/seen\"], env: [\"PATH=$PATH\"]}]"
+		ok
+		is "$output" fine
+	done
+	is "$(cat "$T/seen")" $'one\none\none'
+}
