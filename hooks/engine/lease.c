@@ -211,6 +211,7 @@ int lease_new(struct volume *v, const struct lease_config *config, struct lease 
 	if (!l)
 		return error_set(err, ENOMEM, "out of memory");
 	l->config = *config;
+	l->cache = &v->cache;
 	l->shown_fd = -1;
 	pthread_mutex_init(&l->mutex, NULL);
 	pthread_condattr_init(&attr);

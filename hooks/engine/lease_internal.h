@@ -12,6 +12,7 @@
 struct lease {
 	struct arena arena; /* of the key */
 	struct lease_config config;
+	const struct cache_volume *cache; /* what this node knows of the volume */
 	uint64_t epoch;
 	pthread_mutex_t mutex; /* guards reg, and with it the store, stop and what is for the next write */
 	struct volume_register reg;

@@ -89,13 +89,33 @@ static int wait_turn(struct lease *l, int64_t turn_ns, const struct waiting *w, 
 	return 0;
 }
 
+/*
+ * A register is never deleted. Where there is none, but this node has a commit of the volume, this is not the store
+ * that the commit went to (a file system that is not mounted, another bucket), or somebody emptied it: a run would
+ * begin with an empty tree, and epochs would begin again.
+ */
+static int check_vanished(const struct lease *l, struct error *err)
+{
+	struct cache_mark mark;
+
+	if (l->reg.exists || cache_read_clean(l->cache, &mark) < 0 || mark.seq == 0)
+		return 0;
+	return error_set(err, ENODATA,
+			 "store \"%s\" (%s) has no register of it, but this node has its commit %" PRIu64
+			 ": mount the file system, or name the bucket, that has it; if it is gone for good, `volrun "
+			 "volume prune` with its name forgets it here",
+			 l->reg.store->name, l->reg.store->place ? l->reg.store->place : "", mark.seq);
+}
+
 /* One write that makes the lease ours: absent -> epoch 1, else epoch + 1; the commit stays. */
 static int take(struct lease *l, const struct lease_identity *id, struct error *err)
 {
 	struct head next = l->reg.exists ? l->reg.shown : (struct head){.format = HEAD_FORMAT};
 	char since[CLOCK_RFC3339_MAX];
-	int r;
+	int r = check_vanished(l, err);
 
+	if (r < 0)
+		return r;
 	/* For people: whole seconds. */
 	strcpy(strchr(clock_rfc3339(NULL, since), '.'), "Z");
 	next.epoch++;

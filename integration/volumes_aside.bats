@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What can't be committed, or must not be started from: told at once, and in a way that leads on.
+
+load lib/common
+load lib/volume
+setup() {
+	common_setup
+	node A '.lease += {ttl: "3s", renew: "500ms", poll: "200ms"}'
+	node B '.lease += {ttl: "3s", renew: "500ms", poll: "200ms"}'
+}
+teardown() { common_teardown; }
+
+V="state /data"
+vol() { on A volrun volume "$@"; }
+cached() { echo "$T/cache-A/main/default/state/$1"; }
+
+@test "a path of over 4,095 bytes: the run is set aside at once, and the next one begins with the commit before" {
+	vrun A c1 "$V" 'echo first >/data/f'
+	ok
+	vstart A c2 "$V" 'echo second >/data/f; sleep 100'
+	until_true 10 grep -q second "$(cached rw/f)"
+	/usr/bin/python3 - "$(cached rw)" <<-'PY'
+	import os, sys
+	fd = os.open(sys.argv[1], os.O_RDONLY)
+	for i in range(25):
+	    os.mkdir("d" * 200, dir_fd=fd)
+	    fd = os.open("d" * 200, os.O_RDONLY, dir_fd=fd)
+	PY
+	on A volrun delete --force c2
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	vrun A c3 "state /data wait=5s" 'cat /data/f'
+	ok
+	is "$output" first
+	try vol conflicts ls
+	like "$output" 'it has a path of over 4095 bytes'
+	is "$(cat "$(cached conflict-2/f)")" second
+	try vol conflicts drop state 2
+	ok
+	[[ ! -e $(cached conflict-2) ]]
+}
+
+@test "a store that has no register of what this node has a commit of: refused, until the node forgets it" {
+	vrun A c1 "$V" 'echo first >/data/f'
+	ok
+	# As a file system that is not mounted.
+	mv "$T/store" "$T/away"
+	vrun A c2 "$V" 'ls -A /data; echo second >/data/g'
+	not_ok 'store "main" \(directory .*\) has no register of it, but this node has its commit 1'
+	is "$(cat "$(cached rw/f)")" first
+	[[ ! -e $T/store/volumes/default/.volrun/state/head ]]
+	rm -rf "$T/store"
+	mv "$T/away" "$T/store"
+	vrun A c3 "$V" 'ls -A /data'
+	is "$output" f
+	# It is gone for good.
+	rm -rf "$T/store/volumes"
+	try vol prune state
+	ok
+	vrun A c4 "$V" 'ls -A /data'
+	ok
+	is "$output" ""
+}
+
+@test "a start says that an earlier run's changes were set aside" {
+	vstart A c1 "$V" 'echo A >/data/f; sleep 100'
+	until_true 10 test -s "$(cached rw/f)"
+	kill -9 "$(keepers)"
+	on A volrun delete --force c1
+	vrun B c2 "$V" 'echo B >/data/g'
+	vrun A c3 "$V" 'ls -A /data'
+	ok
+	is "$output" g
+	like "$stderr" 'warning: volume state: an earlier run on this node .*conflict-1'
+}
+
+@test "status says why a commit is still being tried" {
+	vstart A c1 "$V" 'echo first >/data/f; sleep 100'
+	until_true 10 test -s "$(cached rw/f)"
+	: >"$T/store/volumes/default/.volrun/state/commits"
+	on A volrun delete --force c1
+	until_true 10 eval 'vol status | grep -q "not committed yet, and tried again: "'
+	rm "$T/store/volumes/default/.volrun/state/commits"
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	try vol status
+	unlike "$output" 'not committed'
+	vrun A c2 "$V" 'cat /data/f'
+	is "$output" first
+}
