@@ -58,8 +58,10 @@ static int take_over(struct scan *s)
 	for (size_t i = 0; i < base->n; i++)
 		n_left += !(base->entries[i].flags & ENTRY_TAKEN);
 	left = calloc(n_left + 1, sizeof(*left));
-	if (!left || base->n - n_left + n_found > MANIFEST_MAX_ENTRIES)
+	if (!left)
 		return scan_no_memory(s->err);
+	if (base->n - n_left + n_found > MANIFEST_MAX_ENTRIES)
+		return scan_too_many(s->err);
 	n_left = 0;
 	for (size_t i = 0; i < base->n; i++) {
 		struct entry *e = &base->entries[i];

@@ -29,8 +29,8 @@
  *
  * Left out, with a warning in the report: sockets, fifos, devices, ACLs, what lies
  * on another mount. Left out silently: mount points of the volume that are
- * empty and not in base. -EFBIG: a limit of the volume (limits: false
- * asks for none); -ENAMETOOLONG: a path over 4,095 bytes.
+ * empty and not in base. -EFBIG: what no later try can commit: a limit of the
+ * volume (limits: false asks for none), a path over 4,095 bytes, too many entries.
  */
 int scan_tree(const struct volume *v, int root_fd, struct manifest *base, bool limits, struct manifest *ret,
 	      struct transfer_report *report, struct error *err);

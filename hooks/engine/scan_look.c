@@ -14,7 +14,12 @@
 
 int scan_no_memory(struct error *err)
 {
-	return error_set(err, ENOMEM, "the tree has more than %d entries, or memory is out", MANIFEST_MAX_ENTRIES);
+	return error_set(err, ENOMEM, "out of memory for the tree's entries");
+}
+
+int scan_too_many(struct error *err)
+{
+	return error_set(err, EFBIG, "it has more than %d entries; nothing was committed", MANIFEST_MAX_ENTRIES);
 }
 
 static void set_owner(const struct scan *s, struct entry *e, const struct stat *st)
@@ -92,7 +97,7 @@ int scan_add(struct walker *w, const struct entry *e)
 	struct entry *room = manifest_add(&w->m);
 
 	if (!room)
-		return scan_no_memory(&w->err);
+		return w->m.n >= MANIFEST_MAX_ENTRIES ? scan_too_many(&w->err) : scan_no_memory(&w->err);
 	*room = *e;
 	return 0;
 }
@@ -218,7 +223,8 @@ int scan_look_at(struct walker *w, const struct listed *l, const char *name)
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : tree_error(&w->err, errno, "\"%s/%s\" can't be read", w->path, name);
 	if (at + len + 1 > MANIFEST_PATH_MAX)
-		return error_set(&w->err, ENAMETOOLONG, "a path in the tree has over %d bytes (\"%.60s/...\")",
+		return error_set(&w->err, EFBIG,
+				 "it has a path of over %d bytes (\"%.60s/...\"); nothing was committed",
 				 MANIFEST_PATH_MAX, w->path);
 	if (at > 0)
 		w->path[at++] = '/';

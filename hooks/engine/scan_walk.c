@@ -323,7 +323,7 @@ static int collect(struct scan *s, struct walker *w)
 
 	arena_join(&m->arena, &w->m.arena);
 	if (m->n + w->m.n > MANIFEST_MAX_ENTRIES)
-		return scan_no_memory(s->err);
+		return scan_too_many(s->err);
 	if (m->n == 0) {
 		free(m->entries);
 		m->entries = TAKE_PTR(w->m.entries);

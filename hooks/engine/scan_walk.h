@@ -42,5 +42,6 @@ struct scan {
 /* Sees all of the tree. */
 int scan_walk(struct scan *s);
 int scan_no_memory(struct error *err);
+int scan_too_many(struct error *err);
 
 #endif
