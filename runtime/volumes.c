@@ -63,14 +63,21 @@ int own_program(const char *name, struct arena *arena, const char **ret, struct 
 	return 0;
 }
 
-/* Each line "warning: ..." of a hook that succeeded becomes a note, without that word: who prints it adds it. */
+/* Each line "warning: ..." of a hook that succeeded becomes a note to be shown, without that word: who prints it adds
+ * it.
+ */
 static void add_notes(struct strbuf *notes, char *text)
 {
 	static const char prefix[] = "warning: ";
 	char *line, *rest;
 
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		strbuf_addf(notes, "%s\n", line + (strncmp(line, prefix, strlen(prefix)) ? 0 : strlen(prefix)));
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		bool warns = strncmp(line, prefix, strlen(prefix)) == 0;
+
+		if (warns)
+			strbuf_addc(notes, NOTE_SHOWN);
+		strbuf_addf(notes, "%s\n", line + (warns ? strlen(prefix) : 0));
+	}
 }
 
 /* It points into itself: it stays where it is. */
