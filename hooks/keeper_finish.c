@@ -163,6 +163,15 @@ static int commit_once(struct hold_volume *hv, struct transfer_report *report, s
 	return r < 0 ? r : commit_run(&hv->v, hv->lease, report, &hv->applied_seq, err);
 }
 
+/* Whoever waits for the lease meanwhile finds out why: `volrun volume status`. */
+static void note_try(struct hold_volume *hv, const char *why)
+{
+	char text[ERROR_MSG_MAX + 64];
+
+	snprintf(text, sizeof(text), "not committed yet, and tried again: %s", why);
+	cache_note_error(&hv->v.cache, text);
+}
+
 /* Waits, but not when the lease gets lost meanwhile. */
 static void pause_commit(struct hold_volume *hv, int64_t *pause)
 {
@@ -226,6 +235,7 @@ static void commit(struct hold *h, struct hold_volume *hv)
 		else if (r == -ENOSPC && make_room(h, hv))
 			continue;
 		else if (r != -ENOSPC && clock_boottime_ns() < until) {
+			note_try(hv, err.msg);
 			pause_commit(hv, &pause);
 			continue;
 		} else
