@@ -62,8 +62,9 @@ static void found_foreign(struct publish *p, struct item *i)
 {
 	p->x->report->conflicts++;
 	report_warning(p->x->report,
-		       "\"%.300s\" was changed in the store by another tool meanwhile: theirs was left there%s",
-		       i->path, item_is_deletion(i) ? "" : ", ours is kept (`volrun volume conflicts ls`)");
+		       "\"%.300s\" was changed in the store by another tool meanwhile: theirs was left there%s%s%s",
+		       i->path, item_is_deletion(i) ? "" : ", ours is kept (`volrun volume conflicts ls ",
+		       item_is_deletion(i) ? "" : p->x->v->name, item_is_deletion(i) ? "" : "`)");
 	i->foreign = true;
 	leave(p, i);
 }
