@@ -16,14 +16,14 @@ static void give_up(void)
 }
 
 /* Made by the linker, of all DYNLIB_CALLs. */
-extern const struct dynlib_function functions[] __asm__("__start_dynlib_functions") __attribute__((weak));
-extern const struct dynlib_function functions_end[] __asm__("__stop_dynlib_functions") __attribute__((weak));
+extern const struct dynlib_function *const functions[] __asm__("__start_dynlib_functions") __attribute__((weak));
+extern const struct dynlib_function *const functions_end[] __asm__("__stop_dynlib_functions") __attribute__((weak));
 
 static void look_up(const struct dynlib *lib)
 {
-	for (const struct dynlib_function *f = functions; f != functions_end; f++)
-		if (f->lib == lib)
-			__atomic_store_n(f->found, dlsym(lib->handle, f->name), __ATOMIC_RELEASE);
+	for (const struct dynlib_function *const *f = functions; f != functions_end; f++)
+		if ((*f)->lib == lib)
+			__atomic_store_n((*f)->found, dlsym(lib->handle, (*f)->name), __ATOMIC_RELEASE);
 }
 
 void *dynlib_symbol(struct dynlib *lib, const char *name)

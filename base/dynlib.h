@@ -49,8 +49,10 @@ void *dynlib_symbol(struct dynlib *lib, const char *name);
 #define DYNLIB_FIND(lib, fn)                                                                                           \
 	({                                                                                                             \
 		static void *found_;                                                                                   \
-		static const struct dynlib_function function_                                                          \
-		    __attribute__((section("dynlib_functions"), used)) = {lib, #fn, &found_};                          \
+		static const struct dynlib_function function_ = {lib, #fn, &found_};                                   \
+		/* Pointers: the compiler may put larger things further apart than they are large. */                  \
+		static const struct dynlib_function *const listed_                                                     \
+		    __attribute__((section("dynlib_functions"), used)) = &function_;                                   \
 		void *call_ = __atomic_load_n(&found_, __ATOMIC_ACQUIRE);                                              \
 		(__typeof__(&(fn)))(call_ ? call_ : dynlib_symbol(lib, #fn));                                          \
 	})
