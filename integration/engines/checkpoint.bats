@@ -20,8 +20,8 @@ docker_experimental() {
 COUNT='trap exit TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done'
 
 # As engines have it: checkpoint NAME, restore NAME.
-checkpoint() { if [[ $ENGINE == podman ]]; then engine container checkpoint "$@"; else engine checkpoint create "$1" ck; fi; }
-restore() { if [[ $ENGINE == podman ]]; then engine container restore "$@"; else engine start --checkpoint ck "$1"; fi; }
+checkpoint() { local PATIENCE=400; if [[ $ENGINE == podman ]]; then engine container checkpoint "$@"; else engine checkpoint create "$1" ck; fi; }
+restore() { local PATIENCE=400; if [[ $ENGINE == podman ]]; then engine container restore "$@"; else engine start --checkpoint ck "$1"; fi; }
 
 last() { engine logs "$1" | tail -1 | tr -d '\r'; }
 beyond() { (($(last "$1") > $2)); }

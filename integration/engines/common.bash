@@ -15,7 +15,8 @@ is() { [[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'" "status: 
 like() { [[ $1 =~ $2 ]] || fail "expected something like: $2" "got: $1" "status: ${status:-}" "stderr: ${stderr:-}"; }
 unlike() { [[ ! $1 =~ $2 ]] || fail "expected nothing like: $2" "got: $1"; }
 
-engine() { timeout 120 "$ENGINE" "${GLOBAL[@]}" "$@" 3>&- 4>&-; }
+# $PATIENCE: of a command that takes longer than others, emulated.
+engine() { timeout "${PATIENCE:-120}" "$ENGINE" "${GLOBAL[@]}" "$@" 3>&- 4>&-; }
 
 # try ARG...: engine ARG...; $status, $output (stdout), $stderr, $lines.
 # shellcheck disable=SC2034

@@ -12,7 +12,7 @@ load nodes
 ENGINES=()
 for ENGINE in "$BATS_TEST_DIRNAME"/by/${MATRIX_ENGINE:-*}.bash; do ENGINES+=("$(basename "$ENGINE" .bash)"); done
 KINDS=(fs s3 azure gcs)
-CORE=" docker/s3 podman/azure podman-rootless/fs ctr/gcs "
+CORE=" docker/s3 podman/azure podman-rootless/fs ctr/gcs crictl/azure "
 
 for ENGINE in "${ENGINES[@]}"; do
 	# shellcheck source=/dev/null

@@ -136,21 +136,34 @@ teardown() {
 	is "$(lease quadlet-state)" free
 }
 
-# By test-vm alone: once the lease was free after the restore, and why is not known.
+# held NAME VOLUME: a container that runs has its lease, whatever else went wrong with it. The register is read first: one
+# that is free belongs to a container that has ended by then, which is a failure of another kind, and tells of itself.
+held() {
+	local was now
+	was=$(lease "$2") now=$(state "$1" '{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}')
+	[[ $was == held && $now == running* ]] || fail "lease of $2: $was; $1 after that: $now" "keepers: $(my_keepers)" \
+		"$(volrun volume lease "$2" 2>&1)" "$(journalctl -n 40 --no-pager 2>/dev/null | cut -c 1-300)"
+}
+
+# By test-vm alone: emulated, criu takes a minute and more.
 @test "checkpoint and restore: the volume is committed by the one, and there again with its lease after the other" {
 	! rootless || skip "criu wants root"
 	podman run -d --name cp --network none --annotation dev.volrun.volume='cp-state /data' $IMAGE sh -c \
 		'exec 3>/data/log; i=0; while :; do i=$((i + 1)); echo $i >&3; sleep 0.2; done' >/dev/null
 	until_true 30 eval '(($(podman exec cp wc -l </dev/null /data/log | cut -d " " -f 1) > 3))'
-	podman container checkpoint cp >/dev/null
+	PATIENCE=400 podman container checkpoint cp >/dev/null
 	until_true 40 no_keepers
 	is "$(lease cp-state)" free
-	local n
+	local n id
 	n=$(kept cp-state/log | wc -l)
 	((n > 3))
-	podman container restore cp >/dev/null
-	until_true 30 eval '(($(podman exec cp wc -l </dev/null /data/log | cut -d " " -f 1) > '$n'))'
-	is "$(lease cp-state)" held
+	PATIENCE=400 podman container restore cp >/dev/null
+	held cp cp-state
+	until_true 60 eval '(($(podman exec cp wc -l </dev/null /data/log | cut -d " " -f 1) > '$n'))'
+	# Nor does what ends late of the first one, its conmon's clean-up, take anything from it.
+	id=$(state cp '{{.Id}}')
+	until_true 60 eval '! pgrep -f "container cleanup.*$id"'
+	held cp cp-state
 	podman rm -f -t 0 cp >/dev/null
 	until_true 40 no_keepers
 	# It has gone on with the next number.

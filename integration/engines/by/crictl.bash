@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # crictl.bash - pods of one container by containerd's CRI, as a kubelet makes them; see nodes.bash. Debian's containerd, one
-# for these tests alone (cri/server), with crictl's words (cri/client).
+# for these tests alone (cri/server), with crictl's words (cri/client: Debian 13 has no package of crictl).
 
 crictl_ready() {
 	local server=/src/integration/cri/server
@@ -16,12 +16,14 @@ crictl_c() { timeout 140 /src/cri/cri-client --runtime-endpoint unix:///run/cri-
 crictl_file() { echo "/run/cri-matrix/pods/$1"; }
 
 crictl_start() { # RUNTIME ID VALUE SCRIPT
-	local f
+	local f parent=volruntests.slice
+	# Without systemd it is a path; engines/native removes it.
+	[[ -d /run/systemd/system ]] || parent=/${CONTAINERD_NAMESPACE:-volruntests}/cri/$2
 	f=$(crictl_file "$2")
-	jq -n --arg n "$2" --arg v "$3" --arg logs /run/cri-matrix/pods '{
+	jq -n --arg n "$2" --arg v "$3" --arg parent "$parent" --arg logs /run/cri-matrix/pods '{
 		metadata: {name: $n, namespace: "matrix", uid: $n, attempt: 0}, log_directory: $logs,
 		annotations: {"dev.volrun.volume": $v},
-		linux: {cgroup_parent: "volruntests.slice", security_context: {namespace_options: {network: 2, pid: 1}}}}' >"$f.pod.json"
+		linux: {cgroup_parent: $parent, security_context: {namespace_options: {network: 2, pid: 1}}}}' >"$f.pod.json"
 	jq -n --arg n "$2" --arg s "$4" '{
 		metadata: {name: "main"}, image: {image: "docker.io/library/busybox:latest"}, command: ["sh", "-c", $s], log_path: ($n + ".log"),
 		linux: {security_context: {namespace_options: {network: 2, pid: 1}}}}' >"$f.json"
