@@ -36,7 +36,8 @@ clean() {
 	local v
 	node written docker "$1"
 	for v in ctr podman; do is "$(volume --json lease $v | jq -r .state)" free "lease of $v"; done
-	is "$(volume --json status | jq -r '[.volumes[] | "\(.name) \(.state)"] | sort | join(", ")')" "ctr clean, docker in use, podman clean"
+	# Where all was set aside, and dropped, this node's cache has nothing of the volume.
+	is "$(volume --json status | jq -r '[.volumes[] | select(.state != "clean") | "\(.name) \(.state)"] | join(", ")')" "docker in use"
 	in_machine volrun doctor >"$T/doctor" || fail "$(cat "$T/doctor")"
 	! grep -v '^ok:' "$T/doctor" | grep -v '^0 problems, 0 warnings' || fail "the doctor is not content"
 }
