@@ -23,7 +23,7 @@ member() { vstart A "$2" "$V" "$3" ".annotations[\"io.kubernetes.cri.sandbox-id\
 
 # Killed and gone: what it had locked is free. (Whoever is to ask for its status may take its time.)
 end_of() {
-	kill -9 "$1"
+	kill -9 "$1" 2>/dev/null || : # it may have come to the call that was to be its last
 	until_true 10 eval "[[ ! -e /proc/$1 ]] || grep -q '^State:.Z' /proc/$1/status"
 }
 
