@@ -337,6 +337,35 @@ static void a_part_that_is_refused_gives_the_whole_upload_up(void **state)
 	assert_non_null(strstr(last_request, "DELETE /buck/big?uploadId=u1 "));
 }
 
+/* What arrives is then what was hashed: nothing is read again. */
+static void parts_are_signed_with_the_hashes_that_their_sender_gave(void **state)
+{
+	static const unsigned char pieces[3][32] = {{0x11, 0x11}, {0x22, 0x22}, {0x33, 0x33}};
+	struct store_op op = big_op();
+
+	(void)state;
+	assert_int_equal(store->piece, 10);
+	op.sha256 = "of something else";
+	op.pieces = pieces;
+	script[0] = (struct step){.reply = INITIATED, .close = true};
+	for (int i = 1; i < 4; i++)
+		script[i] = (struct step){.reply = OK_PUT, .close = true};
+	script[4] = (struct step){.reply = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+					   "<CompleteMultipartUploadResult><ETag>\"w\"</ETag>"
+					   "</CompleteMultipartUploadResult>",
+				  .close = true};
+	expect(&op, STORE_OK, 5);
+	for (int i = 1; i < 4; i++) {
+		int number = 0;
+		char *at = strstr(seen_requests[i], "partNumber="), hash[32];
+
+		assert_non_null(at);
+		number = at[strlen("partNumber=")] - '0';
+		snprintf(hash, sizeof(hash), "sha256: %d%d%d%d00", number, number, number, number);
+		assert_non_null(strstr(seen_requests[i], hash));
+	}
+}
+
 static void a_completion_without_an_answer_is_unknown_and_not_aborted(void **state)
 {
 	struct store_op op = big_op();
@@ -534,6 +563,7 @@ int main(void)
 	    TEST(a_copy_that_says_200_and_then_an_error_has_failed),
 	    TEST(a_copy_of_more_than_5_gib_goes_in_parts_that_cover_it),
 	    TEST(a_part_that_is_refused_gives_the_whole_upload_up),
+	    TEST(parts_are_signed_with_the_hashes_that_their_sender_gave),
 	    TEST(a_completion_without_an_answer_is_unknown_and_not_aborted),
 	    TEST(the_lease_is_asked_before_each_part_and_a_lost_one_stops_all),
 	    TEST(nobody_listening_is_unreachable_after_a_few_tries),
