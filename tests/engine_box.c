@@ -372,3 +372,28 @@ char *file_text(struct node *n, const char *path)
 
 	return read_file_at(root, path, 1 << 20, &text, NULL) < 0 ? NULL : text;
 }
+
+void store_spoil(struct box *b, const char *key, const char *from, const char *to)
+{
+	_cleanup_free_ char *text = fake_store_text(b->fake, key), *copy = NULL;
+	char *at;
+
+	assert_non_null(text);
+	at = strstr(text, from);
+	assert_non_null(at);
+	*at = '\0';
+	assert_true(asprintf(&copy, "%s%s%s", text, to, at + strlen(from)) > 0);
+	fake_store_put(b->fake, key, copy);
+}
+
+char *store_commit_key(struct box *b)
+{
+	_cleanup_free_ char *head = fake_store_text(b->fake, "volumes/ws/.volrun/vol/head");
+	char *object = strstr(head, "\"object\":\""), *key = NULL;
+
+	assert_non_null(object);
+	object += 10;
+	object[strcspn(object, "\"")] = '\0';
+	assert_true(asprintf(&key, "volumes/ws/.volrun/vol/commits/%s", object) > 0);
+	return key;
+}

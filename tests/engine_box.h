@@ -62,6 +62,10 @@ void node_acquire(struct node *n);
 char *plain_text(struct box *b, const char *path);
 /* Puts a plain object as another tool would (NULL: removes it). */
 void plain_put(struct box *b, const char *path, const char *text);
+/* The key of the object that has the last commit's record, and its pack where they are small. The caller frees it. */
+char *store_commit_key(struct box *b);
+/* Replaces the first `from` in an object that is text. */
+void store_spoil(struct box *b, const char *key, const char *from, const char *to);
 /* Acquires, finishes what the last holder left, restores. */
 int node_start(struct node *n);
 /* Commits and releases. */

@@ -215,31 +215,6 @@ static void readers_get_the_commit_beside_the_holder(void **state)
 
 /* --- a store that lies ------------------------------------------------------------- */
 
-static void spoil(struct box *b, const char *key, const char *from, const char *to)
-{
-	_cleanup_free_ char *text = fake_store_text(b->fake, key), *copy = NULL;
-	char *at;
-
-	assert_non_null(text);
-	at = strstr(text, from);
-	assert_non_null(at);
-	*at = '\0';
-	assert_true(asprintf(&copy, "%s%s%s", text, to, at + strlen(from)) > 0);
-	fake_store_put(b->fake, key, copy);
-}
-
-static char *commit_key(struct box *b)
-{
-	_cleanup_free_ char *head = fake_store_text(b->fake, "volumes/ws/.volrun/vol/head");
-	char *object = strstr(head, "\"object\":\""), *key = NULL;
-
-	assert_non_null(object);
-	object += 10;
-	object[strcspn(object, "\"")] = '\0';
-	assert_true(asprintf(&key, "volumes/ws/.volrun/vol/commits/%s", object) > 0);
-	return key;
-}
-
 static void assert_refused(struct box *b, const char *message)
 {
 	struct node *c = node_open(b, "c");
@@ -259,8 +234,8 @@ static void a_record_that_is_not_the_registers_is_refused(void **state)
 	_cleanup_free_ char *key = NULL;
 
 	one_file(b);
-	key = commit_key(b);
-	spoil(b, key, "\"path\":\"name\"", "\"path\":\"../x\"");
+	key = store_commit_key(b);
+	store_spoil(b, key, "\"path\":\"name\"", "\"path\":\"../x\"");
 	assert_refused(b, "sha256 differs");
 }
 
@@ -270,8 +245,8 @@ static void bytes_that_are_not_the_commits_are_refused(void **state)
 	_cleanup_free_ char *key = NULL;
 
 	one_file(b);
-	key = commit_key(b);
-	spoil(b, key, "content", "CONTENT");
+	key = store_commit_key(b);
+	store_spoil(b, key, "content", "CONTENT");
 	assert_refused(b, "has other bytes for \"name\"");
 }
 
@@ -281,7 +256,7 @@ static void a_commit_that_is_gone_is_an_error_and_no_empty_volume(void **state)
 	_cleanup_free_ char *key = NULL;
 
 	one_file(b);
-	key = commit_key(b);
+	key = store_commit_key(b);
 	fake_store_put(b->fake, key, NULL);
 	assert_refused(b, "absent");
 }
@@ -291,7 +266,7 @@ static void a_broken_applied_table_is_an_error(void **state)
 	struct box *b = *state;
 
 	one_file(b);
-	spoil(b, "volumes/ws/.volrun/vol/1.applied", "\"path\":\"name\"", "\"path\":\"../volrun-outside\"");
+	store_spoil(b, "volumes/ws/.volrun/vol/1.applied", "\"path\":\"name\"", "\"path\":\"../volrun-outside\"");
 	assert_refused(b, "applied table: line 2");
 }
 
@@ -300,7 +275,7 @@ static void an_applied_table_cut_short_is_an_error(void **state)
 	struct box *b = *state;
 
 	one_file(b);
-	spoil(b, "volumes/ws/.volrun/vol/1.applied", "{\"end\":1}\n", "");
+	store_spoil(b, "volumes/ws/.volrun/vol/1.applied", "{\"end\":1}\n", "");
 	assert_refused(b, "applied table: line 3: it ends in the middle");
 }
 

@@ -12,18 +12,17 @@
 #include "base/io.h"
 #include "hooks/engine/hashing.h"
 #include "hooks/engine/sparse.h"
+#include "hooks/engine/unpack.h"
 
 #define RANGE_MAX (8u << 20) /* of a request for neighbours */
 #define GAP_MAX (64u << 10)  /* what is read and thrown away rather than asked around */
 #define PIECE (16u << 20)    /* of a large file */
 #define ENDING_MAX 32	     /* large files that are there and not hashed yet */
-#define COPY_BUFFER 65536
 
 /* A file that is read on its own. */
 struct large {
 	struct entry *e;
 	int fd;
-	char name[64];
 	bool pieces_of;	 /* it comes in several */
 	bool again;	 /* they don't tell what they are of: it is to be read in one */
 	uint64_t asked;	 /* bytes requested so far */
@@ -56,8 +55,7 @@ struct fetch {
 	bool no_tags;		 /* this store says of a range not what it is of */
 	size_t n_again;		 /* of the entries, the first so many: foreign ones that are to be read in one */
 	struct hashing *hashing; /* from the first file in pieces on */
-	struct sha256 *hash;
-	char *buffer;
+	struct unpacking *unpacking;
 };
 
 static bool is_foreign(const struct entry *e)
@@ -92,41 +90,6 @@ static void wrong_bytes(struct fetch *f, const struct entry *e)
 		      e->path, e->object ? e->object : "none");
 }
 
-/* Copies a range of the pack's file into a new file of the tree, if its hash is right. */
-static int unpack(struct fetch *f, int fd, off_t offset, const struct entry *e)
-{
-	_cleanup_close_ int out = -1;
-	unsigned char hash[SHA256_LEN];
-	char name[64];
-	int r = 0;
-
-	out = tree_create(f->t, name);
-	if (out < 0)
-		return out;
-	for (uint64_t at = 0; at < e->size && r == 0;) {
-		size_t n = e->size - at < COPY_BUFFER ? (size_t)(e->size - at) : COPY_BUFFER;
-
-		r = pread_full(fd, f->buffer, n, offset + (off_t)at);
-		if (r == 0)
-			r = e->flags & ENTRY_SPARSE ? sparse_write(out, f->buffer, n, (off_t)at)
-						    : pwrite_all(out, f->buffer, n, (off_t)at);
-		sha256_update(f->hash, f->buffer, n);
-		at += n;
-	}
-	if (r == 0 && (e->flags & ENTRY_SPARSE) && ftruncate(out, (off_t)e->size) < 0)
-		r = -errno;
-	entry_hash_final(f->hash, hash);
-	if (r == 0 && memcmp(hash, e->sha256, SHA256_LEN) != 0) {
-		wrong_bytes(f, e);
-		r = -EBADMSG;
-	}
-	if (r == 0)
-		r = tree_install(f->t, out, name, e);
-	if (r < 0)
-		tree_discard(f->t, name);
-	return r;
-}
-
 static void file_failed(struct fetch *f, int r, const struct entry *e)
 {
 	struct error why = ERROR_INIT;
@@ -137,13 +100,13 @@ static void file_failed(struct fetch *f, int r, const struct entry *e)
 	transfer_fail(f->x, -r, "%s", why.msg);
 }
 
-static void unpack_all(struct fetch *f, const struct job *j)
+/* Notes what went wrong in making files of packs. */
+static void unpack_failed(struct fetch *f, struct unpack_failure failure)
 {
-	for (size_t i = 0; i < j->n && f->x->failed == 0; i++) {
-		const struct entry *e = j->files[i];
-
-		file_failed(f, unpack(f, j->op.out_fd, (off_t)(e->offset - j->op.offset), e), e);
-	}
+	if (failure.wrong_bytes)
+		wrong_bytes(f, failure.entry);
+	else
+		file_failed(f, failure.r, failure.entry);
 }
 
 /* Is the foreign object that was read the one that was listed? Notes what it is. */
@@ -179,10 +142,8 @@ static void large_free(struct fetch *f, struct large *l)
 {
 	if (l->hashed)
 		hashing_end(f->hashing, l->hashed, NULL);
-	if (l->fd >= 0) {
-		tree_discard(f->t, l->name); /* of no effect once it is installed */
+	if (l->fd >= 0)
 		close(l->fd);
-	}
 	if (f->large == l)
 		f->large = NULL;
 	free(l->came);
@@ -216,7 +177,7 @@ static void finish_large(struct fetch *f, struct large *l)
 	else
 		r = verify(f, l);
 	if (r == 0)
-		r = tree_install(f->t, l->fd, l->name, l->e);
+		r = tree_install(f->t, l->fd, l->e);
 	file_failed(f, r, l->e);
 }
 
@@ -298,7 +259,7 @@ static void done(void *ctx, struct store_op *op)
 	} else if (!foreign && op->length > 0 && op->got_size != op->length) {
 		transfer_fail(f->x, EBADMSG, "the store's object %.600s is shorter than its commit says", j->key);
 	} else if (!j->large) {
-		unpack_all(f, j);
+		unpacking_add(f->unpacking, TAKE_FD(op->out_fd), op->offset, j->files, j->n);
 	} else {
 		if (j->large->e->flags & ENTRY_SPARSE)
 			file_failed(f, sparse_punch(j->large->fd, j->op.out_offset, j->op.got_size), j->large->e);
@@ -308,6 +269,7 @@ static void done(void *ctx, struct store_op *op)
 			piece_came(f, j->large, (uint64_t)op->out_offset);
 	}
 	job_free(f, j);
+	unpack_failed(f, unpacking_failed(f->unpacking));
 	finish_ending(f, false);
 }
 
@@ -394,7 +356,7 @@ static struct store_op *begin_large(struct fetch *f)
 	}
 	l->e = f->entries[f->next++];
 	l->pieces_of = in_pieces(f, l->e);
-	l->fd = tree_create(f->t, l->name);
+	l->fd = tree_create(f->t, l->e->path);
 	f->large = l;
 	file_failed(f, l->fd, l->e);
 	op = l->fd >= 0 && begin_hash(f, l) ? next_piece(f) : NULL;
@@ -435,6 +397,24 @@ static struct store_op *begin_range(struct fetch *f)
 	return NULL;
 }
 
+/* What has no bytes needs no request. */
+static void make_empty(struct fetch *f)
+{
+	size_t n = 0;
+
+	for (; f->next + n < f->n; n++) {
+		struct entry *e = f->entries[f->next + n];
+
+		if (e->object || e->size > 0)
+			break;
+		if (is_foreign(e))
+			entry_hash_data("", 0, e->sha256);
+	}
+	if (n > 0)
+		unpacking_add(f->unpacking, -1, 0, f->entries + f->next, n);
+	f->next += n;
+}
+
 static struct store_op *next(void *ctx)
 {
 	struct fetch *f = ctx;
@@ -443,17 +423,8 @@ static struct store_op *next(void *ctx)
 		return NULL;
 	if (f->large)
 		return next_piece(f);
-	/* What has no bytes needs no request. */
-	while (f->next < f->n && !f->entries[f->next]->object && f->entries[f->next]->size == 0) {
-		struct entry *e = f->entries[f->next++];
-
-		if (is_foreign(e))
-			entry_hash_data("", 0, e->sha256);
-		file_failed(f, unpack(f, -1, 0, e), e);
-		if (f->x->failed < 0)
-			return NULL;
-	}
-	if (f->next == f->n)
+	make_empty(f);
+	if (f->next == f->n || f->x->failed < 0)
 		return NULL;
 	if (!f->entries[f->next]->object || f->entries[f->next]->size > RANGE_MAX)
 		return begin_large(f);
@@ -466,9 +437,8 @@ int fetch_files(struct transfer *x, struct tree *t, const struct plain *plain, s
 	int64_t begin = clock_boottime_ns();
 
 	f.ending_last = &f.ending;
-	f.hash = sha256_new();
-	f.buffer = malloc(COPY_BUFFER);
-	if (!f.hash || !f.buffer) {
+	f.unpacking = unpacking_new(t);
+	if (!f.unpacking) {
 		transfer_fail(x, ENOMEM, "out of memory");
 	} else if (n > 0) {
 		qsort(entries, n, sizeof(*entries), by_place);
@@ -477,13 +447,14 @@ int fetch_files(struct transfer *x, struct tree *t, const struct plain *plain, s
 		f.next = f.n_again = 0;
 		if (f.n > 0 && x->failed == 0)
 			store_run(x->v->store, next, done, &f);
+		if (x->failed == 0)
+			unpack_failed(&f, unpacking_end(f.unpacking));
 	}
 	finish_ending(&f, true);
 	if (f.large && f.large->pieces == 0)
 		large_free(&f, f.large);
 	hashing_free(f.hashing);
-	sha256_free(f.hash);
-	free(f.buffer);
+	unpacking_free(f.unpacking);
 	x->report->data_ns += clock_boottime_ns() - begin;
 	return x->failed;
 }

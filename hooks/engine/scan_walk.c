@@ -6,13 +6,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "hooks/engine/scan.h"
 #include "hooks/engine/tree.h"
 
@@ -188,14 +188,12 @@ static void start_others(struct walker *first)
 	struct walk *k = first->walk;
 	struct walker *w;
 	pthread_attr_t attr;
-	cpu_set_t cpus;
-	unsigned n = 1;
+	unsigned n;
 
 	if (first != k->walkers || k->others || first->seen <= ALONE_MAX)
 		return;
 	k->others = true;
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-		n = (unsigned)CPU_COUNT(&cpus);
+	n = cpus_usable();
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WALKER_STACK);
 	for (unsigned i = 1; i < n && i < WALKERS_MAX; i++) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -135,6 +136,18 @@ void tree_end(struct tree *t)
 	t->root_fd = t->tmp_fd = t->parent_fd = -1;
 }
 
+void tree_for_thread(const struct tree *t, struct tree *ret)
+{
+	*ret = (struct tree){
+	    .root_fd = t->root_fd, .tmp_fd = t->tmp_fd, .tmp_prefix = t->tmp_prefix, .ids = t->ids, .parent_fd = -1};
+}
+
+void tree_thread_end(struct tree *t)
+{
+	cleanup_close(&t->parent_fd);
+	t->parent_fd = -1;
+}
+
 int tree_tmpfile(const struct volume *v)
 {
 	bool made;
@@ -166,7 +179,17 @@ static int parent(struct tree *t, const char *path, const char **ret_name)
 	fd = tree_open(t->root_fd, t->parent, O_PATH | O_DIRECTORY);
 	if (fd >= 0)
 		t->parent_fd = fd;
+	t->parent_gives = -1;
 	return fd;
+}
+
+/* Would a file that is made in the directory get an ACL of it? The container can have said so. */
+static bool gives_acl(int dir)
+{
+	char path[FD_PATH_MAX];
+
+	return getxattr(fd_path(dir, path), "system.posix_acl_default", NULL, 0) >= 0 ||
+	       (errno != ENODATA && errno != EOPNOTSUPP);
 }
 
 int tree_stat(struct tree *t, const char *path, struct stat *ret)
@@ -261,18 +284,38 @@ int tree_symlink(struct tree *t, const struct entry *e)
 	return r < 0 ? r : utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-int tree_create(struct tree *t, char ret_name[64])
+int tree_create(struct tree *t, const char *path)
 {
-	int fd;
+	const char *base;
+	int dir = parent(t, path, &base), fd;
 
-	snprintf(ret_name, 64, "%s%d-%u", t->tmp_prefix, (int)getpid(), t->n_tmp++);
-	fd = openat(t->tmp_fd, ret_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (dir < 0)
+		return dir;
+	if (t->parent_gives < 0)
+		t->parent_gives = gives_acl(dir);
+	fd = openat(t->parent_gives ? t->tmp_fd : dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	return fd < 0 ? -errno : fd;
 }
 
-int tree_install(struct tree *t, int fd, const char *name, const struct entry *e)
+/* Puts a name of the file into the place of what is there, by a name in tmp/. */
+static int replace(struct tree *t, const char *link, int dir, const char *base)
+{
+	char name[64];
+	int r;
+
+	snprintf(name, sizeof(name), "%s%d-%u", t->tmp_prefix, (int)gettid(), t->n_tmp++);
+	if (linkat(AT_FDCWD, link, t->tmp_fd, name, AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	r = renameat(t->tmp_fd, name, dir, base) < 0 ? -errno : 0;
+	/* Also what a rename over another name of the same file leaves (rename(2)). */
+	unlinkat(t->tmp_fd, name, 0);
+	return r;
+}
+
+int tree_install(struct tree *t, int fd, const struct entry *e)
 {
 	struct timespec times[2];
+	char link[FD_PATH_MAX];
 	const char *base;
 	int dir, r;
 
@@ -288,21 +331,19 @@ int tree_install(struct tree *t, int fd, const char *name, const struct entry *e
 	dir = parent(t, e->path, &base);
 	if (dir < 0)
 		return dir;
-	return renameat(t->tmp_fd, name, dir, base) < 0 ? -errno : 0;
-}
-
-void tree_discard(struct tree *t, const char *name)
-{
-	unlinkat(t->tmp_fd, name, 0);
+	/* The magic link leads to this very file; AT_EMPTY_PATH would take CAP_DAC_READ_SEARCH. */
+	if (linkat(AT_FDCWD, fd_path(fd, link), dir, base, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	return errno == EEXIST ? replace(t, link, dir, base) : -errno;
 }
 
 int tree_link(struct tree *t, const char *source, const char *path)
 {
 	_cleanup_close_ int fd = tree_open(t->root_fd, source, O_PATH | O_NOFOLLOW);
-	char name[64], link[FD_PATH_MAX];
+	char link[FD_PATH_MAX];
 	const char *base;
 	struct stat st;
-	int dir, r;
+	int dir;
 
 	if (fd < 0)
 		return fd;
@@ -310,15 +351,8 @@ int tree_link(struct tree *t, const char *source, const char *path)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ESTALE;
-	snprintf(name, sizeof(name), "%s%d-%u", t->tmp_prefix, (int)getpid(), t->n_tmp++);
-	/* The magic link leads to this very file; AT_EMPTY_PATH would take CAP_DAC_READ_SEARCH. */
-	if (linkat(AT_FDCWD, fd_path(fd, link), t->tmp_fd, name, AT_SYMLINK_FOLLOW) < 0)
-		return -errno;
 	dir = parent(t, path, &base);
-	r = dir < 0 ? dir : renameat(t->tmp_fd, name, dir, base) < 0 ? -errno : 0;
-	/* Also what a rename over another name of the same file leaves (rename(2)). */
-	tree_discard(t, name);
-	return r;
+	return dir < 0 ? dir : replace(t, fd_path(fd, link), dir, base);
 }
 
 /* An owner without privileges needs the right to write for it; the mode is set after. */

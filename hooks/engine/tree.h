@@ -21,7 +21,7 @@ int tree_open(int root_fd, const char *path, int flags);
 /* A regular file for reading, without waiting for anything; -ESTALE when it is none any more. */
 int tree_open_file(int root_fd, const char *path, struct stat *ret_st);
 
-/* A tree that is being written. Files come in by a rename from tmp/. */
+/* A tree that is being written. A file gets its name when it is whole. */
 struct tree {
 	int root_fd, tmp_fd;
 	const char *tmp_prefix; /* of names in tmp/ */
@@ -31,6 +31,7 @@ struct tree {
 	/* The directory that was used last. */
 	int parent_fd;
 	char parent[MANIFEST_PATH_MAX + 1];
+	int parent_gives; /* files that are made there get an ACL; -1: nobody looked */
 };
 
 /*
@@ -39,6 +40,10 @@ struct tree {
  */
 int tree_begin(struct tree *t, const struct volume *v, const char *name, const char *tmp_prefix, struct error *err);
 void tree_end(struct tree *t);
+/* The same tree for another thread, which makes files in it: good until t ends, and ends itself with tree_thread_end.
+ */
+void tree_for_thread(const struct tree *t, struct tree *ret);
+void tree_thread_end(struct tree *t);
 
 /* An unnamed file in tmp/; a descriptor or a negative errno. */
 int tree_tmpfile(const struct volume *v);
@@ -49,12 +54,14 @@ int tree_remove(struct tree *t, const char *path);
 /* A directory, 0700. */
 int tree_mkdir(struct tree *t, const char *path);
 int tree_symlink(struct tree *t, const struct entry *e);
-/* A new file in tmp/: writable descriptor, and its name for tree_install. */
-int tree_create(struct tree *t, char ret_name[64]);
+/*
+ * A new file without a name, beside where it is to be (there the file system wants it, and threads are not in each
+ * other's way); a descriptor or a negative errno.
+ */
+int tree_create(struct tree *t, const char *path);
 /* Gives the file the entry's owner, mode, attributes and time, and puts it in the place of what is at the entry's path
  * (no directory). */
-int tree_install(struct tree *t, int fd, const char *name, const struct entry *e);
-void tree_discard(struct tree *t, const char *name);
+int tree_install(struct tree *t, int fd, const struct entry *e);
 /* Puts another name of the regular file at `source` in the place of what is at `path` (no directory). -ESTALE: it is
  * none.
  */

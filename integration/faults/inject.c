@@ -108,8 +108,8 @@ static int is_change(const struct __ptrace_syscall_info *info)
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
 		if ((long)info->entry.nr == changes[i])
 			return 1;
-	/* A new file. */
-	return (info->entry.nr == SYS_openat && (info->entry.args[2] & O_CREAT)) ||
+	/* A new file, with a name or without. */
+	return (info->entry.nr == SYS_openat && (info->entry.args[2] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))) ||
 	       (info->entry.nr == SYS_open && (info->entry.args[1] & O_CREAT));
 }
 
