@@ -119,10 +119,13 @@ static void what_stands_in_the_place_of_a_file_is_replaced(void **state)
 static void a_wrong_byte_in_one_of_many_is_found_and_the_file_gets_no_name(void **state)
 {
 	struct box *b = *state;
-	_cleanup_free_ char *tree = committed(b, false), *key = store_commit_key(b);
-	struct node *c = node_open(b, "c");
+	_cleanup_free_ char *key = NULL;
+	struct node *c;
 	int root;
 
+	free(committed(b, false));
+	key = store_commit_key(b);
+	c = node_open(b, "c");
 	store_spoil(b, key, "d17/file23", "d17/file32");
 	assert_int_equal(node_start(c), -EBADMSG);
 	if (!strstr(c->err.msg, "has other bytes for \"d17/file23\""))
