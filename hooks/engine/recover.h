@@ -42,9 +42,9 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 		 struct error *err);
 
 /*
- * Where a dead holder of this node still has the lease by the register, and no tree of his is left to be committed: takes
- * it, finishes the publishing, gives it back. Else nothing. As above, but for -ETIMEDOUT, which is no failure: it is left
- * to whoever wants it next.
+ * Where a dead holder of this node still has the lease by the register, and no tree of his is left to be committed:
+ * takes it, finishes the publishing, gives it back. Else nothing. As above, but for -ETIMEDOUT, which is no failure: it
+ * is left to whoever wants it next.
  */
 int recover_lease(struct volume *v, const struct recover_policy *p, struct error *err);
 
