@@ -53,6 +53,7 @@ struct hold {
 	int64_t rest_until_ns; /* keeper_pod.h */
 	bool end_unsure;       /* that namespace was not to be had, or entered: its mounts tell nothing */
 	bool no_foreign;       /* of its volumes (volume.h) */
+	bool forsaken;	       /* as in struct recover_policy */
 	struct ids
 	    *ids; /* of the container's user namespace; NULL: it has none of its own, or nobody may map (rootless) */
 	const struct container_cgroup *cgroup; /* of hold_note */

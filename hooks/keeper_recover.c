@@ -28,6 +28,7 @@ static struct recover_policy policy(const struct hold *h, int64_t deadline_ns, i
 				       .id = &h->lease_id,
 				       .after_power_cut =
 					   h->config->recover && strcmp(h->config->recover, "commit") == 0,
+				       .forsaken = h->forsaken,
 				       .deadline_ns = deadline_ns,
 				       .cancel_fd = cancel_fd};
 }

@@ -144,6 +144,7 @@ static void recover_one(struct walk *x, struct recovered *v)
 
 	r = volume_hold_open(&w, x->c, "volrun volume recover", v->store, v->workspace, v->name, &err);
 	w.hold.lease_config.seen = v->seen;
+	w.hold.forsaken = x->c->force;
 	if (r == 0)
 		r = recover(&w, &err);
 	if (w.hv) {
@@ -169,6 +170,8 @@ int volume_cmd_recover(const struct volume_cmd *c, struct arena *a, struct error
 	struct walk x = {.c = c, .a = a};
 	int r = 0;
 
+	if (c->force && !c->name)
+		return error_set(err, EINVAL, "recover --force is for one volume: name it");
 	x.result.volumes = arena_calloc(a, RECOVER_MAX, sizeof(*x.result.volumes));
 	if (!x.result.volumes || volume_local_each(c->config, a, collect_one, &x) < 0)
 		return error_set(err, ENOMEM, "out of memory");

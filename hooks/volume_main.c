@@ -26,7 +26,7 @@ static void print_help(FILE *f)
 	    "  --json            as JSON\n"
 	    "  --wait=DURATION   for a lease, or for a drain's end (default: a lease not at all, a drain without limit)\n"
 	    "  --force           rm: also what was set aside; drain: ends the containers that have volumes (TERM, KILL after\n"
-	    "                    30s); unmount: though a sandbox still has it\n"
+	    "                    30s); unmount: though a sandbox still has it; recover: though the store has nothing of it\n"
 	    "  --owner=USER      create: whose it is\n"
 	    "  --check           inspect: read the whole volume in the store; fails when it is not sound\n"
 	    "  --help\n",

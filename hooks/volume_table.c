@@ -21,7 +21,7 @@ const struct volume_command volume_commands[] = {
     {"break-lease", "NAME", 1, 1, true, "", "takes the lease from its holder, whose changes become a conflict", volume_cmd_break_lease},
     {"prefetch", "NAME", 1, 1, true, "", "brings this node's cache to the last commit", volume_cmd_prefetch},
     {"prune", "[NAME]", 0, 1, true, "", "removes volumes that nobody uses from this node's cache; without a name, all but pinned ones", volume_cmd_prune},
-    {"recover", "[NAME]", 0, 1, true, "wait", "commits or sets aside what keepers that died left on this node", volume_cmd_recover},
+    {"recover", "[NAME]", 0, 1, true, "wait force", "commits or sets aside what keepers that died left on this node", volume_cmd_recover},
     {"conflicts", "ls [NAME] | show NAME ID | restore NAME ID [DIRECTORY] | drop NAME ID", 1, 4, false, "wait", "what was set aside", volume_cmd_conflicts},
     {"sync", "NAME|CONTAINER", 1, 1, false, "", "commits now what a running container has in a volume, or in all of its volumes", volume_cmd_sync},
     {"mount", "NAME DIRECTORY [ro|rw]", 2, 3, true, "wait", "mounts a volume on this machine, for a sandbox without hooks or for a person; it is held until unmount", volume_cmd_mount, true},

@@ -62,6 +62,45 @@ cached() { echo "$T/cache-A/main/default/state/$1"; }
 	is "$output" ""
 }
 
+@test "changes that were not committed, and a store that has no register: they stay as they are until it is back" {
+	local f
+	vstart A c1 "$V" 'echo first >/data/f; sleep 100'
+	until_true 10 test -s "$(cached rw/f)"
+	kill -9 "$(keepers)"
+	on A volrun delete --force c1
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	mv "$T/store" "$T/away"
+	for f in '' 's/"boot_id": *"[^"]*"/"boot_id":"00000000-0000-4000-8000-000000000000"/'; do
+		# The second time as after a power cut.
+		cp "$(cached dirty)" "$T/dirty"
+		sed -i "$f" "$(cached dirty)"
+		try vol recover --wait=10s
+		not_ok 'could not be recovered yet'
+		like "$output" 'state: failed: .*store "main" \(directory .*\) has no register of it, but this node has changes of its run 1'
+		vrun A c2 "$V" 'ls -A /data'
+		not_ok 'has no register of it'
+		is "$(cat "$(cached rw/f)")" first
+		cp "$T/dirty" "$(cached dirty)"
+	done
+	try vol recover --force
+	not_ok 'name it'
+	cp -a "$T/cache-A/main/default/state" "$T/copy"
+	rm -rf "$T/store"
+	mv "$T/away" "$T/store"
+	vrun A c3 "$V" 'cat /data/f'
+	is "$output" first
+	# It is gone for good.
+	rm -rf "$T/store/volumes" "$T/cache-A/main/default/state"
+	cp -a "$T/copy" "$T/cache-A/main/default/state"
+	try vol recover --force state
+	ok
+	like "$output" 'state: set aside'
+	is "$(cat "$(cached conflict-1/f)")" first
+	vrun A c4 "$V" 'ls -A /data'
+	ok
+	is "$output" ""
+}
+
 @test "a start says that an earlier run's changes were set aside" {
 	vstart A c1 "$V" 'echo A >/data/f; sleep 100'
 	until_true 10 test -s "$(cached rw/f)"

@@ -122,14 +122,17 @@ lost() {
 @test "after a power cut a dirty tree is set aside, unless the configuration asks for its commit" {
 	lost c1
 	sed -i "s/$(cat /proc/sys/kernel/random/boot_id)/00000000-0000-4000-8000-000000000000/" "$(cached dirty)"
-	cp -a "$(cached .)" "$T/copy"
+	cp -a "$T/cache-A/main/default/state" "$T/copy"
 	vrun A c2 "$V" 'ls -A /data'
 	is "$output" ""
 	[[ -s $(cached conflict-1/from-A) ]]
 	# The same, asked for.
 	rm -rf "$T/store/volumes"
 	node A '.recover = "commit"'
-	rm -rf "$(cached .)" && cp -a "$T/copy" "$(cached .)"
+	rm -rf "$T/cache-A/main/default/state"
+	vrun B c4 "$V" true
+	vrun B c5 "$V" true
+	cp -a "$T/copy" "$T/cache-A/main/default/state"
 	vrun A c3 "$V" 'ls -A /data'
 	# The register is not that of the mark any more.
 	is "$output" ""

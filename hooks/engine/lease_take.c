@@ -94,17 +94,24 @@ static int wait_turn(struct lease *l, int64_t turn_ns, const struct waiting *w, 
  * that the commit went to (a file system that is not mounted, another bucket), or somebody emptied it: a run would
  * begin with an empty tree, and epochs would begin again.
  */
+int lease_error_vanished(const struct store *s, const char *left, const char *way_out, struct error *err)
+{
+	return error_set(
+	    err, ENODATA,
+	    "store \"%s\" (%s) has no register of it, but this node has %s: mount the file system, or name "
+	    "the bucket, that has it; if it is gone for good, `volrun volume %s",
+	    s->name, s->place ? s->place : "", left, way_out);
+}
+
 static int check_vanished(const struct lease *l, struct error *err)
 {
 	struct cache_mark mark;
+	char left[48];
 
 	if (l->reg.exists || cache_read_clean(l->cache, &mark) < 0 || mark.seq == 0)
 		return 0;
-	return error_set(err, ENODATA,
-			 "store \"%s\" (%s) has no register of it, but this node has its commit %" PRIu64
-			 ": mount the file system, or name the bucket, that has it; if it is gone for good, `volrun "
-			 "volume prune` with its name forgets it here",
-			 l->reg.store->name, l->reg.store->place ? l->reg.store->place : "", mark.seq);
+	snprintf(left, sizeof(left), "its commit %" PRIu64, mark.seq);
+	return lease_error_vanished(l->reg.store, left, "prune` with its name forgets it here", err);
 }
 
 /* One write that makes the lease ours: absent -> epoch 1, else epoch + 1; the commit stays. */

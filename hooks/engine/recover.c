@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,20 @@ int recover_confirm(struct volume *v, const struct lease *l, const struct cache_
 }
 
 /* --- the whole way ------------------------------------------------------------------- */
+
+/* A store that is not mounted, or another one: not what was there when the run began. */
+static int check_register(struct volume *v, const struct cache_mark *mark, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct error ignored = ERROR_INIT;
+	struct head head;
+	char left[64];
+
+	if (mark->epoch == 0 || lease_peek(v, &a, &head, NULL, &ignored) != -ENOENT)
+		return 0;
+	snprintf(left, sizeof(left), "changes of its run %" PRIu64 " that are not committed", mark->epoch);
+	return lease_error_vanished(v->store, left, "recover --force` with its name sets them aside", err);
+}
 
 static int set_aside(struct volume *v, const struct recover_policy *p, const struct cache_mark *mark, const char *why,
 		     bool local, struct arena *a, struct recover_result *ret, struct error *err)
@@ -141,6 +156,9 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 		return cache_set_aside(&v->cache, mark.epoch, a, &none, err); /* only the mark is left */
 	if (cache_boot_id(boot_id) < 0)
 		return error_set(err, EIO, "can't read the boot's id");
+	r = p->forsaken ? 0 : check_register(v, &mark, err);
+	if (r < 0)
+		return r;
 	if (strcmp(boot_id, mark.boot_id) != 0) {
 		/* What was on its way to the disk may be lost: times say nothing about bytes. */
 		if (p->after_power_cut)

@@ -21,6 +21,7 @@ struct recover_policy {
 	const struct lease_config *lease;
 	const struct lease_identity *id;
 	bool after_power_cut; /* commit a tree of another boot */
+	bool forsaken;	      /* set aside also what is of a volume that the store has no register of: else -ENODATA */
 	int64_t deadline_ns;  /* of waiting for the lease */
 	int cancel_fd;	      /* as in lease_acquire */
 };
