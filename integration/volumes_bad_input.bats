@@ -275,6 +275,16 @@ long() { printf "%0$1d" 0; }
 	is "$(cat "$T/outside/secret")" secret
 }
 
+@test "a foreign _symlinks.json that is none: one line that names the store, the object and what to do" {
+	local text
+	mkdir -p "$T/store/volumes/default/state"
+	for text in '{"a": ' '["a"]' '{"a": 1}' '{"../a": "b"}' '{"a": ""}'; do
+		printf '%s' "$text" >"$T/store/volumes/default/state/_symlinks.json"
+		vrun A c1 "state /data" 'true'
+		not_ok 'store "main" \(directory .*\): object volumes/default/state/_symlinks.json: .*; correct or remove that object, or set foreign=ignore'
+	done
+}
+
 @test "hostile names that a container makes stay names" {
 	vrun A c1 'state /data' 'cd /data; touch -- "-rf" "a
 b" "$(printf "\\377\\376")" _symlinks.json; mkdir .volrun; echo own >.volrun/head; ln -s /etc/passwd p; ls -A | wc -l'

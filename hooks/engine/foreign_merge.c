@@ -172,7 +172,8 @@ static int read_links(struct merge *g, const struct plain *p, struct arena *a, s
 	} else {
 		r = symlinks_parse(strbuf_str(&op.body), op.body.len, a, ret, x->err);
 		if (r < 0)
-			x->failed = r;
+			x->failed = error_wrap(x->err, "store \"%s\" (%s): object %s", x->v->store->name,
+					       x->v->store->place ? x->v->store->place : "", op.key);
 	}
 	strbuf_free(&op.body);
 	return x->failed;
