@@ -23,6 +23,8 @@
 #define BIND_ATTRS                                                                                                     \
 	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
 
+#define COVERS_MAX 100 /* mounts on top of each other */
+
 #define LOCKED "the source's mount flags are locked and cannot be changed here: operation not permitted"
 
 static int set_recursive_and_propagation(int fd, const struct mount_options *o, struct error *err)
@@ -489,24 +491,40 @@ static int apply_volume(struct rootfs *r, const struct mount_op *op, struct erro
 	return e < 0 ? volume_error(op, e, err) : 0;
 }
 
-static bool is_seen(struct rootfs *r, const struct rootfs_volume *v)
+/* *ret_at: what is at its destination; -1: nothing. */
+static bool is_seen(struct rootfs *r, const struct rootfs_volume *v, int *ret_at)
 {
 	struct target t = {.path = v->destination};
-	_cleanup_close_ int at = -1;
 	struct stat there, tree;
 
-	return target_open(r->root_fd, &t, r->arena, &at, NULL) == 0 && fstat(at, &there) == 0 &&
+	return target_open(r->root_fd, &t, r->arena, ret_at, NULL) == 0 && fstat(*ret_at, &there) == 0 &&
 	       fstat(v->tree_fd, &tree) == 0 && there.st_dev == tree.st_dev && there.st_ino == tree.st_ino;
+}
+
+/* What lies on a volume keeps the keeper from closing it, as long as this namespace is there. */
+static void uncover(struct rootfs *r, const struct rootfs_volume *v)
+{
+	for (int i = 0; i < COVERS_MAX; i++) {
+		_cleanup_close_ int at = -1;
+		char path[FD_PATH_MAX];
+
+		if (is_seen(r, v, &at) || at < 0 || umount2(fd_path(at, path), MNT_DETACH) < 0)
+			return;
+	}
 }
 
 int mount_check_volumes(struct rootfs *r, struct error *err)
 {
-	for (size_t i = 0; i < r->n_volumes; i++)
-		if (!is_seen(r, &r->volumes[i]))
-			return error_set(err, EINVAL,
-					 "volume on \"%s\": a mount of the bundle hides it; give one of the two "
-					 "another path",
-					 r->volumes[i].destination);
+	for (size_t i = 0; i < r->n_volumes; i++) {
+		_cleanup_close_ int at = -1;
+
+		if (is_seen(r, &r->volumes[i], &at))
+			continue;
+		uncover(r, &r->volumes[i]);
+		return error_set(err, EINVAL,
+				 "volume on \"%s\": a mount of the bundle hides it; give one of the two another path",
+				 r->volumes[i].destination);
+	}
 	return 0;
 }
 
