@@ -472,6 +472,10 @@ static int check_durations(const struct config_lease *l, struct error *err)
 				 "configuration: lease.renew: \"%s\" is not above 0 and at most half of ttl", l->renew);
 	if (l->poll && config_duration(l->poll, 0) < 10 * NSEC_PER_MSEC)
 		return error_set(err, EINVAL, "configuration: lease.poll: \"%s\" is under 10ms", l->poll);
+	/* Before that an engine has not come to its mounts. */
+	if (l->mount_timeout && config_duration(l->mount_timeout, 0) < NSEC_PER_SEC)
+		return error_set(err, EINVAL, "configuration: lease.mount_timeout: \"%s\" is under 1s",
+				 l->mount_timeout);
 	return 0;
 }
 

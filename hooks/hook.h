@@ -33,7 +33,7 @@ int hook_precreate(const char *config, int keeper, pid_t keeper_pid, struct erro
  * pod's sandbox, which takes none.
  */
 int hook_fill_request(const struct spec *spec, struct arena *a, struct keeper_request *q, struct error *err);
-/* Of the bundle's mounts, in normal form. NULL: out of memory. */
+/* Of the bundle's mounts, as volume_place wants them. NULL: out of memory. */
 const char **hook_destinations(const struct spec *spec, struct arena *a);
 
 /*

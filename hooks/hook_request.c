@@ -10,11 +10,21 @@
 #include "hooks/pod_note.h"
 #include "oci/volume.h"
 
+static bool is_remount(const struct spec_mount *m)
+{
+	for (size_t i = 0; i < m->n_options; i++)
+		if (strcmp(m->options[i], "remount") == 0)
+			return true;
+	return false;
+}
+
 const char **hook_destinations(const struct spec *spec, struct arena *a)
 {
 	const char **all = arena_calloc(a, spec->n_mounts + 1, sizeof(*all));
 
 	for (size_t i = 0; all && i < spec->n_mounts; i++) {
+		if (is_remount(&spec->mounts[i]))
+			continue;
 		all[i] = path_normalize(a, spec->mounts[i].destination);
 		if (!all[i])
 			return NULL;
@@ -35,7 +45,7 @@ static int add_mountpoints(const struct spec *spec, struct arena *a, struct keep
 	if (!v->mountpoints || !destinations)
 		return error_set(err, ENOMEM, "out of memory");
 	for (size_t i = volume_place(destinations, spec->n_mounts, v->destination); i < spec->n_mounts; i++)
-		if (path_is_beneath(destinations[i], v->destination))
+		if (destinations[i] && path_is_beneath(destinations[i], v->destination))
 			v->mountpoints[v->n_mountpoints++] = destinations[i] + len + 1;
 	return 0;
 }

@@ -104,6 +104,8 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 	if (r < 0)
 		return r;
 	cache_note_keeper(&hv->v.cache, NULL);
+	if (hv->recovered.outcome == RECOVER_COMMITTED)
+		cache_note_error(&hv->v.cache, NULL);
 	users_move(&hv->v.cache, mark.epoch, 0);
 	users_move(&hv->v.cache, mark.users, 0);
 	tell(h, hv, &hv->recovered);
@@ -120,8 +122,9 @@ int hold_recover_lease(struct hold *h, struct hold_volume *hv, int64_t deadline_
 
 	if (r < 0)
 		return error_wrap(err, "give back the lease of a keeper that died");
-	cache_note_keeper(&hv->v.cache, NULL);
-	return 0;
+	if (r != RECOVER_LEASE_STANDS)
+		cache_note_keeper(&hv->v.cache, NULL);
+	return r;
 }
 
 void hold_recover_orphan(struct hold *h, struct hold_volume *hv)

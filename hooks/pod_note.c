@@ -142,7 +142,7 @@ static bool wants_before(int dir, const char *container, const char *store, cons
 	keeper = strtok_r(text, "\n", &rest);
 	his_store = strtok_r(NULL, "\n", &rest);
 	his_volume = strtok_r(NULL, "\n", &rest);
-	if (keeper_alive(keeper))
+	if (keeper && keeper_alive(keeper))
 		before = his_store && his_volume && pod_volume_order(his_store, his_volume, store, volume) < 0;
 	else
 		unlinkat(dir, container, 0);

@@ -75,9 +75,10 @@ static int recover(struct volume_hold *w, struct error *err)
 		return 2;
 	if (r == 0)
 		r = hold_recover_lease(&w->hold, w->hv, deadline, err);
-	if (r == 0)
-		r = conflict_upload_all(&w->hv->v, err);
-	return r;
+	if (r < 0)
+		return r;
+	/* What was set aside belongs to the store that has the volume's register. */
+	return r == RECOVER_LEASE_UNKNOWN ? 0 : conflict_upload_all(&w->hv->v, err);
 }
 
 static const char *outcome_text(const struct recover_result *r, int rc)

@@ -238,7 +238,7 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 	ln -s data "$T/c1/rootfs/link"
 	vbundle c1 "$V" 'echo must not run' '.mounts += [{destination: "/data/in", type: "tmpfs", source: "tmpfs"}, {destination: "/link", type: "tmpfs", source: "tmpfs"}]'
 	try on A volrun run --bundle "$T/c1" c1
-	not_ok 'volume on "/data": a mount of the bundle hides it; give one of the two another path'
+	not_ok 'volume on "/data": another mount hides it; give one of the two another path'
 	until_true 10 eval '[[ -z $(keepers) ]]'
 }
 

@@ -377,7 +377,9 @@ size_t volume_place(const char *const *destinations, size_t n, const char *path)
 	size_t place = n;
 
 	for (size_t i = 0; i < n; i++)
-		if (path_is_beneath(path, destinations[i]))
+		if (!destinations[i])
+			continue;
+		else if (path_is_beneath(path, destinations[i]))
 			place = n;
 		else if (place == n && path_is_beneath(destinations[i], path))
 			place = i;

@@ -91,9 +91,9 @@ int volume_parse(const struct spec *spec, const struct volume_context *ctx, stru
 		 struct error *err);
 
 /*
- * Where a volume on `path` comes among the bundle's mounts (destinations in normal form): the number of those before
- * it. After each that would hide it, which is one at the same path or above; then before the first that lies beneath
- * it.
+ * Where a volume on `path` comes among the bundle's mounts (destinations in normal form; NULL: it changes one that is
+ * there, "remount"): the number of those before it. After each that would hide it, which is one at the same path or
+ * above; then before the first that lies beneath it.
  */
 size_t volume_place(const char *const *destinations, size_t n, const char *path);
 

@@ -522,7 +522,7 @@ int mount_check_volumes(struct rootfs *r, struct error *err)
 			continue;
 		uncover(r, &r->volumes[i]);
 		return error_set(err, EINVAL,
-				 "volume on \"%s\": a mount of the bundle hides it; give one of the two another path",
+				 "volume on \"%s\": another mount hides it; give one of the two another path",
 				 r->volumes[i].destination);
 	}
 	return 0;

@@ -115,7 +115,7 @@ static const struct place *find_places(const struct rootfs *r, const struct moun
 	if (!destinations || !places)
 		return NULL;
 	for (size_t i = 0; i < r->spec->n_mounts; i++)
-		destinations[i] = mounts[i].destination;
+		destinations[i] = mounts[i].kind == MOUNT_REMOUNT ? NULL : mounts[i].destination;
 	for (size_t v = 0; v < r->n_volumes; v++) {
 		places[v].volume = &r->volumes[v];
 		places[v].before = volume_place(destinations, r->spec->n_mounts, r->volumes[v].destination);

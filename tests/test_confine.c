@@ -90,17 +90,20 @@ static const int dangers[] = {
 	SYS_move_mount, SYS_name_to_handle_at, SYS_open_by_handle_at, SYS_perf_event_open, SYS_personality,
 	SYS_pidfd_getfd, SYS_pivot_root, SYS_process_madvise, SYS_process_vm_readv, SYS_process_vm_writev, SYS_quotactl,
 	SYS_reboot, SYS_request_key, SYS_setfsuid, SYS_setgid, SYS_setgroups, SYS_sethostname, SYS_setresuid, SYS_setuid,
-	SYS_shmget, SYS_swapon, SYS_syslog, SYS_umount2, SYS_unshare, SYS_userfaultfd, SYS_vhangup, 0x3fffffff, INT32_MAX,
+	SYS_shmget, SYS_swapon, SYS_syslog, SYS_umount2, SYS_unshare, SYS_userfaultfd, SYS_vhangup, 0x3fffffff,
+	0x40000000 | SYS_read, INT32_MAX,
 };
 /* clang-format on */
 
-static int dangers_child(void)
+/* By the filter, and not by a kernel that has no such call: it notes the first that it refuses. */
+static int danger;
+
+static int danger_child(void)
 {
 	struct error err = ERROR_INIT;
 
 	CHECK(confine(&err) == 0);
-	for (size_t i = 0; i < ARRAY_SIZE(dangers); i++)
-		CHECK(fails(syscall(dangers[i], -1, -1, -1, -1, -1, -1), ENOSYS) && confine_refused() == dangers[0]);
+	CHECK(fails(syscall(danger, -1, -1, -1, -1, -1, -1), ENOSYS) && confine_refused() == danger);
 	/* Their neighbours. */
 	CHECK(syscall(SYS_getpid) == getpid() && syscall(SYS_gettid) > 0 && syscall(SYS_umask, 077) >= 0);
 	CHECK(fails(syscall(SYS_faccessat2, -1, "x", 0, 0), EBADF));
@@ -111,7 +114,10 @@ static int dangers_child(void)
 static void what_could_harm_the_host_is_not_on_the_list(void **state)
 {
 	(void)state;
-	in_child(dangers_child);
+	for (size_t i = 0; i < ARRAY_SIZE(dangers); i++) {
+		danger = dangers[i];
+		in_child(danger_child);
+	}
 }
 
 static int run_child(void)

@@ -142,6 +142,20 @@ static void a_mount_of_the_bundle_that_would_hide_a_volume_comes_before_it(void 
 	assert_int_equal(f->plan.ops[2].kind, MOUNT_VOLUME);
 }
 
+static void a_remount_hides_nothing(void **state)
+{
+	static const char *options[] = {"remount", "bind", "ro"};
+	struct fixture *f = *state;
+
+	add(f, "/data/cfg", "tmpfs", NULL);
+	add(f, "/", NULL, NULL);
+	f->spec.mounts[1].options = options;
+	f->spec.mounts[1].n_options = 3;
+	add_volume(f, "/data");
+	assert_string_equal(order(f), "/data /data/cfg /");
+	assert_int_equal(f->plan.ops[0].kind, MOUNT_VOLUME);
+}
+
 static void a_mount_above_a_volume_comes_before_it_though_one_beneath_came_first(void **state)
 {
 	struct fixture *f = *state;
@@ -310,6 +324,7 @@ int main(void)
 	    T(a_volume_comes_before_the_first_mount_beneath_it),
 	    T(a_volume_without_mounts_beneath_comes_last),
 	    T(a_mount_of_the_bundle_that_would_hide_a_volume_comes_before_it),
+	    T(a_remount_hides_nothing),
 	    T(a_mount_above_a_volume_comes_before_it_though_one_beneath_came_first),
 	    T(volumes_are_ordered_by_path),
 	    T(destinations_get_their_normal_form),

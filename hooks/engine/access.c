@@ -245,6 +245,9 @@ static int first_use(struct volume *v, struct arena *a, const struct access_iden
 				     "it has a register but nobody's permissions (the object \"meta\" is missing)");
 	if (r != -ENOENT)
 		return r;
+	r = lease_check_vanished(v->store, &v->cache, err);
+	if (r < 0)
+		return r;
 	return v->ro ? error_not_there(err) : create_meta(v, a, id, NULL, err);
 }
 

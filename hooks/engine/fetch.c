@@ -52,8 +52,9 @@ struct fetch {
 	struct large *large; /* of which pieces are still to be asked */
 	struct large *ending, **ending_last;
 	unsigned n_ending;
-	bool no_tags;		 /* this store says of a range not what it is of */
-	size_t n_again;		 /* of the entries, the first so many: foreign ones that are to be read in one */
+	bool no_tags;	      /* this store says of a range not what it is of */
+	struct entry **again; /* foreign ones that are to be read in one, when the others are done; NULL: none */
+	size_t n_again;
 	struct hashing *hashing; /* from the first file in pieces on */
 	struct unpacking *unpacking;
 };
@@ -204,14 +205,17 @@ static void begin_again(struct fetch *f, struct large *l)
 	f->no_tags = l->again = true;
 	if (f->large == l)
 		f->large = NULL;
+	if (!f->again)
+		f->again = calloc(f->n, sizeof(struct entry *));
+	if (!f->again)
+		transfer_fail(f->x, ENOMEM, "out of memory");
 }
 
 /* The last piece of it is there: it is finished at once, or when it is hashed. */
 static void end_large(struct fetch *f, struct large *l)
 {
 	if (f->x->failed == 0 && l->again) {
-		/* Foreign ones come first among the entries: what stood there is done with. */
-		f->entries[f->n_again++] = l->e;
+		f->again[f->n_again++] = l->e;
 		large_free(f, l);
 		return;
 	}
@@ -443,6 +447,7 @@ int fetch_files(struct transfer *x, struct tree *t, const struct plain *plain, s
 	} else if (n > 0) {
 		qsort(entries, n, sizeof(*entries), by_place);
 		store_run(x->v->store, next, done, &f);
+		f.entries = f.again;
 		f.n = f.n_again;
 		f.next = f.n_again = 0;
 		if (f.n > 0 && x->failed == 0)
@@ -455,6 +460,7 @@ int fetch_files(struct transfer *x, struct tree *t, const struct plain *plain, s
 		large_free(&f, f.large);
 	hashing_free(f.hashing);
 	unpacking_free(f.unpacking);
+	free(f.again);
 	x->report->data_ns += clock_boottime_ns() - begin;
 	return x->failed;
 }

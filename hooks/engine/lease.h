@@ -118,8 +118,10 @@ int lease_error_held(const struct head_holder *holder, int64_t waited_ns, struct
 
 /* Reads the register without taking it (by volume.store). -ENOENT: no such volume. *ret_tag may be NULL. */
 int lease_peek(struct volume *v, struct arena *a, struct head *ret, char ret_tag[STORE_TAG_MAX], struct error *err);
-/* -ENODATA: the store has no register of a volume of which this node has something (`left`). Registers are never
- * deleted. way_out: what `volrun volume` does about it. */
-int lease_error_vanished(const struct store *s, const char *left, const char *way_out, struct error *err);
+/*
+ * For who found no register: is that a fault? -ENODATA: this node has a commit or a dirty tree of the volume, and
+ * registers are never deleted.
+ */
+int lease_check_vanished(const struct store *s, const struct cache_volume *c, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -90,12 +91,24 @@ static int wait_turn(struct lease *l, int64_t turn_ns, const struct waiting *w, 
 }
 
 /*
- * A register is never deleted. Where there is none, but this node has a commit of the volume, this is not the store
- * that the commit went to (a file system that is not mounted, another bucket), or somebody emptied it: a run would
- * begin with an empty tree, and epochs would begin again.
+ * A register is never deleted. Where there is none, but this node has something of the volume, this is not the store
+ * that it went to (a file system that is not mounted, another bucket), or somebody emptied it: a run would begin with
+ * an empty tree, and epochs would begin again.
  */
-int lease_error_vanished(const struct store *s, const char *left, const char *way_out, struct error *err)
+int lease_check_vanished(const struct store *s, const struct cache_volume *c, struct error *err)
 {
+	const char *way_out = "recover --force` with its name sets them aside";
+	struct cache_mark mark;
+	char left[64];
+
+	if (cache_read_dirty(c, &mark) == 0 && mark.epoch > 0) {
+		snprintf(left, sizeof(left), "changes of its run %" PRIu64 " that are not committed", mark.epoch);
+	} else if (cache_read_clean(c, &mark) == 0 && mark.seq > 0) {
+		snprintf(left, sizeof(left), "its commit %" PRIu64, mark.seq);
+		way_out = "prune` with its name forgets it here";
+	} else {
+		return 0;
+	}
 	return error_set(
 	    err, ENODATA,
 	    "store \"%s\" (%s) has no register of it, but this node has %s: mount the file system, or name "
@@ -103,26 +116,18 @@ int lease_error_vanished(const struct store *s, const char *left, const char *wa
 	    s->name, s->place ? s->place : "", left, way_out);
 }
 
-static int check_vanished(const struct lease *l, struct error *err)
-{
-	struct cache_mark mark;
-	char left[48];
-
-	if (l->reg.exists || cache_read_clean(l->cache, &mark) < 0 || mark.seq == 0)
-		return 0;
-	snprintf(left, sizeof(left), "its commit %" PRIu64, mark.seq);
-	return lease_error_vanished(l->reg.store, left, "prune` with its name forgets it here", err);
-}
-
 /* One write that makes the lease ours: absent -> epoch 1, else epoch + 1; the commit stays. */
 static int take(struct lease *l, const struct lease_identity *id, struct error *err)
 {
 	struct head next = l->reg.exists ? l->reg.shown : (struct head){.format = HEAD_FORMAT};
 	char since[CLOCK_RFC3339_MAX];
-	int r = check_vanished(l, err);
+	int r = l->reg.exists ? 0 : lease_check_vanished(l->reg.store, l->cache, err);
 
 	if (r < 0)
 		return r;
+	/* What there is of another life of the volume is not of this one. */
+	if (!l->reg.exists)
+		unlinkat(l->cache->dir_fd, "applied", 0);
 	/* For people: whole seconds. */
 	strcpy(strchr(clock_rfc3339(NULL, since), '.'), "Z");
 	next.epoch++;

@@ -12,6 +12,7 @@
 #include "hooks/engine/conflict.h"
 
 static const char why_taken[] = "another holder had the lease since";
+static const char why_forsaken[] = "the store has no register of it any more";
 static const char why_power[] = "power was lost, or the machine was restarted, before its changes were committed";
 
 /*
@@ -34,10 +35,12 @@ int recover_claim(struct volume *v, const struct lease_identity *id, const struc
 	int r;
 
 	r = lease_peek(v, &a, &head, NULL, err);
-	if (r < 0 && r != -ENOENT)
+	if (r == -ENOENT)
+		r = lease_check_vanished(v->store, &v->cache, err);
+	if (r < 0)
 		return r;
 	/* No register, or no readable mark: whose changes these are, nobody can say any more. */
-	if (r == -ENOENT || mark->epoch == 0 || !is_next(&head, id, mark)) {
+	if (mark->epoch == 0 || !is_next(&head, id, mark)) {
 		*ret_why = why_taken;
 		return 0;
 	}
@@ -63,17 +66,13 @@ int recover_confirm(struct volume *v, const struct lease *l, const struct cache_
 /* --- the whole way ------------------------------------------------------------------- */
 
 /* A store that is not mounted, or another one: not what was there when the run began. */
-static int check_register(struct volume *v, const struct cache_mark *mark, struct error *err)
+static bool is_forsaken(struct volume *v)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct error ignored = ERROR_INIT;
 	struct head head;
-	char left[64];
 
-	if (mark->epoch == 0 || lease_peek(v, &a, &head, NULL, &ignored) != -ENOENT)
-		return 0;
-	snprintf(left, sizeof(left), "changes of its run %" PRIu64 " that are not committed", mark->epoch);
-	return lease_error_vanished(v->store, left, "recover --force` with its name sets them aside", err);
+	return lease_peek(v, &a, &head, NULL, &ignored) == -ENOENT;
 }
 
 static int set_aside(struct volume *v, const struct recover_policy *p, const struct cache_mark *mark, const char *why,
@@ -147,6 +146,7 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 	struct cache_mark mark;
 	const char *why = why_power, *none;
 	uint64_t epoch = 0;
+	bool forsaken;
 	int r = 0;
 
 	*ret = result;
@@ -156,10 +156,14 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 		return cache_set_aside(&v->cache, mark.epoch, a, &none, err); /* only the mark is left */
 	if (cache_boot_id(boot_id) < 0)
 		return error_set(err, EIO, "can't read the boot's id");
-	r = p->forsaken ? 0 : check_register(v, &mark, err);
+	forsaken = is_forsaken(v);
+	if (forsaken && !p->forsaken)
+		r = lease_check_vanished(v->store, &v->cache, err);
+	else if (forsaken)
+		r = set_aside(v, p, &mark, why_forsaken, true, a, &result, err);
 	if (r < 0)
 		return r;
-	if (strcmp(boot_id, mark.boot_id) != 0) {
+	if (result.outcome == RECOVER_NOTHING && strcmp(boot_id, mark.boot_id) != 0) {
 		/* What was on its way to the disk may be lost: times say nothing about bytes. */
 		if (p->after_power_cut)
 			unlinkat(v->cache.dir_fd, "index", 0);
@@ -190,12 +194,14 @@ int recover_lease(struct volume *v, const struct recover_policy *p, struct error
 	struct head head;
 	int r = lease_peek(v, &a, &head, NULL, err);
 
-	if (r == -ENOENT || (r == 0 && (head.state == HEAD_FREE || strcmp(head.holder.node, p->id->node) != 0)))
+	if (r == -ENOENT)
+		return RECOVER_LEASE_UNKNOWN;
+	if (r == 0 && (head.state == HEAD_FREE || strcmp(head.holder.node, p->id->node) != 0))
 		return 0;
 	if (r == 0)
 		r = lease_acquire(v, p->lease, p->id, p->deadline_ns, p->cancel_fd, &l, err);
 	if (r < 0)
-		return r == -ETIMEDOUT ? 0 : r;
+		return r == -ETIMEDOUT ? RECOVER_LEASE_STANDS : r;
 	if (lease_head(l, &a, &head) == 0)
 		applied = head.applied_seq;
 	r = publish_redo(v, l, &applied, err);

@@ -44,9 +44,12 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 
 /*
  * Where a dead holder of this node still has the lease by the register, and no tree of his is left to be committed:
- * takes it, finishes the publishing, gives it back. Else nothing. As above, but for -ETIMEDOUT, which is no failure: it
- * is left to whoever wants it next.
+ * takes it, finishes the publishing, gives it back. Else nothing. As above, but for -ETIMEDOUT, which is no failure.
  */
+enum {
+	RECOVER_LEASE_STANDS = 1,  /* it has to be waited for, and wasn't */
+	RECOVER_LEASE_UNKNOWN = 2, /* the store has no register of the volume */
+};
 int recover_lease(struct volume *v, const struct recover_policy *p, struct error *err);
 
 /*
