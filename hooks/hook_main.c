@@ -100,14 +100,12 @@ static int run(const char *config, const struct stage *stage, int sock, const st
 	if (sock >= 0)
 		fd_cloexec(sock, true);
 	/* The state comes when there is a container: until then the keeper loads what it needs. */
-	if (keeper >= 0)
-		fd_cloexec(keeper, true);
-	if (keeper >= 0 && pid < 0)
+	if (keeper < 0 && stage->takes)
+		r = keeper_start(config, &pid, &keeper, err);
+	else if (keeper >= 0 && pid < 0)
 		r = error_set(err, EAGAIN, "can't start the keeper: no more processes can be made");
 	else if (keeper >= 0)
-		;
-	else if (stage->takes)
-		r = keeper_start(config, &pid, &keeper, err);
+		fd_cloexec(keeper, true);
 	if (stage->takes && !stage->config && sock < 0)
 		confine_allow_mounts();
 	if (r == 0)

@@ -207,6 +207,7 @@ long() { printf "%0$1d" 0; }
 	bad '.lease.ttl = "abc"' 'ttl'
 	bad '.lease.ttl = "0s"' 'ttl'
 	bad '.lease.renew = "100s" | .lease.ttl = "10s"' 'renew|ttl'
+	bad '.lease.mount_timeout = "0s"' 'lease.mount_timeout: "0s" is under 1s'
 	bad '.cache.path = "relative"' 'cache'
 	bad '.identity.engine = "frob"' 'engine|frob'
 	bad '.identity.workspace = "../x"' 'workspace'
