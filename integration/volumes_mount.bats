@@ -286,6 +286,10 @@ shared() {
 @test "gVisor: a volume in a sandbox of Debian's runsc, and again in the next one" {
 	command -v runsc >/dev/null || skip "no runsc here (Debian: runsc)"
 	local rs=(runsc --rootless=false --network=none --ignore-cgroups --platform=ptrace --root "$T/state-runsc")
+	bundle c0 true
+	config c0 'del(.linux.resources)'
+	try timeout 60 "${rs[@]}" run --bundle "$T/c0" c0 </dev/null 3>&- 4>&-
+	((status == 0)) || skip "runsc does not run on this machine, without a volume either: $(tail -n 1 <<<"$stderr")"
 	bundle c1 'cat /data/f 2>/dev/null; echo from the sandbox >>/data/f'
 	config c1 --arg m "$M" 'del(.linux.resources) | .mounts += [{destination: "/data", type: "bind", source: $m, options: ["rbind", "rw"]}]'
 	local n
@@ -293,7 +297,7 @@ shared() {
 		vmount A state "$M"
 		ok
 		try timeout 60 "${rs[@]}" run --bundle "$T/c1" "c$n" </dev/null 3>&- 4>&-
-		((status == 0)) || { vunmount A "$M"; skip "runsc does not run on this machine: $(tail -n 1 <<<"$stderr")"; }
+		ok
 		vunmount A "$M"
 		ok
 	done
