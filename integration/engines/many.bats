@@ -20,7 +20,7 @@ processes() {
 }
 mounts() { cut -d ' ' -f 5 /proc/self/mountinfo | sort; }
 # But for those of users' sessions and of systemd's own units.
-cgroups() { find /sys/fs/cgroup -type d \( -path '*docker*' -o -path '*libpod*' -o -path '*/volrun-keeper*' -o -path "*/${CONTAINERD_NAMESPACE:-default}/*" \) | grep -v '\.service' | sort; }
+cgroups() { find /sys/fs/cgroup -type d \( -path '*docker*' -o -path '*/volrun-keeper*' -o -path "*/${CONTAINERD_NAMESPACE:-default}/*" \) | grep -v '\.service' | sort; }
 netns() { find /run/docker/netns /run/netns -type f 2>/dev/null | sort; readlink /proc/[0-9]*/ns/net 2>/dev/null | sort -u; }
 leases() { grep -rlE '"state": ?"held"' "$STORE" --include=head 2>/dev/null || :; }
 state() { find /run/volrun /run/volrun-volumes /run/docker/runtime-* /run/containerd/runc -mindepth 1 \( -type s -o -name state.json \) 2>/dev/null || :; }
@@ -38,26 +38,28 @@ nothing_new() {
 	done
 }
 
+# What an engine shows of an output is lost now and then, with any runtime (moby's issue 29285): a container judges by
+# itself, and its status tells.
+# shellcheck disable=SC2016 # for the container's shell
+WROTE='mkdir -p /data && echo $1 >/data/f && grep -qx $1 /data/f'
 by_docker() { # RUNTIME N
 	local options=()
 	[[ $1 != volrun ]] || options=(--annotation "dev.volrun.volume=many-docker-$2 /data")
-	timeout 300 docker run --rm --runtime "$1" --network none --name "many-$2" "${options[@]}" busybox sh -c "mkdir -p /data; echo $2 >/data/f; cat /data/f"
+	timeout 300 docker run --rm --runtime "$1" --network none --name "many-$2" "${options[@]}" busybox sh -c "$WROTE" sh "$2"
 }
-# What ctr shows of an output is lost now and then, with any runtime: it goes by a log.
 by_containerd() {
-	local options=() log=$BATS_TEST_TMPDIR/log.$1.$2
+	local options=()
 	[[ $1 != volrun ]] || options=(--annotation "dev.volrun.volume=many-containerd-$2 /data")
-	timeout 300 ctr run --rm --runtime io.containerd.runc.v2 --runc-binary "$(PATH=/usr/local/bin:$PATH command -v "$1")" "${options[@]}" --log-uri "file://$log" \
-		"$IMAGE" "many-$2" sh -c "mkdir -p /data; echo $2 >/data/f; cat /data/f" || return
-	cat "$log"
+	timeout 300 ctr run --rm --runtime io.containerd.runc.v2 --runc-binary "$(PATH=/usr/local/bin:$PATH command -v "$1")" "${options[@]}" \
+		"$IMAGE" "many-$2" sh -c "$WROTE" sh "$2"
 }
 one() { # BY RUNTIME N DIR
-	local out rc=0
-	out=$("$1" "$2" "$3" 2>"$4/$3.err") || rc=$?
-	[[ $rc == 0 && $out == "$3" ]] || echo "container $3: status $rc, '$out', $(<"$4/$3.err")" >>"$4/failed"
+	local rc=0
+	"$1" "$2" "$3" >"$4/$3.out" 2>&1 || rc=$?
+	((rc == 0)) || echo "container $3: status $rc, $(<"$4/$3.out")" >>"$4/failed"
 }
 export -f by_docker by_containerd one
-export IMAGE
+export IMAGE WROTE
 
 # lot BY RUNTIME N: in $MS, what one of them took of the time.
 lot() {
