@@ -87,7 +87,7 @@ static int poststop_prepared(const struct config *c, const char *prepared, int64
 	if (fd >= 0 && keeper_send(fd, &keeper_command_table, &ended, NULL, 0, &ignored) == 0 &&
 	    keeper_socket_answers(fd, timeout))
 		keeper_receive(fd, &keeper_outcome_table, a, &outcome, NULL, &n, &ignored);
-	return keeper_socket_wait(c->run_dir, id, token, until - clock_boottime_ns(), log);
+	return keeper_socket_wait(c->run_dir, id, token, until - clock_boottime_ns(), true, log);
 }
 
 /* NULL: none. */
@@ -115,7 +115,7 @@ int hook_poststop(const char *config, const struct oci_state *state, struct erro
 	prepared = prepared_of(state, &arena);
 	timeout = time_to_wait(&c, state, &arena);
 	r = prepared ? poststop_prepared(&c, prepared, timeout, &arena, &log)
-		     : keeper_socket_wait(c.run_dir, state->id, state->bundle, timeout, &log);
+		     : keeper_socket_wait(c.run_dir, state->id, state->bundle, timeout, true, &log);
 	for (line = log ? strtok_r(log, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
 		fprintf(stderr, "warning: %s\n", line);
 	if (r == -ETIMEDOUT)

@@ -188,7 +188,7 @@ static void clear_up(const char *config, const struct oci_state *state, struct a
 	struct config c;
 
 	if (config_load(config, a, &c, &ignored) == 0)
-		keeper_socket_wait(c.run_dir, state->id, state->bundle, NSEC_PER_SEC, &log);
+		keeper_socket_wait(c.run_dir, state->id, state->bundle, NSEC_PER_SEC, true, &log);
 }
 
 /* The runtime volrun has given the container its volumes, before it runs the hooks of config.json. */

@@ -64,26 +64,36 @@ int keeper_socket_open(struct keeper_socket *s, const char *run_dir, const char 
 	return r < 0 ? error_set(err, r, "run_dir %s: can't make the keeper's socket (error %d)", run_dir, -r) : 0;
 }
 
+/* It is not, when the delete has gone, or a later keeper of that container has come. */
+static bool is_there(const struct keeper_socket *s)
+{
+	char name[KEEPER_KEY_MAX + 8];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s.sock", s->key);
+	return s->listen_fd >= 0 && fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == s->inode;
+}
+
 void keeper_socket_log(const struct keeper_socket *s, const struct strbuf *lines)
 {
 	char name[KEEPER_KEY_MAX + 8];
 
-	if (s->dir_fd < 0)
+	if (!is_there(s))
 		return;
 	snprintf(name, sizeof(name), "%s.log", s->key);
 	if (lines->len)
 		write_file_atomic_at(s->dir_fd, name, lines->data, lines->len, 0600, false);
-	else
+	/* Who gave up meanwhile may have looked for it before it was written. */
+	if (!lines->len || !is_there(s))
 		unlinkat(s->dir_fd, name, 0);
 }
 
 void keeper_socket_close(struct keeper_socket *s)
 {
 	char name[KEEPER_KEY_MAX + 8];
-	struct stat st;
 
 	snprintf(name, sizeof(name), "%s.sock", s->key);
-	if (s->listen_fd >= 0 && fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == s->inode)
+	if (is_there(s))
 		unlinkat(s->dir_fd, name, 0);
 	cleanup_close(&s->listen_fd);
 	cleanup_close(&s->dir_fd);
@@ -156,7 +166,8 @@ void keeper_socket_forget(const char *run_dir, const char *id, const char *bundl
 		remove_dead(dir_fd, key);
 }
 
-int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, char **ret_log)
+int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, bool last,
+		       char **ret_log)
 {
 	_cleanup_close_ int dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char key[KEEPER_KEY_MAX], name[KEEPER_KEY_MAX + 8];
@@ -170,6 +181,9 @@ int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, 
 	r = wait_end(dir_fd, key, timeout_ns);
 	if (r == 0)
 		remove_dead(dir_fd, key);
+	snprintf(name, sizeof(name), "%s.sock", key);
+	if (r == -ETIMEDOUT && last)
+		unlinkat(dir_fd, name, 0);
 	snprintf(name, sizeof(name), "%s.log", key);
 	if (read_file_at(dir_fd, name, LOG_MAX_SIZE, &log, NULL) == 0) {
 		unlinkat(dir_fd, name, 0);

@@ -24,7 +24,7 @@ struct keeper_socket {
 /* Makes run_dir (0700) and listens; replaces what an earlier keeper left. -EINVAL: others may write there. */
 int keeper_socket_open(struct keeper_socket *s, const char *run_dir, const char *id, const char *bundle,
 		       struct error *err);
-/* Writes the lines to the log; none: removes it. */
+/* Writes the lines to the log; none: removes it. Nothing, where nobody will come for it any more. */
 void keeper_socket_log(const struct keeper_socket *s, const struct strbuf *lines);
 /* Whoever waits at the socket sees its end. */
 void keeper_socket_close(struct keeper_socket *s);
@@ -38,8 +38,11 @@ bool keeper_socket_answers(int fd, int64_t timeout_ns);
 /*
  * The other end: waits until the container's keeper is done. 0: it is, or there
  * is none; -ETIMEDOUT. *ret_log: what it left, NULL: nothing; removed by that; the caller frees it.
+ * last: nobody comes after this one, who takes the socket's name away when he gives up: the keeper leaves no log then,
+ * which nobody would remove (the journal has it all the same).
  */
-int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, char **ret_log);
+int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, bool last,
+		       char **ret_log);
 
 /* Removes the socket of a keeper that was killed, where no delete came that would have done it. A living one's stays.
  */

@@ -235,7 +235,7 @@ static int wait_commit(const struct volume_cmd *c, const struct place *p, const 
 	_cleanup_free_ char *log = NULL;
 	struct volume_local l;
 	char *line, *rest;
-	int r = keeper_socket_wait(c->config->run_dir, p->id, "", wait, &log);
+	int r = keeper_socket_wait(c->config->run_dir, p->id, "", wait, false, &log);
 
 	for (line = log ? strtok_r(log, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
 		fprintf(stderr, "warning: %s\n", line);
