@@ -258,7 +258,11 @@ static void release(struct hold *h, struct hold_volume *hv)
 			break;
 		pause_commit(hv, &pause);
 	}
-	hold_fail(h, hv, "the lease could not be released and will expire: %s", err.msg);
+	/* Without a register there is no lease that would expire; a failed commit has told of it already. */
+	if (r != -ENODATA)
+		hold_fail(h, hv, "the lease could not be released and will expire: %s", err.msg);
+	else if (!hv->dirty)
+		hold_fail(h, hv, "%s", err.msg);
 }
 
 static void report(struct hold *h, struct hold_volume *hv)

@@ -101,6 +101,68 @@ cached() { echo "$T/cache-A/main/default/state/$1"; }
 	is "$output" ""
 }
 
+@test "a register that vanishes during a run: nothing is set aside, nothing begins anew, and all is there when it is back" {
+	local head=$T/store/volumes/default/.volrun/state/head
+	vrun A c1 "$V" 'echo first >/data/f'
+	ok
+	vstart A c2 "$V" 'echo second >/data/g; sleep 100'
+	until_true 10 test -s "$(cached rw/g)"
+	mv "$head" "$T/head"
+	# Longer than its validity.
+	sleep 4
+	[[ ! -e $head ]] || fail "a keeper made it anew: $(cat "$head")"
+	try vol sync state
+	not_ok 'store "main" \(directory .*\) has no register of it, but this node has changes of its run 2'
+	on A volrun delete --force c2
+	until_true 10 eval 'vol status | grep -q "not committed yet, and tried again: store .*has no register of it.*recover --force"'
+	[[ -z $(find "$T/store/volumes/default/.volrun/state/commits" -path '*/2-*') ]] || fail "written: $(find "$T/store")"
+	# It is back while that is tried.
+	mv "$T/head" "$head"
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	vrun A c3 "$V" 'cat /data/f /data/g'
+	ok
+	is "$output" $'first\nsecond'
+	rm "$T"/run-A/*.log # what sync said, for the delete that did not wait so long
+}
+
+@test "a register that vanished during a run and stays away: the changes wait for it, or for recover --force" {
+	local head=$T/store/volumes/default/.volrun/state/head
+	vstart A c1 "$V" 'echo first >/data/f; sleep 100'
+	until_true 10 test -s "$(cached rw/f)"
+	mv "$head" "$T/head"
+	on A volrun delete --force c1
+	until_true 10 eval 'vol status | grep -q "not committed yet, and tried again: store .*has no register of it"'
+	kill -9 "$(keepers)"
+	until_true 20 eval '[[ -z $(keepers) ]]'
+	vrun A c2 "$V" 'ls -A /data'
+	not_ok 'has no register of it, but this node has changes of its run 1 that are not committed: .*recover --force. with its name'
+	is "$(cat "$(cached rw/f)")" first
+	[[ ! -e $head ]]
+	try vol recover --force state
+	ok
+	is "$(cat "$(cached conflict-1/f)")" first
+	vrun A c3 "$V" 'ls -A /data'
+	ok
+	is "$output" ""
+}
+
+@test "a register that vanished during a run and that another node made anew is another holder's" {
+	vstart A c1 "$V" 'echo first >/data/f; sleep 100'
+	until_true 10 test -s "$(cached rw/f)"
+	rm "$T/store/volumes/default/.volrun/state/head"
+	vbundle c2 "$V" 'ls -A /data; echo theirs >/data/t'
+	try on B volrun run --bundle "$T/c2" c2
+	ok
+	is "$output" ""
+	until_true 10 test -e "$(cached conflict-1/f)"
+	try on A volrun delete --force c1
+	like "$stderr" 'lost to another holder during the run; its changes are kept in .*conflict-1'
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	vrun A c3 "$V" 'ls -A /data'
+	ok
+	is "$output" t
+}
+
 @test "a start says that an earlier run's changes were set aside" {
 	vstart A c1 "$V" 'echo A >/data/f; sleep 100'
 	until_true 10 test -s "$(cached rw/f)"

@@ -270,16 +270,68 @@ static void a_renewal_is_not_blocked_by_a_slow_transfer(void **state)
 	lease_free(l);
 }
 
-static void a_register_that_vanished_is_a_lost_lease(void **state)
+static void of_a_register_that_vanished_the_lease_is_not_lost_but_not_valid_either(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct arena a = ARENA_INIT;
+	struct lease *l = must_acquire(&x->a, &lively, &node_a);
+	struct pollfd p = {.fd = lease_lost_fd(l), .events = POLLIN};
+	struct head_commit c = commit_of(1, 1);
+	char *text, *none;
+
+	assert_int_equal(lease_commit(l, &c, &no_stats, &err), 0);
+	text = fake_store_text(x->f, HEAD_KEY);
+	fake_store_put(x->f, HEAD_KEY, NULL);
+	for (int i = 0; i < 40 && lease_valid(l); i++) /* less than its validity: it was looked */
+		clock_sleep_ns(10 * MS);
+	assert_false(lease_valid(l));
+	assert_int_equal(lease_applied(l, 1, &err), -ENODATA);
+	assert_non_null(strstr(err.msg, "has lost the register"));
+	/* Nobody makes it anew, with numbers that begin again. */
+	clock_sleep_ns(300 * MS);
+	none = fake_store_text(x->f, HEAD_KEY);
+	assert_null(none);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_false(lease_lost(l));
+	/* The store has it again: nobody took it. */
+	fake_store_put(x->f, HEAD_KEY, text);
+	for (int i = 0; i < 200 && !lease_valid(l); i++)
+		clock_sleep_ns(10 * MS);
+	assert_true(lease_valid(l));
+	assert_int_equal(lease_release(l, 1, &err), 0);
+	assert_int_equal(shown(x, &a).commit.seq, 1);
+	lease_free(l);
+	arena_free(&a);
+	free(text);
+}
+
+static void a_release_to_a_store_without_the_register_says_so(void **state)
 {
 	struct fixture *x = *state;
 	struct error err = ERROR_INIT;
 	struct lease *l = must_acquire(&x->a, &quiet, &node_a);
 
 	fake_store_put(x->f, HEAD_KEY, NULL);
-	assert_int_equal(lease_release(l, 0, &err), -ESTALE);
+	assert_int_equal(lease_release(l, 0, &err), -ENODATA);
+	assert_false(lease_lost(l));
+	lease_free(l);
+}
+
+static void a_register_that_vanished_and_was_made_anew_is_another_holders(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct lease *l = must_acquire(&x->a, &quiet, &node_a), *theirs;
+
+	fake_store_put(x->f, HEAD_KEY, NULL);
+	assert_int_equal(lease_renew(l, &err), -ENODATA);
+	theirs = must_acquire(&x->b, &quiet, &node_b);
+	assert_int_equal(lease_epoch(theirs), lease_epoch(l));
+	assert_int_equal(lease_renew(l, &err), -ESTALE);
 	assert_true(lease_lost(l));
 	lease_free(l);
+	lease_free(theirs);
 }
 
 static void a_hostile_register_is_refused(void **state)
@@ -328,7 +380,9 @@ int main(void)
 	    TEST(an_older_write_that_lands_late_counts_from_its_own_sending),
 	    TEST(a_lost_reply_of_a_commit_is_a_commit),
 	    TEST(a_renewal_is_not_blocked_by_a_slow_transfer),
-	    TEST(a_register_that_vanished_is_a_lost_lease),
+	    TEST(of_a_register_that_vanished_the_lease_is_not_lost_but_not_valid_either),
+	    TEST(a_release_to_a_store_without_the_register_says_so),
+	    TEST(a_register_that_vanished_and_was_made_anew_is_another_holders),
 	    TEST(a_hostile_register_is_refused),
 	};
 

@@ -282,6 +282,7 @@ static void a_fence_that_can_not_be_read_lets_nothing_pass(void **state)
 	store->fence_key = "volumes/w/.volrun/v/head";
 	store->fence_epoch = 1;
 	assert_int_equal(store_do(store, &op), STORE_CANCELLED);
+	assert_non_null(strstr(op.err.msg, "the volume's register is gone"));
 	write_register("volumes/w/.volrun/v/head", "{\"epoch\":");
 	assert_int_equal(store_do(store, &op), STORE_FAILED);
 	assert_false(exists("volumes/w/v/file"));

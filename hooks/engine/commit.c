@@ -425,6 +425,17 @@ static void finish(struct commit *c, const struct head_commit *commit, bool publ
 	}
 }
 
+/* Without a valid lease nothing is sent: why it is not valid, the register says. */
+static int explain(struct commit *c, int r)
+{
+	struct error err = ERROR_INIT;
+
+	if (r != -ESTALE || lease_lost(c->lease) || lease_renew(c->lease, &err) == 0)
+		return r;
+	*c->x.err = err;
+	return -err.code;
+}
+
 static int commit_steps(struct commit *c, uint64_t *ret_applied_seq)
 {
 	struct head_commit commit;
@@ -459,7 +470,7 @@ int commit_run(struct volume *v, struct lease *l, struct transfer_report *report
 	uint64_t applied_seq = 0;
 	int r;
 
-	r = commit_steps(&c, &applied_seq);
+	r = explain(&c, commit_steps(&c, &applied_seq));
 	commit_end(&c);
 	if (r == 0)
 		*ret_applied_seq = applied_seq;
@@ -542,7 +553,7 @@ int commit_live_finish(struct commit_live *live, struct commit_mapped *mapped, u
 		c->m.seq = c->head.commit.seq;
 	}
 	if (r < 0)
-		return r;
+		return explain(c, r);
 	collect_garbage(c, live->applied_seq);
 	*ret_seq = commit.seq;
 	*ret_applied_seq = live->applied_seq;

@@ -95,6 +95,17 @@ static void note_published(const struct lease *l, struct head *next)
 	next->carried = l->carried;
 }
 
+/*
+ * Nobody took the lease: the store is not what it was. Nothing more is written to it until it has the register again;
+ * a renewal finds that out.
+ */
+static int note_vanished(struct lease *l, struct error *err)
+{
+	set_valid(l, 0);
+	lease_check_vanished(l->reg.store, l->cache, err);
+	return -ENODATA;
+}
+
 static int update_locked(struct lease *l, change_fn change, const void *arg, struct error *err)
 {
 	int attempt, r;
@@ -117,6 +128,8 @@ static int update_locked(struct lease *l, change_fn change, const void *arg, str
 			lease_note_shown(l);
 		if (r == -ESTALE)
 			return error_lost(err);
+		if (r == -ENODATA)
+			return note_vanished(l, err);
 		if (r != -EAGAIN || attempt == UPDATE_ATTEMPTS)
 			return r;
 	}
@@ -260,6 +273,16 @@ int lease_head(struct lease *l, struct arena *a, struct head *ret)
 	r = head_write(&text, &now);
 	pthread_mutex_unlock(&l->mutex);
 	return r < 0 ? r : head_parse(text.data, text.len, a, ret, &ignored);
+}
+
+int lease_renew(struct lease *l, struct error *err)
+{
+	int r;
+
+	pthread_mutex_lock(&l->mutex);
+	r = update_locked(l, change_nothing, NULL, err);
+	pthread_mutex_unlock(&l->mutex);
+	return r;
 }
 
 struct commit_change {

@@ -75,7 +75,12 @@ int lease_head(struct lease *l, struct arena *a, struct head *ret);
 bool lease_valid(void *lease);
 /* Until when that is so also stands in a file from now on (CLOCK_BOOTTIME, ns, an int64_t). fd is the lease's then. */
 void lease_show_validity(struct lease *l, int fd);
-/* Lost for good: past its validity and taken by another, or not renewable. */
+/* Renews it now: whether it is still ours, and why that is not to be had. -ESTALE: lost; -ENODATA: as below. */
+int lease_renew(struct lease *l, struct error *err);
+/*
+ * Lost for good: taken by another. A register that is gone (-ENODATA of all that writes it) was taken by nobody: the
+ * lease is not valid while it is, and goes on when the store has it again.
+ */
 bool lease_lost(struct lease *l);
 /* Readable once the lease is lost (eventfd). */
 int lease_lost_fd(const struct lease *l);

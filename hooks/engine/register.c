@@ -112,6 +112,12 @@ static int read_back(struct volume_register *r, const char *nonce, struct error 
 
 	memcpy(tag, r->tag, sizeof(tag));
 	res = register_read(r, err);
+	/* Nobody deletes one: what is known of it stays, for the moment at which the store has it again. */
+	if (res == 0 && existed && !r->exists) {
+		r->exists = true;
+		return error_set(err, ENODATA, "store \"%s\" (%s) has lost the register %s", r->store->name,
+				 r->store->place ? r->store->place : "", r->key);
+	}
 	/* It says no more of what it is, but none of us wrote it. */
 	if (res == -ENOTSUP) {
 		r->shown.nonce = NOBODYS_NONCE;

@@ -47,6 +47,7 @@ int register_read(struct volume_register *r, struct error *err);
  * nonce is ignored. 0: the register shows it.
  * -ESTALE: another one wrote; `shown` is theirs.
  * -EAGAIN: an earlier write of ours landed; `shown` is that one, `next` is to be made anew from it.
+ * -ENODATA: it is not there any more, which no holder does: the store is not what it was. `shown` is as before.
  * else: not done, or not known; it may still land, and is recognised then.
  */
 int register_write(struct volume_register *r, const struct head *next, struct error *err);

@@ -47,6 +47,8 @@ static enum store_result fail(struct store_fs *fs, struct store_op *op, int code
 		return store_end(s, op, STORE_UNREACHABLE, "its lock was held by another process for 30s");
 	case ESTALE:
 		return store_end(s, op, STORE_CANCELLED, "the lease was taken over by another holder");
+	case ESRCH: /* fs_fence_check: nobody took it over, the store is not what it was */
+		return store_end(s, op, STORE_CANCELLED, "the volume's register is gone");
 	default:
 		return store_end(s, op, STORE_FAILED, "input/output failed (errno %d)", e);
 	}

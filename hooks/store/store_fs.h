@@ -72,8 +72,8 @@ struct fs_locks {
 /* 0; -ETIMEDOUT after 30 s. Free with fs_unlock. */
 int fs_lock(struct store_fs *fs, const char *key, struct fs_locks *ret);
 void fs_unlock(struct fs_locks *l);
-/* Under the locks: may the key be changed? 0; -ESTALE when the register's epoch has moved on; else why it can't be
- * read. */
+/* Under the locks: may the key be changed? 0; -ESTALE when the register's epoch has moved on, -ESRCH when it is gone;
+ * else why it can't be read. */
 int fs_fence_check(struct store_fs *fs, const char *key);
 
 /* --- store_fs_data.c ---------------------------------------------------------------------------------------------- */

@@ -106,7 +106,7 @@ int fs_fence_check(struct store_fs *fs, const char *key)
 		return 0;
 	fd = fs_open_at(fs->root_fd, fs->base.fence_key, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0)
-		return fd == -ENOENT ? -ESTALE : fd;
+		return fd == -ENOENT ? -ESRCH : fd;
 	r = read_fd(fd, REGISTER_MAX, &text, &len);
 	if (r < 0)
 		return r;
