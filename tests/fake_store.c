@@ -239,6 +239,8 @@ static void answer(struct fake_store *f, struct store_op *op, const struct fake_
 		else
 			change(f, op, fault && fault->effect == FAKE_LATE);
 	}
+	if (fault && fault->effect == FAKE_HALF)
+		op->body.len /= 2;
 	if (fault && fault->result != STORE_OK) {
 		op->result = fault->result;
 		op->tag[0] = '\0';

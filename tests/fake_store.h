@@ -19,6 +19,7 @@ enum fake_effect {
 	FAKE_NOTHING, /* it never reached the store */
 	FAKE_DONE,    /* it was carried out, only its answer is lost */
 	FAKE_LATE,    /* writes: it waits on the way until fake_store_land */
+	FAKE_HALF,    /* a GET that is true has half of its bytes */
 };
 
 struct fake_fault {

@@ -334,6 +334,24 @@ static void a_register_that_vanished_and_was_made_anew_is_another_holders(void *
 	lease_free(theirs);
 }
 
+static void an_answer_that_broke_on_the_way_is_asked_for_again(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct lease *l = NULL;
+
+	lease_free(must_acquire(&x->a, &quiet, &node_a));
+	spoil(x, STORE_GET, STORE_OK, FAKE_HALF, 1);
+	l = must_acquire(&x->a, &quiet, &node_a);
+	assert_true(lease_valid(l));
+	assert_int_equal(lease_release(l, 0, &err), 0);
+	lease_free(l);
+	spoil(x, STORE_GET, STORE_OK, FAKE_HALF, -1);
+	assert_int_equal(try_acquire(&x->a, &node_a, NSEC_PER_SEC, &l, &err), -EINVAL);
+	assert_ptr_equal(strstr(err.msg, "register"), err.msg);
+	assert_non_null(strstr(err.msg, "so says " HEAD_KEY " of store"));
+}
+
 static void a_hostile_register_is_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -383,6 +401,7 @@ int main(void)
 	    TEST(of_a_register_that_vanished_the_lease_is_not_lost_but_not_valid_either),
 	    TEST(a_release_to_a_store_without_the_register_says_so),
 	    TEST(a_register_that_vanished_and_was_made_anew_is_another_holders),
+	    TEST(an_answer_that_broke_on_the_way_is_asked_for_again),
 	    TEST(a_hostile_register_is_refused),
 	};
 

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "hooks/engine/format.h"
 #include "hooks/engine/lease.h"
+#include "hooks/engine/object_read.h"
 
 #define META_MAX_PERMISSIONS 1000
 /* Others may write too: each try has a winner. */
@@ -73,35 +74,31 @@ int access_decide(const struct access_meta *m, const struct access_identity *id,
 #define FIRST_USE_ATTEMPTS 3
 #define FIRST_USE_PAUSE_NS (100 * NSEC_PER_MSEC)
 
-static int store_error(const struct store_op *op, struct error *err)
+struct meta_reading {
+	struct arena *arena;
+	struct access_meta *meta;
+	char *tag;
+};
+
+static int parse_meta(void *ctx, const struct store_op *op, struct error *err)
 {
-	return error_set(err, EIO, "%s", op->err.msg[0] ? op->err.msg : store_result_name(op->result));
+	const struct meta_reading *m = ctx;
+
+	memcpy(m->tag, op->tag, STORE_TAG_MAX);
+	return format_parse(strbuf_str(&op->body), op->body.len, "meta", &access_meta_table, m->arena, m->meta, err);
 }
 
 static int read_meta(struct volume *v, struct arena *a, struct access_meta *ret, char tag[STORE_TAG_MAX],
 		     struct error *err)
 {
+	struct meta_reading m = {a, ret, tag};
 	char *key = volume_key_meta(a, v, "meta");
-	struct store_op op;
 	int r;
 
 	if (!key)
 		return error_set(err, ENOMEM, "out of memory");
-	store_op_init(&op, STORE_GET, key);
-	op.max_body = ACCESS_META_MAX;
-	switch (store_do(v->store, &op)) {
-	case STORE_OK:
-		memcpy(tag, op.tag, STORE_TAG_MAX);
-		r = format_parse(strbuf_str(&op.body), op.body.len, "meta", &access_meta_table, a, ret, err);
-		break;
-	case STORE_ABSENT:
-		r = error_set(err, ENOENT, "the volume has no owner yet");
-		break;
-	default:
-		r = store_error(&op, err);
-	}
-	strbuf_free(&op.body);
-	return r;
+	r = object_read(v->store, key, ACCESS_META_MAX, parse_meta, &m, err);
+	return r > 0 ? error_set(err, ENOENT, "the volume has no owner yet") : r;
 }
 
 int access_read(struct volume *v, struct arena *a, struct access_meta *ret, struct error *err)
@@ -138,7 +135,7 @@ static int write_meta(struct volume *v, struct arena *a, const struct access_met
 	case STORE_UNKNOWN:
 		return 1;
 	default:
-		return store_error(&op, err);
+		return object_error(&op, err);
 	}
 }
 

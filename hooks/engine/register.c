@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "hooks/engine/object_read.h"
 
 /* How often identical bytes are sent for one write before the caller hears of it, and the pause between. */
 #define WRITE_ATTEMPTS 3
@@ -61,34 +62,21 @@ static int adopt(struct volume_register *r, const char *text, size_t len, const 
 	return 0;
 }
 
-static int store_error(const struct store_op *op, struct error *err)
+static int adopt_answer(void *ctx, const struct store_op *op, struct error *err)
 {
-	return error_set(err, EIO, "%s", op->err.msg[0] ? op->err.msg : store_result_name(op->result));
+	if (!op->tag[0])
+		return error_set(err, EIO, "the object store gives no tag (ETag)");
+	return adopt(ctx, strbuf_str(&op->body), op->body.len, op->tag, err);
 }
 
 int register_read(struct volume_register *r, struct error *err)
 {
-	struct store_op op;
-	int res;
+	int res = object_read(r->store, r->key, HEAD_MAX_SIZE, adopt_answer, r, err);
 
-	store_op_init(&op, STORE_GET, r->key);
-	op.max_body = HEAD_MAX_SIZE;
-	switch (store_do(r->store, &op)) {
-	case STORE_OK:
-		if (!op.tag[0])
-			res = error_set(err, EIO, "the object store gives no tag (ETag) for %s", r->key);
-		else
-			res = adopt(r, strbuf_str(&op.body), op.body.len, op.tag, err);
-		break;
-	case STORE_ABSENT:
-		r->exists = false;
-		res = 0;
-		break;
-	default:
-		res = store_error(&op, err);
-	}
-	strbuf_free(&op.body);
-	return res;
+	if (res <= 0)
+		return res;
+	r->exists = false;
+	return 0;
 }
 
 static void remember(struct volume_register *r, const char *nonce)
@@ -155,7 +143,7 @@ static int send_once(struct volume_register *r, const struct strbuf *text, const
 	case STORE_INVALID:
 	case STORE_CANCELLED:
 	case STORE_UNREACHABLE:
-		return store_error(&op, err);
+		return object_error(&op, err);
 	default:
 		*err = op.err;
 		return read_back(r, nonce, err);
