@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-static const char lease_lost_text[] = "the lease is lost; nothing more is written to the store";
+static const char lease_lost_text[] =
+    "the lease was not renewed in time (the store did not answer, or this machine stood still); nothing more is written "
+    "under it";
 
 int transfer_op_error(const struct store_op *op, struct error *err)
 {
