@@ -31,7 +31,17 @@ matrix() { # KIND STEP ARGUMENT...
 	local step=12
 	[[ -z ${VOLRUN_SANITIZED:-} ]] || step=40
 	s3_start
-	matrix s3 "$step" --env "$SUITE/rgw/env"
+	matrix s3 "$step" --env "$SUITE/rgw/env" --faults refusals,kills
+}
+
+@test "S3: answers that are not so, odd ones, dripping or reset connections; nobody there for longer than the lease, on either side" {
+	local step=30
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || step=80
+	s3_start
+	cc -O2 -shared -fPIC -o "$T/clock.so" "$BATS_TEST_DIRNAME/faults/clock.c"
+	# A sanitizer's library wants to be the first.
+	[[ -n ${VOLRUN_SANITIZED:-} ]] || set -- --clock "$T/clock.so"
+	matrix s3 "$step" --env "$SUITE/rgw/env" --faults lies,odd,gaps "$@"
 }
 
 # The same program in front of another store's words for it all: fewer points.
@@ -55,5 +65,11 @@ matrix() { # KIND STEP ARGUMENT...
 @test "filesystem store: a system call of the keeper that changes something fails, or is its last" {
 	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the sanitizers' own system calls would fail, and they abort; shown by the usual build"
 	cc -O2 -o "$T/inject" "$BATS_TEST_DIRNAME/faults/inject.c"
-	matrix fs 16 --inject "$T/inject"
+	matrix fs 16 --inject "$T/inject" --faults 5,28,KILL
+}
+
+@test "filesystem store: the cache's disk is full or read-only for a while, or can't be read" {
+	[[ -z ${VOLRUN_SANITIZED:-} ]] || skip "the sanitizers' own system calls would fail, and they abort; shown by the usual build"
+	cc -O2 -o "$T/inject" "$BATS_TEST_DIRNAME/faults/inject.c"
+	matrix fs 48 --inject "$T/inject" --faults full,read-only,unread,unreadable
 }

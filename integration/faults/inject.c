@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inject [-c] [-o FILE] N ERRNO|KILL COMMAND...: runs COMMAND (a runtime, a keeper) and lets its Nth system call fail.
+ * inject [-c|-r] [-p PREFIX] [-s SECONDS] [-o FILE] N ERRNO|KILL COMMAND...: runs COMMAND (a runtime, a keeper) and
+ * lets its Nth system call fail.
  *
  * Calls are counted over the command and all processes that it makes, as long as they run its own program: what
  * another program does (the container's, a hook) is not touched. With KILL it is not the call that fails: the command
  * itself (the first process) gets SIGKILL when the Nth call begins, whoever makes it.
  *
  * -c counts only calls that change a file or a directory, or bring changes to the disk: what a torn write could be.
+ * -r counts only calls that read a file, a directory or what is known of them.
+ * -p counts only calls whose first argument is a descriptor of something beneath PREFIX.
+ * -s: whatever is counted fails for that long, the Nth call first; with ENOSPC only what needs room does.
  * -o is for a command that lives on in the background: the tool keeps none of its descriptors but the command's own,
  * and when it ends FILE holds "spoiled N NAME", or "calls N": how many there were.
  *
@@ -29,6 +33,7 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TASKS_MAX 256
@@ -42,8 +47,9 @@ static struct {
 } tasks[TASKS_MAX];
 
 static long target, count, spoiled_call;
-static int error_code, done, changes_only;
-static const char *out_file;
+static int error_code, done, changes_only, reads_only;
+static const char *out_file, *prefix;
+static double seconds, until;
 static pid_t first;
 static struct stat program;
 
@@ -79,19 +85,45 @@ static void forget(pid_t pid)
 			tasks[i].pid = 0;
 }
 
+static void tell(long nr)
+{
+	if (!out_file)
+		dprintf(3, "%ld %ld\n", count, nr);
+	spoiled_call = nr;
+	done = 1;
+}
+
+static int is_one_of(long nr, const long *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (nr == list[i])
+			return 1;
+	return 0;
+}
+
 static int is_counted(long nr)
 {
 	static const long never[] = {SYS_close,	 SYS_exit,	SYS_exit_group,	  SYS_munmap, SYS_wait4,
 				     SYS_waitid, SYS_futex,	SYS_rt_sigreturn, SYS_getpid, SYS_restart_syscall,
 				     SYS_brk,	 SYS_getrandom, SYS_arch_prctl};
 
-	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		if (nr == never[i])
-			return 0;
-	return nr >= 0;
+	return nr >= 0 && !is_one_of(nr, never, sizeof(never) / sizeof(never[0]));
 }
 
-static int is_change(const struct __ptrace_syscall_info *info)
+/* A new file, with a name or without. */
+static int makes_file(pid_t pid, const struct __ptrace_syscall_info *info)
+{
+	const unsigned long long flags = O_CREAT | (O_TMPFILE & ~O_DIRECTORY);
+
+	if (info->entry.nr == SYS_openat)
+		return (info->entry.args[2] & flags) != 0;
+	/* The first word of its struct open_how. */
+	if (info->entry.nr == SYS_openat2)
+		return ((unsigned long)ptrace(PTRACE_PEEKDATA, pid, info->entry.args[2], 0) & flags) != 0;
+	return info->entry.nr == SYS_open && (info->entry.args[1] & O_CREAT);
+}
+
+static int is_change(pid_t pid, const struct __ptrace_syscall_info *info)
 {
 	static const long changes[] = {
 	    SYS_rename,		 SYS_renameat,	      SYS_renameat2, SYS_link,
@@ -105,20 +137,67 @@ static int is_change(const struct __ptrace_syscall_info *info)
 	    SYS_removexattr,	 SYS_sync_file_range,
 	};
 
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
-		if ((long)info->entry.nr == changes[i])
-			return 1;
-	/* A new file, with a name or without. */
-	return (info->entry.nr == SYS_openat && (info->entry.args[2] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))) ||
-	       (info->entry.nr == SYS_open && (info->entry.args[1] & O_CREAT));
+	if (is_one_of((long)info->entry.nr, changes, sizeof(changes) / sizeof(changes[0])))
+		return 1;
+	return makes_file(pid, info);
 }
 
-static void tell(long nr)
+static int is_read(pid_t pid, const struct __ptrace_syscall_info *info)
 {
-	if (!out_file)
-		dprintf(3, "%ld %ld\n", count, nr);
-	spoiled_call = nr;
-	done = 1;
+	static const long reads[] = {SYS_read,	    SYS_pread64,    SYS_readv,	    SYS_getdents64, SYS_openat,
+				     SYS_openat2,   SYS_newfstatat, SYS_statx,	    SYS_fstat,	    SYS_readlinkat,
+				     SYS_fgetxattr, SYS_flistxattr, SYS_faccessat2, SYS_lseek};
+
+	return is_one_of((long)info->entry.nr, reads, sizeof(reads) / sizeof(reads[0])) && !makes_file(pid, info);
+}
+
+static int needs_room(pid_t pid, const struct __ptrace_syscall_info *info)
+{
+	static const long wants[] = {SYS_renameat2,	  SYS_linkat,	SYS_mkdirat,   SYS_symlinkat,
+				     SYS_write,		  SYS_pwrite64, SYS_fsetxattr, SYS_fallocate,
+				     SYS_copy_file_range, SYS_sendfile, SYS_writev,    SYS_pwritev};
+
+	return is_one_of((long)info->entry.nr, wants, sizeof(wants) / sizeof(wants[0])) || makes_file(pid, info);
+}
+
+static int is_beneath(pid_t pid, const struct __ptrace_syscall_info *info)
+{
+	char path[64], target[4096];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, (int)info->entry.args[0]);
+	n = readlink(path, target, sizeof(target));
+	return n >= (ssize_t)strlen(prefix) && strncmp(target, prefix, strlen(prefix)) == 0;
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static int counts(pid_t pid, const struct __ptrace_syscall_info *info)
+{
+	return is_counted((long)info->entry.nr) && (!changes_only || is_change(pid, info)) &&
+	       (!reads_only || is_read(pid, info)) && (!prefix || is_beneath(pid, info));
+}
+
+/* Is this call to be spoiled? */
+static int is_due(pid_t pid, const struct __ptrace_syscall_info *info)
+{
+	if (done && (seconds == 0 || now() > until))
+		return 0;
+	if (!counts(pid, info) || (seconds > 0 && error_code == ENOSPC && !needs_room(pid, info)))
+		return 0;
+	if (done)
+		return 1;
+	if (++count != target)
+		return 0;
+	until = now() + seconds;
+	tell((long)info->entry.nr);
+	return 1;
 }
 
 static void write_out(void)
@@ -144,10 +223,8 @@ static void on_syscall(pid_t pid)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) < 0)
 		return;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-		if (done || !is_counted((long)info.entry.nr) || (changes_only && !is_change(&info)) ||
-		    ++count != target)
+		if (!is_due(pid, &info))
 			return;
-		tell((long)info.entry.nr);
 		if (!error_code) {
 			kill(first, SIGKILL);
 			return;
@@ -276,16 +353,22 @@ int main(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "+co:")) != -1) {
+	while ((o = getopt(argc, argv, "+crp:s:o:")) != -1) {
 		if (o == 'c')
 			changes_only = 1;
+		else if (o == 'r')
+			reads_only = 1;
+		else if (o == 'p')
+			prefix = optarg;
+		else if (o == 's')
+			seconds = atof(optarg);
 		else if (o == 'o')
 			out_file = optarg;
 		else
 			argc = 0;
 	}
 	if (argc - optind < 3 || (target = atol(argv[optind])) < 1) {
-		fprintf(stderr, "usage: inject [-c] [-o FILE] N ERRNO|KILL COMMAND...\n");
+		fprintf(stderr, "usage: inject [-c|-r] [-p PREFIX] [-s SECONDS] [-o FILE] N ERRNO|KILL COMMAND...\n");
 		return 125;
 	}
 	error_code = strcmp(argv[optind + 1], "KILL") == 0 ? 0 : atoi(argv[optind + 1]);
