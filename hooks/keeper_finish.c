@@ -149,6 +149,8 @@ void hold_redo(struct hold *h)
 
 		if (hv->lease && hv->dirty)
 			publish_redo(&hv->v, hv->lease, &hv->applied_seq, &ignored);
+		if (hv->lease)
+			conflict_take_foreign(&hv->v, hv->lease, &ignored);
 		/* Of earlier runs, that could not be sent then. */
 		if (hv->lease)
 			conflict_upload_all(&hv->v, &ignored);

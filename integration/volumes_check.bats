@@ -85,3 +85,30 @@ flip() { printf X | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
 	ok
 	like "$output" "0 problems, 0 notes"
 }
+
+@test "a file that another tool put where the volume has a link or a directory: noted, left out, and moved to the conflicts" {
+	local id
+	vrun A c2 "state /data" 'mkdir /data/hollow'
+	ok
+	echo theirs >"$P/link"
+	echo "theirs too" >"$P/hollow"
+	check
+	ok
+	like "$output" 'note: "link" in the plain copy: .* the volume has something else; the next run moves it'
+	like "$output" 'note: "hollow" in the plain copy: .* the volume has something else; the next run moves it'
+	vrun A c3 "state /data" 'cd /data; readlink link; cat link; stat -c %F hollow; echo more >hollow/more'
+	ok
+	is "$output" $'one\none\ndirectory'
+	like "$stderr" '"hollow" was left out: .*moved to the volume.s conflicts'
+	is "$(cat "$P/hollow/more")" more
+	[[ ! -e $P/link ]]
+	id=$(on A volrun volume conflicts ls --json state | jq -r '.conflicts[].conflict.id')
+	try on A volrun volume conflicts show state "$id"
+	like "$output" 'added +file +7 link'
+	on A volrun volume conflicts restore state "$id" "$T/restored"
+	is "$(cat "$T/restored/link" "$T/restored/hollow")" $'theirs\ntheirs too'
+	vrun A c4 "state /data" true
+	is "$stderr" ""
+	check
+	like "$output" '0 problems, 0 notes'
+}

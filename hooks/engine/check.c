@@ -197,8 +197,14 @@ static int compare_listing(struct check *c)
 	_cleanup_(foreign_free) struct foreign f = {0};
 	int r = foreign_look(&c->x, &c->plain, &c->head, &c->applied, NULL, &f);
 
-	for (size_t i = 0; r == 0 && i < f.n; i++)
-		note(c, "\"%.300s\" in the plain copy: %s", f.items[i].path, foreign_names[f.items[i].kind]);
+	for (size_t i = 0; r == 0 && i < f.n; i++) {
+		bool collides = f.items[i].kind == FOREIGN_FILE && foreign_collides(&c->m, f.items[i].path);
+
+		note(c, "\"%.300s\" in the plain copy: %s", f.items[i].path,
+		     collides ? "another tool's file where the volume has something else; the next run moves it to the "
+				"volume's conflicts"
+			      : foreign_names[f.items[i].kind]);
+	}
 	return judge(c, r, "plain copy: ");
 }
 

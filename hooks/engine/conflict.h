@@ -48,6 +48,12 @@ int conflict_upload(struct volume *v, const char *id, struct error *err);
 /* The same for all of this node's. The first error. */
 int conflict_upload_all(struct volume *v, struct error *err);
 
+/*
+ * What the last restore found in the plain copy, and had no place for (volume.h, left; at most CONFLICT_MAX_BYTES):
+ * copied to conflicts/0-<a large number>/, then removed there. With the lease; what fails, the next start finds again.
+ */
+int conflict_take_foreign(struct volume *v, struct lease *l, struct error *err);
+
 /* fn for each that is kept on this node (sorted); a negative errno ends it. */
 int conflict_each_local(const struct cache_volume *c, int (*fn)(void *ctx, const struct conflict_note *note),
 			void *ctx);

@@ -63,8 +63,13 @@ bool foreign_unchanged(const struct foreign *f, const struct manifest *index);
  * Lays it over the manifest (sorted): files and links come in as ENTRY_FOREIGN
  * without object or hash; `differs` is set when the tree is not the record's
  * any more. Reads a foreign _symlinks.json. What can't be in one tree with the
- * rest is skipped with a warning; a path through a foreign link is -EINVAL.
+ * rest is skipped with a warning, and noted in the volume (left) if it is a
+ * file; a path through a foreign link is -EINVAL. Of a foreign file and
+ * foreign files beneath it, these come in.
  */
 int foreign_merge(struct transfer *x, const struct plain *p, const struct foreign *f, struct manifest *m);
+
+/* Has the manifest something else than a file at the path, or than directories above it? */
+bool foreign_collides(const struct manifest *m, const char *path);
 
 #endif

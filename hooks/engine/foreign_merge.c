@@ -34,6 +34,50 @@ static void left_out(struct merge *g, const char *path)
 	    "the store's file \"%.300s\" was left out: the volume has something else in its place or above it", path);
 }
 
+/* A file: what becomes of it when the run goes on, conflict_take_foreign sees to. */
+static void leave_file(struct merge *g, const char *path, const char *tag, uint64_t size, int64_t mtime_ns)
+{
+	struct volume *v = g->x->v;
+	struct foreign_left f = {.size = size, .mtime_ns = mtime_ns};
+
+	g->x->report->files_skipped++;
+	report_warning(g->x->report,
+		       "the store's file \"%.300s\" was left out: the volume has something else in its place or above "
+		       "it; it is moved to the volume's conflicts (`volrun volume conflicts ls %s`)",
+		       path, v->name);
+	if (!v->left)
+		v->left = arena_calloc(&v->arena, FOREIGN_LEFT_MAX, sizeof(*v->left));
+	f.path = arena_strdup(&v->arena, path);
+	f.tag = arena_strdup(&v->arena, tag);
+	if (v->left && f.path && f.tag && f.tag[0] && v->n_left < FOREIGN_LEFT_MAX)
+		v->left[v->n_left++] = f;
+}
+
+static void leave_entry(struct merge *g, struct entry *e)
+{
+	e->flags |= ENTRY_DROP;
+	if (e->type == ENTRY_FILE && e->tag)
+		leave_file(g, e->path, e->tag, e->size, e->mtime_ns);
+	else
+		left_out(g, e->path);
+}
+
+bool foreign_collides(const struct manifest *m, const char *path)
+{
+	const struct entry *e = manifest_find(m, path);
+	char above[MANIFEST_PATH_MAX + 1];
+
+	if (e && entry_in_tree(e) && e->type != ENTRY_FILE)
+		return true;
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(above, sizeof(above), "%.*s", (int)(slash - path), path);
+		e = manifest_find(m, above);
+		if (e && entry_in_tree(e) && e->type != ENTRY_DIR)
+			return true;
+	}
+	return false;
+}
+
 static void set_foreign(struct merge *g, struct entry *e, int type, unsigned mode, int64_t mtime)
 {
 	const char *path = e->path, *tag = e->tag;
@@ -72,7 +116,7 @@ static int merge_file(struct merge *g, const struct foreign_item *i)
 	if (e && e->tag && !strcmp(e->tag, i->tag))
 		return 0;
 	if (e && e->type != ENTRY_FILE && e->type != ENTRY_GONE) {
-		left_out(g, i->path);
+		leave_file(g, i->path, i->tag, i->size, entry_time_ns(&(struct timespec){.tv_sec = i->mtime}));
 		return 0;
 	}
 	if (!e) {
@@ -219,10 +263,10 @@ static int merge_links(struct merge *g, const struct plain *p)
 /* --- one tree of both ---------------------------------------------------------- */
 
 /* What stands at the first len bytes of the path. */
-static const struct entry *at(const struct merge *g, const char *path, size_t len)
+static struct entry *at(const struct merge *g, const char *path, size_t len)
 {
 	char parent[MANIFEST_PATH_MAX + 1];
-	const struct entry *e;
+	struct entry *e;
 
 	memcpy(parent, path, len);
 	parent[len] = '\0';
@@ -234,10 +278,15 @@ static const struct entry *at(const struct merge *g, const char *path, size_t le
 static int place_ok(struct merge *g, const struct entry *e)
 {
 	for (const char *slash = strchr(e->path, '/'); slash; slash = strchr(slash + 1, '/')) {
-		const struct entry *above = at(g, e->path, (size_t)(slash - e->path));
+		struct entry *above = at(g, e->path, (size_t)(slash - e->path));
 
-		if (!above || above->type == ENTRY_DIR || !entry_in_tree(above))
+		if (!above || above->type == ENTRY_DIR || !entry_in_tree(above) || (above->flags & ENTRY_DROP))
 			continue;
+		/* Both are new, and one has to give way: the one that is no directory. */
+		if (above->type == ENTRY_FILE && manifest_find(&g->add, above->path) == above) {
+			leave_entry(g, above);
+			continue;
+		}
 		if (above->type == ENTRY_SYMLINK && (above->flags & ENTRY_FOREIGN)) {
 			transfer_fail(g->x, EINVAL,
 				      "the store has \"%.200s\" beneath \"%.200s\", which its _symlinks.json makes a "
@@ -298,8 +347,11 @@ static void drop_doubles(struct merge *g, struct manifest *m)
 			/* A note on a plain object gives way to what is in the tree. */
 			if (entry_in_tree(e))
 				*last = *e;
+		} else if (last->type == ENTRY_FILE && e->type == ENTRY_DIR) {
+			leave_entry(g, last);
+			*last = *e;
 		} else if (last->type != ENTRY_DIR || e->type != ENTRY_DIR) {
-			left_out(g, e->path);
+			leave_entry(g, e);
 		}
 	}
 	m->n = n;
@@ -318,8 +370,7 @@ static int unite(struct merge *g)
 		if (r < 0)
 			return r;
 		if (r == 0) {
-			left_out(g, e->path);
-			e->flags |= ENTRY_DROP;
+			leave_entry(g, e);
 		} else if (entry_in_tree(e) && add_parents(g, &dirs, e) < 0) {
 			return g->x->failed;
 		}
@@ -336,6 +387,7 @@ int foreign_merge(struct transfer *x, const struct plain *p, const struct foreig
 	struct merge g = {.x = x, .m = m};
 	int r = x->failed;
 
+	x->v->n_left = 0;
 	for (size_t i = 0; i < f->n && r == 0; i++)
 		r = merge_item(&g, &f->items[i]);
 	manifest_drop(m);

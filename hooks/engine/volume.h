@@ -17,6 +17,14 @@
 
 struct listing;
 
+/* A file in the plain copy that another tool put there, where the tree has no place for it (foreign.h). */
+struct foreign_left {
+	const char *path, *tag;
+	uint64_t size;
+	int64_t mtime_ns;
+};
+#define FOREIGN_LEFT_MAX 1000
+
 struct volume {
 	struct arena arena; /* of its strings */
 	const char *workspace, *name;
@@ -26,7 +34,9 @@ struct volume {
 	struct cache_volume cache; /* descriptors of its directories */
 	bool ro;
 	bool no_foreign; /* what other tools put into the plain copy is left to a start that knows whose it is to be */
-	struct listing *listing; /* of the plain copy, made while the lease was taken (listing.h); NULL: none */
+	struct listing *listing;   /* of the plain copy, made while the lease was taken (listing.h); NULL: none */
+	struct foreign_left *left; /* of the last restore; the arena's */
+	size_t n_left;
 	bool unquiet; /* somebody may still write to the tree: what is committed says so, and the tree stays dirty */
 	bool collect; /* a commit looks for garbage (collect.h) */
 	uint32_t owner_uid, owner_gid; /* for files that carry no owner */
