@@ -190,7 +190,7 @@ static bool make_room(struct hold *h, struct hold_volume *hv)
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct head head;
 
-	return lease_head(hv->lease, &a, &head) == 0 && hold_make_more_room(h, &head);
+	return (lease_head(hv->lease, &a, &head) == 0 && hold_make_more_room(h, &head)) || hold_evict_more(h);
 }
 
 static void tell_unquiet(struct hold *h, struct hold_volume *hv)
@@ -240,8 +240,10 @@ static void commit(struct hold *h, struct hold_volume *hv)
 			note_try(hv, err.msg);
 			pause_commit(hv, &pause);
 			continue;
-		} else
+		} else {
+			hold_explain_full(h, r, NULL, &err);
 			hold_fail(h, hv, "not committed: %s; its changes stay in the cache of this node", err.msg);
+		}
 		return;
 	}
 }

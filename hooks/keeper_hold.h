@@ -122,10 +122,13 @@ void hold_set_aside(struct hold *h, struct hold_volume *hv, const char *why, boo
 /*
  * keeper_room.c. Before a restore of what the cache hasn't got: others are evicted where the disk has no room for it;
  * after a failure that may be for want of room: true, if there is more room now; and if there is none, r and err say
- * so.
+ * so (head: whose volume is fetched, or NULL).
  */
 void hold_make_room(struct hold *h, const struct hold_volume *hv, const struct head *head);
 bool hold_make_more_room(struct hold *h, const struct head *head);
+/* So that there can be a start at all; and after a failure for want of room, however much that was: one volume more. */
+void hold_make_least_room(struct hold *h);
+bool hold_evict_more(struct hold *h);
 int hold_explain_full(const struct hold *h, int r, const struct head *head, struct error *err);
 /* For the cache's order of use and size. */
 void hold_note_usage(const struct hold_volume *hv, const struct head *head);

@@ -71,6 +71,20 @@ static int leave_to_writer(struct hold *h, struct hold_volume *hv, const struct 
 	return 0;
 }
 
+/* A tree that is committed and can't be marked so would be set aside by what follows, as one with changes of its own.
+ */
+static int check_marked(struct hold *h, struct hold_volume *hv, struct error *err)
+{
+	struct cache_mark mark;
+
+	if (cache_read_dirty(&hv->v.cache, &mark) < 0)
+		return 0;
+	return error_set(err, EIO,
+			 "what an earlier run on this node left is committed, but that can't be noted in the cache %s "
+			 "(%s): see to its disk, and try again",
+			 h->config->cache.path, hv->recovered.report.warning);
+}
+
 int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, struct error *err)
 {
 	struct recover_policy p = policy(h, deadline_ns, h->cancel_fd);
@@ -100,15 +114,19 @@ int hold_recover(struct hold *h, struct hold_volume *hv, int64_t deadline_ns, st
 		return r < 0 ? error_wrap(err, "container %s, which still runs, lost its keeper", note.container) : 1;
 	}
 	hv->v.unquiet = tree >= 0 && !hold_recover_quiet(tree, hv->writer, sizeof(hv->writer));
-	r = recover_tree(&hv->v, &p, &h->arena, &hv->recovered, err);
+	do
+		r = recover_tree(&hv->v, &p, &h->arena, &hv->recovered, err);
+	while (r == -ENOSPC && hold_evict_more(h));
 	if (r < 0)
-		return r;
+		return hold_explain_full(h, r, NULL, err);
 	cache_note_keeper(&hv->v.cache, NULL);
 	if (hv->recovered.outcome == RECOVER_COMMITTED)
 		cache_note_error(&hv->v.cache, NULL);
 	users_move(&hv->v.cache, mark.epoch, 0);
 	users_move(&hv->v.cache, mark.users, 0);
 	tell(h, hv, &hv->recovered);
+	if (!hv->v.unquiet && hv->recovered.outcome == RECOVER_COMMITTED)
+		return check_marked(h, hv, err);
 	if (hv->v.unquiet && hv->recovered.outcome == RECOVER_COMMITTED)
 		return leave_to_writer(h, hv, &mark, err);
 	hv->v.unquiet = false;

@@ -428,8 +428,14 @@ static int step_tree(struct hold *h, struct hold_volume *hv, struct error *err)
 
 static int step_mark(struct hold *h, struct hold_volume *hv, struct error *err)
 {
-	(void)h;
-	return hv->lease ? mark_dirty(hv, err) : 0;
+	int r;
+
+	if (!hv->lease)
+		return 0;
+	do
+		r = mark_dirty(hv, err);
+	while (r == -ENOSPC && hold_evict_more(h));
+	return hold_explain_full(h, r, NULL, err);
 }
 
 /* The last look, after the last read of a restore: the container starts only under valid leases. */
@@ -447,9 +453,10 @@ static int take_leases(struct hold *h, struct error *err)
 	size_t i;
 	int r = 0;
 
+	hold_make_least_room(h);
 	r = hold_find_ids(h, err);
 	for (i = 0; i < h->n && r == 0; i++) {
-		r = take_lease(h, &h->volumes[i], start, err);
+		r = hold_explain_full(h, take_lease(h, &h->volumes[i], start, err), NULL, err);
 		if (r < 0)
 			error_wrap(err, "volume %s", h->volumes[i].request->name);
 	}

@@ -203,6 +203,57 @@ $(cd "$T/cache-A/main/default/state/rw" && cat ./* | sha256sum)"
 	is "$output" "$sum"
 }
 
+fill_disk() { ! dd if=/dev/zero of="$T/disk/junk" bs=4k 2>/dev/null; }
+
+@test "on a disk that others have filled: a clear line, no conflict, and with room the next start goes on" {
+	small_disk 16m
+	vrun A c0 "state /data" 'echo good >/data/good'
+	vstart A c1 "state /data" 'while [ ! -e /data/go ]; do sleep 0.1; done; echo more >/data/more'
+	: >"$T/disk/main/default/state/rw/go"
+	printf more >"$T/disk/main/default/state/rw/more"
+	fill_disk
+	until_true 40 eval '[[ -z $(keepers) ]]'
+	try on A volrun delete c1
+	like "$stderr" 'not committed: the disk of the cache .* is full and nothing more in it can be evicted \(.*\): make room there; its changes stay'
+	vrun A c2 "state /data" true
+	not_ok 'volume state: .*(make room there|see to its disk, and try again)'
+	vrun A c3 "new /data" true
+	not_ok 'volume new: the disk of the cache .* is full and nothing more in it can be evicted'
+	try on A volrun volume recover
+	not_ok ""
+	is "$(find "$T/disk" -name 'conflict-*')" ""
+	rm "$T/disk/junk"
+	vrun A c4 "state /data" 'cat /data/good; ls /data'
+	ok
+	is "$output" $'good\ngo\ngood\nmore'
+	is "$(find "$T/disk" -name 'conflict-*')" ""
+	vrun B c5 "state /data" 'ls /data'
+	is "$output" $'go\ngood\nmore'
+}
+
+@test "on a disk that others have filled a start, an end and a recovery take unused volumes, but no pinned one" {
+	small_disk 16m
+	fill A pinned 1000000
+	on A volrun volume pin pinned
+	fill A one 1000000
+	vrun A c0 "state /data" 'echo good >/data/good'
+	fill_disk
+	vrun A c1 "state /data" 'cat /data/good; echo more >/data/more'
+	ok
+	is "$output" good
+	gone one
+	rm "$T/disk/junk"
+	fill A two 1000000
+	vstart A c2 "state /data" 'sleep 1000'
+	kill -9 "$(keepers)"
+	on A volrun delete --force c2
+	fill_disk
+	vrun A c3 "state /data" 'ls /data'
+	ok
+	gone two
+	cached pinned
+}
+
 # limited LIMIT SCRIPT PATTERN: the run's commit is refused, and everything stays where it was.
 limited() {
 	vrun A c0 "state /data" 'echo good >/data/good'

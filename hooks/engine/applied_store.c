@@ -70,7 +70,7 @@ static int get_text(struct transfer *x, uint64_t seq, uint64_t *ret_size)
 	store_op_init(&op, STORE_GET, applied_key(&a, x->v, seq));
 	op.out_fd = fd;
 	if (!op.key || fd < 0)
-		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
+		transfer_fail_cache(x, fd < 0 ? fd : ENOMEM, "can't make a file");
 	if (!transfer_go_on(x))
 		return -1;
 	x->report->data_requests++;
@@ -88,10 +88,12 @@ static int get_text(struct transfer *x, uint64_t seq, uint64_t *ret_size)
 static int get_carried(struct transfer *x, const char *text, uint64_t *ret_size)
 {
 	_cleanup_close_ int fd = tree_tmpfile(x->v);
+	int r;
 
 	*ret_size = strlen(text);
-	if (fd < 0 || pwrite_all(fd, text, *ret_size, 0) < 0)
-		transfer_fail(x, fd < 0 ? -fd : EIO, "cache: can't make a file");
+	r = fd < 0 ? fd : pwrite_all(fd, text, *ret_size, 0);
+	if (r < 0)
+		transfer_fail_cache(x, r, "can't make a file");
 	return x->failed < 0 ? -1 : TAKE_FD(fd);
 }
 
@@ -200,7 +202,7 @@ static int write_kept(struct transfer *x, const struct applied *a, int fd, uint6
 	for (size_t i = 0; i < a->n; i++)
 		kept_write_entry(&out, &a->entries[i]);
 	if (kept_write_end(&out) < 0)
-		transfer_fail(x, -out.failed, "cache: the applied table can't be written (error %d)", -out.failed);
+		transfer_fail_cache(x, out.failed, "the applied table can't be written");
 	*ret_size = out.written;
 	return x->failed;
 }
@@ -219,7 +221,7 @@ int applied_fetch(struct transfer *x, uint64_t seq, int *ret_fd, uint64_t *ret_s
 		return x->failed;
 	fd = tree_tmpfile(x->v);
 	if (fd < 0)
-		transfer_fail(x, -fd, "cache: can't make a file");
+		transfer_fail_cache(x, fd, "can't make a file");
 	if (x->failed < 0 || write_kept(x, &a, fd, ret_size) < 0)
 		return x->failed;
 	applied_keep(x->v, fd, *ret_size);

@@ -119,7 +119,7 @@ static struct store_op *next(void *ctx)
 	j->op.out_fd = tree_tmpfile(c->x.v);
 	if (j->op.key && j->op.out_fd >= 0)
 		return &j->op;
-	transfer_fail(&c->x, j->op.key ? -j->op.out_fd : ENOMEM, "cache: can't make a file");
+	transfer_fail_cache(&c->x, j->op.key ? j->op.out_fd : ENOMEM, "can't make a file");
 	cleanup_close(&j->op.out_fd);
 	free(j);
 	return NULL;

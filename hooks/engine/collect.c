@@ -299,7 +299,7 @@ static int read_list(struct collect *c, struct transfer *x)
 	store_op_init(&op, STORE_GET, volume_key_meta(&c->arena, x->v, GARBAGE));
 	op.out_fd = fd;
 	if (!op.key || fd < 0)
-		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
+		transfer_fail_cache(x, fd < 0 ? fd : ENOMEM, "can't make a file");
 	if (!transfer_go_on(x))
 		return x->failed;
 	x->report->data_requests++;
@@ -386,7 +386,7 @@ static int write_list(struct collect *c, struct transfer *x)
 	struct store_op op;
 
 	if (fd < 0 || stream_out_open(&out, fd, 0) < 0) {
-		transfer_fail(x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
+		transfer_fail_cache(x, fd < 0 ? fd : ENOMEM, "can't make a file");
 		return x->failed;
 	}
 	for (size_t i = 0; i < c->n; i++)
@@ -396,7 +396,7 @@ static int write_list(struct collect *c, struct transfer *x)
 		if (!c->objects[i].needed)
 			garbage_write(&out, &text, c->objects[i].name);
 	if (stream_finish(&out, sha256) < 0)
-		transfer_fail(x, EIO, "cache: the list of garbage can't be written (error %d)", -out.failed);
+		transfer_fail_cache(x, out.failed, "the list of garbage can't be written");
 	store_op_init(&op, STORE_PUT, volume_key_meta(&c->arena, x->v, GARBAGE));
 	op.in_fd = fd;
 	op.size = out.written;

@@ -38,7 +38,8 @@ static void set_id(struct taking *t, const struct volume *v)
 		h = hash64(h, v->left[i].path, strlen(v->left[i].path) + 1);
 		h = hash64(h, v->left[i].tag, strlen(v->left[i].tag) + 1);
 	}
-	snprintf(t->id, sizeof(t->id), "0-%" PRIu64, h);
+	/* Neither a commit's number nor one of cache_set_aside. */
+	snprintf(t->id, sizeof(t->id), "0-%" PRIu64, h >> 2 | UINT64_C(1) << 62);
 }
 
 static char *key_of(struct taking *t, const char *name)

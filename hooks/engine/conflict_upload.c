@@ -237,20 +237,22 @@ static int put_changes(struct upload *u, int fd)
 	_cleanup_strbuf_ struct strbuf head = STRBUF_INIT;
 	struct store_op op;
 	off_t offset = 0;
+	int r;
 
 	u->note.uploaded = true;
 	json_write(&head, &conflict_note_table, &u->note, 0);
 	strbuf_addc(&head, '\n');
 	store_op_init(&op, STORE_PUT, key_of(u, &u->arena, "changes.json"));
-	if (whole < 0 || head.failed || !op.key || write_all(whole, head.data, head.len) < 0) {
-		transfer_fail(&u->x, ENOMEM, "cache: can't make a file");
+	r = whole < 0 ? whole : head.failed || !op.key ? -ENOMEM : write_all(whole, head.data, head.len);
+	if (r < 0) {
+		transfer_fail_cache(&u->x, r, "can't make a file");
 		return u->x.failed;
 	}
 	while (offset < u->out.offset) {
 		ssize_t n = copy_file_range(fd, &offset, whole, NULL, (size_t)(u->out.offset - offset), 0);
 
 		if (n <= 0) {
-			transfer_fail(&u->x, EIO, "cache: can't write a file (error %d)", errno);
+			transfer_fail_cache(&u->x, n < 0 ? errno : EIO, "can't write a file");
 			return u->x.failed;
 		}
 	}
@@ -281,13 +283,14 @@ static int upload(struct upload *u)
 	if (r < 0)
 		return r;
 	fd = tree_tmpfile(u->x.v);
-	if (fd < 0 || stream_out_open(&u->out, fd, 0) < 0)
-		return error_set(u->x.err, ENOMEM, "cache: can't make a file");
+	r = fd < 0 ? fd : stream_out_open(&u->out, fd, 0);
+	if (r < 0)
+		return tree_error(u->x.err, r, "cache: can't make a file");
 	u->note.files = u->note.bytes = u->note.skipped = 0;
 	store_run(u->x.v->store, next, done, u);
 	add_deleted(u);
 	if (u->x.failed == 0 && stream_finish(&u->out, NULL) < 0)
-		transfer_fail(&u->x, EIO, "cache: can't write a file (error %d)", -u->out.failed);
+		transfer_fail_cache(&u->x, u->out.failed, "can't write a file");
 	return u->x.failed < 0 ? u->x.failed : put_changes(u, fd);
 }
 

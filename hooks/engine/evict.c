@@ -322,6 +322,13 @@ size_t cache_make_room(int cache_fd, uint64_t need)
 	return n;
 }
 
+size_t cache_evict_more(int cache_fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(cache_fd, &fs) < 0 ? 0 : cache_make_room(cache_fd, (uint64_t)fs.f_bavail * fs.f_frsize + 1);
+}
+
 /* --- pins --------------------------------------------------------------------------------------- */
 
 int cache_pin(const struct cache_volume *c, bool pin, struct error *err)

@@ -33,6 +33,8 @@ void cache_evict(int cache_fd, uint64_t max_bytes, struct evict_report *ret);
 bool cache_has_room(int cache_fd, uint64_t need);
 /* Until the cache's disk has `need` bytes free. How many volumes went for it. */
 size_t cache_make_room(int cache_fd, uint64_t need);
+/* One volume more, whatever room there is: more than now. How many went. */
+size_t cache_evict_more(int cache_fd);
 
 /*
  * A tree for readers gets this name before it is removed, so that a tree of its own is always complete.

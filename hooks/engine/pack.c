@@ -177,7 +177,7 @@ static int open_pack(struct stage *s)
 	s->pack_size = 0;
 	snprintf(s->pack_name, sizeof(s->pack_name), "%s/pack-%u-%s", s->base_name, s->n_packs++, s->attempt);
 	if (s->pack_fd < 0)
-		transfer_fail(s->x, -s->pack_fd, "cache: can't make a file for a pack (error %d)", -s->pack_fd);
+		transfer_fail_cache(s->x, s->pack_fd, "can't make a file for a pack");
 	return s->x->failed;
 }
 
@@ -442,7 +442,7 @@ static int write_record(struct stage *s, const struct manifest *last, uint64_t *
 		return s->x->failed = r;
 	r = stream_finish(&out, s->record_sha256);
 	if (r < 0)
-		transfer_fail(s->x, -r, "cache: the record can't be written (error %d)", -r);
+		transfer_fail_cache(s->x, r, "the record can't be written");
 	*ret_length = out.written;
 	return s->x->failed;
 }

@@ -311,14 +311,14 @@ static int write_table(struct publish *p, enum table_form form, const struct app
 	_cleanup_close_ int fd = tree_tmpfile(p->x->v);
 
 	if (fd < 0 || (form == TABLE_KEPT ? stream_out_open_summed : stream_out_open)(&out, fd, 0) < 0) {
-		transfer_fail(p->x, fd < 0 ? -fd : ENOMEM, "cache: can't make a file");
+		transfer_fail_cache(p->x, fd < 0 ? fd : ENOMEM, "can't make a file");
 		return -1;
 	}
 	if (plan_write_table(&p->plan, form, head, &out) < 0)
 		return -1;
 	/* The kept one's writer has finished it. */
 	if ((form == TABLE_KEPT ? out.failed : stream_finish(&out, ret_sha256)) < 0) {
-		transfer_fail(p->x, EIO, "cache: the applied table can't be written (error %d)", -out.failed);
+		transfer_fail_cache(p->x, out.failed, "the applied table can't be written");
 		return -1;
 	}
 	*ret_length = out.written;
@@ -414,11 +414,13 @@ static void publish_end(struct publish *p)
 int publish_run(struct transfer *x, const struct manifest *m, uint64_t applied_seq, char **ret_carried)
 {
 	_cleanup_(publish_end) struct publish p = {.x = x, .m = m};
+	int r;
 
 	p.spool.fd = p.spool.root_fd = -1;
 	plan_make(&p.plan, x, m, applied_seq);
-	if (x->failed == 0 && spool_open(&p.spool, x->v) < 0)
-		transfer_fail(x, ENOMEM, "cache: can't make a file");
+	r = x->failed == 0 ? spool_open(&p.spool, x->v) : 0;
+	if (r < 0)
+		transfer_fail_cache(x, r, "can't make a file");
 	/* Deletions first: where a file was, a directory may come. */
 	if (x->failed == 0 && run(&p, true) == 0 && run(&p, false) == 0 && publish_keep_ours(x, &p.plan) == 0)
 		put_table(&p, ret_carried);

@@ -177,8 +177,10 @@ int publish_keep_ours(struct transfer *x, const struct publish_plan *p)
 	for (size_t i = 0; i < p->n && x->failed == 0; i++) {
 		if (!p->items[i].foreign || item_is_deletion(&p->items[i]) || !is_new(p, &p->items[i]))
 			continue;
-		if (k.spool.fd < 0 && spool_open(&k.spool, x->v) < 0)
-			transfer_fail(x, ENOMEM, "cache: can't make a file");
+		int r = k.spool.fd < 0 ? spool_open(&k.spool, x->v) : 0;
+
+		if (r < 0)
+			transfer_fail_cache(x, r, "can't make a file");
 		else
 			keep(&k, &p->items[i]);
 	}

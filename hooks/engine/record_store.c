@@ -83,7 +83,7 @@ static int fetch(struct fetch *f, struct transfer *x, const struct head_commit *
 		j->op.length = c->length;
 		j->op.out_fd = tree_tmpfile(x->v);
 		if (!j->op.key || j->op.out_fd < 0)
-			transfer_fail(x, j->op.key ? -j->op.out_fd : ENOMEM, "cache: can't make a file for the record");
+			transfer_fail_cache(x, j->op.key ? j->op.out_fd : ENOMEM, "can't make a file for the record");
 	}
 	if (x->failed == 0)
 		store_run(x->v->store, next, done, f);

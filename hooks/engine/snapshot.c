@@ -172,7 +172,7 @@ int snapshot_take(struct snapshot *s, struct transfer *x, int root_fd, const str
 	*s = SNAPSHOT_INIT;
 	s->fd = tree_tmpfile(x->v);
 	if (s->fd < 0) {
-		transfer_fail(x, -s->fd, "cache: can't make a file for what changed (error %d)", -s->fd);
+		transfer_fail_cache(x, s->fd, "can't make a file for what changed");
 		return x->failed;
 	}
 	if (fstatvfs(s->fd, &fs) == 0 && fs.f_bsize > t.align)
@@ -188,7 +188,7 @@ int snapshot_take(struct snapshot *s, struct transfer *x, int root_fd, const str
 	}
 	/* A file's last hole is in it, too. */
 	if (r == 0 && ftruncate(s->fd, (off_t)s->end) < 0)
-		transfer_fail(x, errno, "cache: can't make a file for what changed (error %d)", errno);
+		transfer_fail_cache(x, errno, "can't make a file for what changed");
 	return x->failed;
 }
 

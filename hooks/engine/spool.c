@@ -14,13 +14,16 @@
 
 int spool_open(struct spool *s, const struct volume *v)
 {
+	int r;
+
 	*s = (struct spool){.fd = tree_tmpfile(v), .root_fd = tree_open(v->cache.dir_fd, "rw", O_PATH | O_DIRECTORY)};
 	s->hash = sha256_new();
 	s->buffer = malloc(COPY_BUFFER);
 	if (s->fd >= 0 && s->hash && s->buffer)
 		return 0;
+	r = s->fd < 0 ? s->fd : -ENOMEM;
 	spool_close(s);
-	return -ENOMEM;
+	return r;
 }
 
 void spool_close(struct spool *s)

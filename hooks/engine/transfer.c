@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "hooks/engine/tree.h"
+
 static const char lease_lost_text[] =
     "the lease was not renewed in time (the store did not answer, or this machine stood still); nothing more is written "
     "under it";
@@ -57,4 +59,12 @@ void transfer_fail(struct transfer *t, int code, const char *fmt, ...)
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
 	t->failed = error_set(t->err, code, "%s", msg);
+}
+
+void transfer_fail_cache(struct transfer *t, int code, const char *what)
+{
+	struct error why = ERROR_INIT;
+
+	tree_error(&why, code, "cache: %s", what);
+	transfer_fail(t, why.code, "%s", why.msg);
 }

@@ -22,6 +22,8 @@ bool transfer_go_on(struct transfer *t);
 /* Notes the failure when it is the first. */
 void transfer_fail_op(struct transfer *t, const struct store_op *op);
 void transfer_fail(struct transfer *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* What failed in the cache, and why. code: as of errno, or its negative. -ENOSPC is for who can make room. */
+void transfer_fail_cache(struct transfer *t, int code, const char *what);
 /* The error of an op that did not end well. -ESTALE when the lease is lost. */
 int transfer_op_error(const struct store_op *op, struct error *err);
 
