@@ -230,6 +230,13 @@ static void change(struct fake_store *f, struct store_op *op, bool late)
 		format_tag(o, op->tag);
 }
 
+static void break_bytes(struct store_op *op)
+{
+	op->body.len /= 2;
+	if (op->out_fd >= 0 && op->got_size > 0)
+		pwrite_all(op->out_fd, "\377", 1, op->out_offset);
+}
+
 static void answer(struct fake_store *f, struct store_op *op, const struct fake_fault *fault)
 {
 	op->result = STORE_OK;
@@ -239,8 +246,8 @@ static void answer(struct fake_store *f, struct store_op *op, const struct fake_
 		else
 			change(f, op, fault && fault->effect == FAKE_LATE);
 	}
-	if (fault && fault->effect == FAKE_HALF)
-		op->body.len /= 2;
+	if (fault && fault->effect == FAKE_BROKEN && op->kind == STORE_GET)
+		break_bytes(op);
 	if (fault && fault->result != STORE_OK) {
 		op->result = fault->result;
 		op->tag[0] = '\0';

@@ -19,7 +19,7 @@ enum fake_effect {
 	FAKE_NOTHING, /* it never reached the store */
 	FAKE_DONE,    /* it was carried out, only its answer is lost */
 	FAKE_LATE,    /* writes: it waits on the way until fake_store_land */
-	FAKE_HALF,    /* a GET that is true has half of its bytes */
+	FAKE_BROKEN,  /* a GET that is true has other bytes: half of them, or in a file the first one is another */
 };
 
 struct fake_fault {

@@ -341,12 +341,12 @@ static void an_answer_that_broke_on_the_way_is_asked_for_again(void **state)
 	struct lease *l = NULL;
 
 	lease_free(must_acquire(&x->a, &quiet, &node_a));
-	spoil(x, STORE_GET, STORE_OK, FAKE_HALF, 1);
+	spoil(x, STORE_GET, STORE_OK, FAKE_BROKEN, 1);
 	l = must_acquire(&x->a, &quiet, &node_a);
 	assert_true(lease_valid(l));
 	assert_int_equal(lease_release(l, 0, &err), 0);
 	lease_free(l);
-	spoil(x, STORE_GET, STORE_OK, FAKE_HALF, -1);
+	spoil(x, STORE_GET, STORE_OK, FAKE_BROKEN, -1);
 	assert_int_equal(try_acquire(&x->a, &node_a, NSEC_PER_SEC, &l, &err), -EINVAL);
 	assert_ptr_equal(strstr(err.msg, "register"), err.msg);
 	assert_non_null(strstr(err.msg, "so says " HEAD_KEY " of store"));

@@ -228,6 +228,23 @@ static void assert_refused(struct box *b, const char *message)
 	node_close(c);
 }
 
+static void a_record_that_broke_on_the_way_is_asked_for_again(void **state)
+{
+	struct fake_fault broken = {.kind = STORE_GET, .key_part = "/commits/", .effect = FAKE_BROKEN, .count = 2};
+	struct box *b = *state;
+	struct node *c;
+
+	one_file(b);
+	fake_store_fault(b->fake, broken);
+	assert_refused(b, "sha256 differs");
+	broken.count = 1;
+	fake_store_fault(b->fake, broken);
+	c = node_open(b, "c");
+	if (node_start(c) < 0)
+		fail_msg("%s", c->err.msg);
+	node_close(c);
+}
+
 static void a_record_that_is_not_the_registers_is_refused(void **state)
 {
 	struct box *b = *state;
@@ -389,6 +406,7 @@ int main(void)
 	    TEST(a_restore_stops_when_the_lease_is_gone),
 	    TEST(things_that_no_commit_has_are_removed_from_the_tree),
 	    TEST(readers_get_the_commit_beside_the_holder),
+	    TEST(a_record_that_broke_on_the_way_is_asked_for_again),
 	    TEST(a_record_that_is_not_the_registers_is_refused),
 	    TEST(bytes_that_are_not_the_commits_are_refused),
 	    TEST(a_commit_that_is_gone_is_an_error_and_no_empty_volume),
