@@ -252,7 +252,7 @@ int access_check(struct volume *v, const struct access_identity *id, struct erro
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	char tag[STORE_TAG_MAX];
-	struct access_meta m;
+	struct access_meta m = {0};
 	int r;
 
 	r = read_meta(v, &a, &m, tag, err);
@@ -327,7 +327,7 @@ int access_share(struct volume *v, const char *subject, const char *permission, 
 
 	for (int i = 0; i < WRITE_ATTEMPTS && r == 1; i++) {
 		_cleanup_arena_ struct arena a = ARENA_INIT;
-		struct access_meta m;
+		struct access_meta m = {0};
 
 		r = read_meta(v, &a, &m, tag, err);
 		if (r == -ENOENT || (r == 0 && m.removed))
@@ -351,7 +351,7 @@ int access_remove(struct volume *v, struct error *err)
 
 	for (int i = 0; i < WRITE_ATTEMPTS && r == 1; i++) {
 		_cleanup_arena_ struct arena a = ARENA_INIT;
-		struct access_meta m, gone = {.removed = clock_rfc3339(NULL, now)};
+		struct access_meta m = {0}, gone = {.removed = clock_rfc3339(NULL, now)};
 
 		r = read_meta(v, &a, &m, tag, err);
 		if (r == -ENOENT || (r == 0 && m.removed))

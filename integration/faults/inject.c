@@ -162,12 +162,12 @@ static int needs_room(pid_t pid, const struct __ptrace_syscall_info *info)
 
 static int is_beneath(pid_t pid, const struct __ptrace_syscall_info *info)
 {
-	char path[64], target[4096];
+	char path[64], place[4096];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, (int)info->entry.args[0]);
-	n = readlink(path, target, sizeof(target));
-	return n >= (ssize_t)strlen(prefix) && strncmp(target, prefix, strlen(prefix)) == 0;
+	n = readlink(path, place, sizeof(place));
+	return n >= (ssize_t)strlen(prefix) && strncmp(place, prefix, strlen(prefix)) == 0;
 }
 
 static double now(void)
