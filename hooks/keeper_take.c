@@ -377,6 +377,8 @@ static int take_ro_tree(struct hold *h, struct hold_volume *hv, struct error *er
 	hold_make_room(h, hv, &head);
 	hold_note_usage(hv, &head);
 	r = restore_read_only(&hv->v, &head, &hv->v.arena, &name, &report, err);
+	if (r == -EBADMSG) /* as restore_run */
+		r = restore_read_only(&hv->v, &head, &hv->v.arena, &name, &report, err);
 	if (r < 0 && hold_make_more_room(h, &head))
 		r = restore_read_only(&hv->v, &head, &hv->v.arena, &name, &report, err);
 	r = hold_explain_full(h, r, &head, err);

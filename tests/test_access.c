@@ -15,6 +15,11 @@
 
 #define META_KEY "volumes/ws/.volrun/vol/meta"
 #define HEAD_KEY "volumes/ws/.volrun/vol/head"
+#define REGISTER                                                                                                       \
+	"{\"format\":1,\"epoch\":1,\"state\":\"free\",\"ttl_ms\":60000,"                                               \
+	"\"holder\":{\"node\":\"n\",\"boot_id\":\"b\"},"                                                               \
+	"\"nonce\":\"0123456789abcdef0123456789abcdef\",\"commit\":{\"seq\":0},"                                       \
+	"\"applied_seq\":0,\"stats\":{}}"
 
 static const char *const groups[] = {"dev", "ops"};
 static const char *const admins[] = {"u/root", "g/admins"};
@@ -92,11 +97,7 @@ static void a_register_without_meta_is_refused_not_everyones(void **state)
 	struct fixture *x = *state;
 	struct error err = ERROR_INIT;
 
-	fake_store_put(x->f, HEAD_KEY,
-		       "{\"format\":1,\"epoch\":1,\"state\":\"free\",\"ttl_ms\":60000,"
-		       "\"holder\":{\"node\":\"n\",\"boot_id\":\"b\"},"
-		       "\"nonce\":\"0123456789abcdef0123456789abcdef\",\"commit\":{\"seq\":0},"
-		       "\"applied_seq\":0,\"stats\":{}}");
+	fake_store_put(x->f, HEAD_KEY, REGISTER);
 	assert_int_equal(check(x, &alice, false, &err), -EPERM);
 	assert_ptr_equal(strstr(err.msg, "volume access refused: "), err.msg);
 	assert_int_equal(check(x, &alice, true, &err), -EPERM);
@@ -153,6 +154,21 @@ static void an_unreachable_store_is_no_permission(void **state)
 	assert_int_equal(fake_store_count(x->f, STORE_PUT), 0);
 }
 
+static void a_first_use_elsewhere_between_two_answers_is_no_refusal(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(check(x, &alice, false, &err), 0);
+	fake_store_put(x->f, HEAD_KEY, REGISTER);
+	/* As if meta and register had come after the first answer. */
+	fake_store_fault(x->f, (struct fake_fault){STORE_GET, "/meta", STORE_ABSENT, FAKE_NOTHING, 0, 1});
+	if (check(x, &alice, false, &err) < 0)
+		fail_msg("%s", err.msg);
+	fake_store_fault(x->f, (struct fake_fault){STORE_GET, "/meta", STORE_ABSENT, FAKE_NOTHING, 0, -1});
+	assert_int_equal(check(x, &alice, false, &err), -EPERM);
+}
+
 static void a_lost_reply_of_the_first_use_is_found_by_reading(void **state)
 {
 	struct fixture *x = *state;
@@ -184,6 +200,7 @@ int main(void)
 	    TEST(a_group_called_like_a_user_is_not_that_user),
 	    TEST(meta_that_is_not_understood_admits_nobody),
 	    TEST(an_unreachable_store_is_no_permission),
+	    TEST(a_first_use_elsewhere_between_two_answers_is_no_refusal),
 	    TEST(a_lost_reply_of_the_first_use_is_found_by_reading),
 	    TEST(a_lost_request_of_the_first_use_is_sent_again),
 	};

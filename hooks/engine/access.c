@@ -237,9 +237,16 @@ static int first_use(struct volume *v, struct arena *a, const struct access_iden
 	struct head h;
 	int r = lease_peek(v, a, &h, NULL, err);
 
-	if (r == 0)
-		return error_refused(err,
-				     "it has a register but nobody's permissions (the object \"meta\" is missing)");
+	/* Another node's first use may lie between the two answers. */
+	if (r == 0) {
+		struct access_meta m = {0};
+		char tag[STORE_TAG_MAX];
+
+		r = read_meta(v, a, &m, tag, err);
+		return r != -ENOENT ? r
+				    : error_refused(err, "it has a register but nobody's permissions (the object "
+							 "\"meta\" is missing)");
+	}
 	if (r != -ENOENT)
 		return r;
 	r = lease_check_vanished(v->store, &v->cache, err);

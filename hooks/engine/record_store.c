@@ -116,18 +116,6 @@ static int parse(int fd, const struct head_commit *commit, struct manifest *ret,
 	return error_set(err, EINVAL, "record: it is of another commit than the register names");
 }
 
-/* Bytes that broke on the way are asked for again, once. */
-static int parse_fetched(struct transfer *x, const struct job *j, struct manifest *ret)
-{
-	_cleanup_(fetch_close) struct fetch f = {.n = 0};
-	int r = parse(j->op.out_fd, j->commit, ret, x->err);
-
-	if (r != -EBADMSG)
-		return r;
-	r = fetch(&f, x, j->commit, 1);
-	return r < 0 ? r : parse(f.jobs[0].op.out_fd, j->commit, ret, x->err);
-}
-
 /* The commit before a delta: its chain, from the base on. */
 static int load_chain(struct transfer *x, const struct manifest *delta, struct manifest *ret)
 {
@@ -137,7 +125,7 @@ static int load_chain(struct transfer *x, const struct manifest *delta, struct m
 	for (size_t i = 0; r == 0 && i < f.n; i++) {
 		_cleanup_(manifest_free) struct manifest m = {0};
 
-		r = parse_fetched(x, &f.jobs[i], &m);
+		r = parse(f.jobs[i].op.out_fd, &delta->chain[i], &m, x->err);
 		if (r == 0 && record_is_delta(&m) != (i > 0))
 			r = error_set(x->err, EINVAL, "record: a chain that doesn't begin with a base");
 		if (r == 0 && i > 0) {
@@ -158,7 +146,7 @@ static int load(struct transfer *x, const struct head_commit *commit, struct man
 	int r = fetch(&f, x, commit, 1);
 
 	if (r == 0)
-		r = parse_fetched(x, &f.jobs[0], ret);
+		r = parse(f.jobs[0].op.out_fd, commit, ret, x->err);
 	if (r < 0 || !record_is_delta(ret))
 		return r < 0 ? r : manifest_chain(ret, NULL, commit);
 	delta = *ret;

@@ -199,7 +199,8 @@ int restore_run(struct volume *v, const struct head *head, bool (*still_valid)(v
 		s.tree.root_fd = s.tree.tmp_fd = s.tree.parent_fd = -1;
 		r = restore_steps(&s);
 		restore_end(&s);
-		if (r != -EAGAIN || i + 1 == ATTEMPTS)
+		/* Other bytes than the commit's may have broken on the way, once. */
+		if ((r != -EAGAIN && (r != -EBADMSG || i > 0)) || i + 1 == ATTEMPTS)
 			break;
 		r = 0;
 	}
