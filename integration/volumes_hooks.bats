@@ -280,6 +280,36 @@ prepared() {
 	is "$(on A volrun volume files --json state | jq -r '.. | .path? // empty')" f
 }
 
+# The engine makes that mount: its own resolution is the one that counts, and stays beneath the root file system.
+@test "precreate: links of the image in the path lead nowhere else than into the root file system" {
+	local to n=0
+	mkdir "$T/outside"
+	for to in "$T/outside" "../../../../../../../..$T/outside" /etc ..; do
+		n=$((n + 1))
+		hbundle A "c$n" "state$n /workspace/in" 'echo one >/workspace/in/f; cat "$(readlink -f /workspace/in)/f"'
+		rm -rf "$T/c$n/rootfs/workspace"
+		ln -s "$to" "$T/c$n/rootfs/workspace"
+		mkdir -p "$T/c$n/rootfs$T/outside"
+		config "c$n" '.hooks.createRuntime = []'
+		try precreate A "c$n"
+		ok
+		printf '%s\n' "$output" >"$T/c$n/config.json"
+		try oci run --bundle "$T/c$n" "c$n"
+		ok
+		is "$output" one
+		until_true 15 eval '[[ -z $(keepers) ]]'
+		is "$(on A volrun volume files --json "state$n" | jq -r .path)" f
+		is "$(find "$T/outside" -mindepth 1)" ""
+	done
+	# One that leads to itself: the engine says so, and nothing stays.
+	prepared A c9 "state /workspace/in" 'echo must not run'
+	rm -rf "$T/c9/rootfs/workspace"
+	ln -s workspace "$T/c9/rootfs/workspace"
+	try oci run --bundle "$T/c9" c9
+	refused 'workspace'
+	until_true 15 eval '[[ -z $(keepers) ]]'
+}
+
 @test "precreate: without poststop, and with the runtime volrun, the volume is committed when the container has ended" {
 	prepared A c1 "state /data" 'echo one >>/data/f; touch /workspace/up; sleep 100'
 	config c1 'del(.hooks)'
