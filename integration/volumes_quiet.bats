@@ -75,6 +75,42 @@ finish() {
 	is "$output" one
 }
 
+COVERED='.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"])'
+@test "a container that mounted something over its volume, or above it, ends as any other" {
+	vrun A c1 "state /workspace/data" 'cd /workspace/data; echo one >one; mount -t tmpfs none /workspace/data; echo not >/workspace/data/not' "$COVERED"
+	ok
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.commit.unquiet)"')" "free 1 null"
+	vrun A c2 "state /workspace/data" 'echo two >/workspace/data/two; mount -t tmpfs none /workspace; ls /workspace' "$COVERED"
+	is "$output" ""
+	is "$(head_of | jq -r '"\(.state) \(.commit.seq) \(.commit.unquiet)"')" "free 2 null"
+	is "$stderr" ""
+	vrun B c3 "$V" 'ls /data'
+	is "$output" $'one\ntwo'
+}
+
+@test "a volume that its container mounted something over is unquiet while somebody else is in that namespace, or has a file of it open" {
+	local how
+	for how in namespace file; do
+		vstart A "c$how" "$V" 'echo one >/data/one; mount -t tmpfs none /data; sleep 100' "$COVERED"
+		PID=$(on A pid_of "c$how")
+		until_true 10 eval 'grep -q " /data .* tmpfs" "/proc/$PID/mountinfo"'
+		if [[ $how == file ]]; then
+			rm -f "$T/ready"
+			stranger "$(cached rw/one)"
+		else
+			outside nsenter --mount --target "$PID" sleep 100
+			sleep 0.3
+		fi
+		on A volrun delete --force "c$how" >"$T/delete.log" 2>&1
+		until_true 30 idle
+		is "$(head_of | jq -r '"\(.state) \(.commit.unquiet)"')" "free true" "$how"
+		leave
+		vrun A "next$how" "$V" 'ls /data'
+		is "$output" one
+		is "$(head_of | jq -r '"\(.state) \(.commit.unquiet)"')" "free null" "$how"
+	done
+}
+
 @test "somebody outside has a file open for writing: the commit is unquiet, and what is written late is committed by the next start" {
 	vrun A c0 "$V" 'echo zero >/data/zero'
 	begin c1

@@ -368,10 +368,10 @@ bool tree_is_mounted_here(int fd)
 /* From here on are the descriptors that it keeps. */
 #define LOOK_FDS 500
 
-enum verdict { QUIET = 'q', WRITTEN = 'w', CLOSED = 'c' };
+enum verdict { QUIET = 'q', WRITTEN = 'w', COVERED = 'o', CLOSED = 'c' };
 
-/* In the namespace: is it the mount that the line is of, and no other on top of it? */
-static bool make_read_only(struct libmnt_fs *fs)
+/* In the namespace. A mount that has another one on top of it, or of what is above it, no path leads to. */
+static enum verdict make_read_only(struct libmnt_fs *fs)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
 	_cleanup_close_ int fd = -1;
@@ -381,8 +381,8 @@ static bool make_read_only(struct libmnt_fs *fs)
 			 RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 ||
 	    st.stx_mnt_id != (uint64_t)mnt_fs_get_id(fs))
-		return false;
-	return sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) == 0;
+		return COVERED;
+	return sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) == 0 ? QUIET : WRITTEN;
 }
 
 /* The tree's own mount, or one of a part of it. */
@@ -399,9 +399,12 @@ static enum verdict quiet_here(const struct place *place, int proc_fd)
 	enum verdict v = t && iter ? QUIET : CLOSED;
 	struct libmnt_fs *fs;
 
-	while (v != CLOSED && mnt_table_next_fs(t, iter, &fs) == 0)
-		if (is_of(fs, place) && !make_read_only(fs))
-			v = WRITTEN;
+	while (v != CLOSED && mnt_table_next_fs(t, iter, &fs) == 0) {
+		enum verdict one = is_of(fs, place) ? make_read_only(fs) : QUIET;
+
+		if (one == WRITTEN || (one == COVERED && v == QUIET))
+			v = one;
+	}
 	return v;
 }
 
@@ -470,7 +473,7 @@ int tree_make_quiet_in(int fd, int ns_fd)
 	if (!find_place(fd, &place))
 		return -ENODATA;
 	v = look(ns_fd, &place);
-	return v == CLOSED ? -EPERM : v == QUIET;
+	return v == CLOSED || v == COVERED ? -EPERM : v == QUIET;
 }
 
 struct quieting {
@@ -532,8 +535,11 @@ static void quiet_where_nobody_is(struct quieting *q, const struct seen *seen, u
 		return;
 	for (; (next = next_namespace(fd, direction)) >= 0; fd = next) {
 		close(fd);
-		if (fstat(next, &st) == 0 && st.st_ino != ours.st_ino && !namespace_was_seen(seen, st.st_ino))
-			q->written |= look(next, &q->place) == WRITTEN;
+		if (fstat(next, &st) == 0 && st.st_ino != ours.st_ino && !namespace_was_seen(seen, st.st_ino)) {
+			enum verdict v = look(next, &q->place);
+
+			q->written |= v == WRITTEN || v == COVERED;
+		}
 	}
 }
 

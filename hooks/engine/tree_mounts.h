@@ -26,8 +26,9 @@ bool tree_is_mounted_here(int fd);
 /*
  * Makes each mount of the directory, or of a part of it, in the mount namespace read-only, for good: nobody writes by
  * them any more, not by a directory that he has open either (mount_setattr(2), Linux 5.12). 1: so it is, or there is
- * none. 0: somebody has a file open for writing, or maps one; or a mount can't be reached. Negative: the namespace
- * can't be entered; nothing is known. The namespace may be one that no process is left in. Forks; 5 s at most.
+ * none. 0: somebody has a file open for writing, or maps one. Negative: the namespace can't be entered, or a mount in
+ * it not be reached, as another one covers it: nothing is known. The namespace may be one that no process is left in.
+ * Forks; 5 s at most.
  */
 int tree_make_quiet_in(int fd, int ns_fd);
 /*
