@@ -75,10 +75,13 @@ static int recover(struct volume_hold *w, struct error *err)
 		return 2;
 	if (r == 0)
 		r = hold_recover_lease(&w->hold, w->hv, deadline, err);
-	if (r < 0)
-		return r;
 	/* What was set aside belongs to the store that has the volume's register. */
-	return r == RECOVER_LEASE_UNKNOWN ? 0 : conflict_upload_all(&w->hv->v, err);
+	if (r >= 0 && r != RECOVER_LEASE_UNKNOWN)
+		r = conflict_upload_all(&w->hv->v, err);
+	/* Here, as the end of a hold takes the note with it: what could not be given back is for the next one. */
+	if (w->hv->open)
+		cache_unlock(&w->hv->v.cache);
+	return r < 0 ? r : 0;
 }
 
 static const char *outcome_text(const struct recover_result *r, int rc)

@@ -163,6 +163,48 @@ cached() { echo "$T/cache-A/main/default/state/$1"; }
 	is "$output" t
 }
 
+@test "a container whose keeper was killed while the register is gone gets one that waits for it" {
+	local head=$T/store/volumes/default/.volrun/state/head
+	vstart A c1 "$V" 'echo first >/data/f; sleep 100'
+	until_true 10 test -s "$(cached rw/f)"
+	mv "$head" "$T/head"
+	kill -9 "$(keepers)"
+	vbundle c2 "$V wait=1s" 'echo must not run'
+	try on A volrun run --bundle "$T/c2" c2
+	not_ok 'volume state: '
+	like "$(keepers)" '^[0-9]+$'
+	[[ ! -e $head && ! -e $(cached conflict-1) ]]
+	mv "$T/head" "$head"
+	on A volrun delete --force c1
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	rm -f "$T"/run-A/*.log
+	vrun A c3 "$V" 'cat /data/f'
+	ok
+	is "$output" first
+	[[ ! -e $(cached conflict-1) ]]
+}
+
+@test "recover keeps the note of a lease that it could not wait for, and the next one gives it back" {
+	local head=$T/store/volumes/default/.volrun/state/head
+	vstart A c1 "$V" 'echo first >/data/f; sleep 100'
+	until_true 10 test -s "$(cached rw/f)"
+	cp "$(cached keeper)" "$T/keeper"
+	on A volrun delete --force c1
+	until_true 30 eval '[[ -z $(keepers) ]]'
+	# As of a keeper that died between its commit and the release, before the machine was restarted.
+	jq -c '.state = "held" | .holder.boot_id = "00000000-0000-4000-8000-000000000000"' "$head" >"$T/head"
+	cat "$T/head" >"$head"
+	cp "$T/keeper" "$(cached keeper)"
+	try vol recover
+	ok
+	[[ -e $(cached keeper) ]] || fail "the note is gone: $output"
+	is "$(jq -r .state "$head")" held
+	try vol recover --wait=20s
+	ok
+	is "$(jq -r .state "$head")" free
+	[[ ! -e $(cached keeper) ]]
+}
+
 @test "a start says that an earlier run's changes were set aside" {
 	vstart A c1 "$V" 'echo A >/data/f; sleep 100'
 	until_true 10 test -s "$(cached rw/f)"

@@ -310,6 +310,19 @@ prepared() {
 	until_true 15 eval '[[ -z $(keepers) ]]'
 }
 
+@test "precreate: a remount of what is above the volume does not put the volume on top of what lies beneath it" {
+	prepared A c1 "state /data" true '.mounts += [{destination: "/data/in", type: "tmpfs", source: "tmpfs"},
+		{destination: "/", type: "none", source: "none", options: ["remount", "bind", "ro"]}]'
+	ok
+	is "$(jq -c '[.mounts[].destination | select(startswith("/data") or . == "/")]' <<<"$output")" '["/data","/data/in","/"]'
+	until_true 20 eval '[[ -z $(keepers) ]]'
+}
+
+@test "a hook whose keeper could not be forked says so" {
+	try "$BIN/volrun-hook" --config="$T/A.json" --socket=8 --keeper=9,-1 prestart <<<'{}' 8</dev/null 9</dev/null
+	not_ok "can't start the keeper: no more processes can be made"
+}
+
 @test "precreate: without poststop, and with the runtime volrun, the volume is committed when the container has ended" {
 	prepared A c1 "state /data" 'echo one >>/data/f; touch /workspace/up; sleep 100'
 	config c1 'del(.hooks)'
