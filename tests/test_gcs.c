@@ -313,6 +313,9 @@ static void a_page_is_whole_and_what_was_asked_for_or_an_error(void **state)
 	strbuf_reset(&token);
 	assert_int_equal(read_page("{}", &keys, &token), 0);
 	assert_int_equal(keys.len + token.len, 0);
+	/* Protocol buffers leave out what is 0. */
+	assert_int_equal(read_page("{\"items\":[{\"name\":\"pre/a1\",\"generation\":\"7\"}]}", &keys, &token), 0);
+	assert_string_equal(strbuf_str(&keys), "a1 0 7|");
 	assert_int_equal(read_page("{\"items\":[{\"name\":\"other\",\"size\":\"1\"}]}", &keys, &token), -EINVAL);
 	assert_int_equal(read_page("{\"items\":[{\"name\":\"pre/a1\"}]}", &keys, &token), -EINVAL);
 	assert_int_equal(read_page("{\"items\":[{\"size\":\"1\"}]}", &keys, &token), -EINVAL);
