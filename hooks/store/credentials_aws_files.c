@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AWS's shared files: ~/.aws/credentials ("[name]") and ~/.aws/config ("[profile name]"). Of a profile: keys, a
- * role (with a web identity, or by source_profile), credential_process. What stands in `credentials` wins.
+ * role (with a web identity, or by source_profile), credential_process, a sign-in by SSO. What stands in `credentials`
+ * wins.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -33,6 +34,9 @@ enum {
 	KEY_REGION,
 	KEY_SSO,
 	KEY_SSO_URL,
+	KEY_SSO_REGION,
+	KEY_SSO_ACCOUNT,
+	KEY_SSO_ROLE,
 	KEY_FROM,
 	KEYS
 };
@@ -49,6 +53,9 @@ static const char *const key_names[KEYS] = {
     [KEY_REGION] = "region",
     [KEY_SSO] = "sso_session",
     [KEY_SSO_URL] = "sso_start_url",
+    [KEY_SSO_REGION] = "sso_region",
+    [KEY_SSO_ACCOUNT] = "sso_account_id",
+    [KEY_SSO_ROLE] = "sso_role_name",
     [KEY_FROM] = "credential_source",
 };
 
@@ -87,19 +94,20 @@ static char *trim(char *s)
 	return s;
 }
 
-/* "[name]", or "[profile name]" where `prefixed` (but "[default]"). */
-static bool is_section(char *line, const char *name, bool prefixed)
+/* "[name]", or "[kind name]" where there is a kind (but "[default]" of the kind "profile"). */
+static bool is_section(char *line, const char *kind, const char *name)
 {
 	char *end = strchr(line, ']');
+	size_t n = kind ? strlen(kind) : 0;
 
 	if (!end)
 		return false;
 	*end = '\0';
 	line = trim(line + 1);
-	if (prefixed && strcmp(line, "default") != 0) {
-		if (strncmp(line, "profile", 7) != 0 || !isspace((unsigned char)line[7]))
+	if (kind && (strcmp(kind, "profile") != 0 || strcmp(line, "default") != 0)) {
+		if (strncmp(line, kind, n) != 0 || !isspace((unsigned char)line[n]))
 			return false;
-		line = trim(line + 7);
+		line = trim(line + n);
 	}
 	return !strcmp(line, name);
 }
@@ -118,7 +126,7 @@ static void take_line(struct profile *p, char *line)
 }
 
 /* `text` is a copy that may be cut, and lives as long as the profile. */
-static void read_section(char *text, bool prefixed, struct profile *p)
+static void read_section(char *text, const char *kind, struct profile *p)
 {
 	bool inside = false;
 	char *next;
@@ -133,7 +141,7 @@ static void read_section(char *text, bool prefixed, struct profile *p)
 		if (!*begin || *begin == '#' || *begin == ';')
 			continue;
 		if (*begin == '[') {
-			inside = is_section(begin, p->name, prefixed);
+			inside = is_section(begin, kind, p->name);
 			p->found |= inside;
 		} else if (inside && begin == line) { /* an indented line belongs to the one before: a nested setting */
 			take_line(p, begin);
@@ -220,8 +228,8 @@ struct chain {
 	struct credential_fetch *f;
 	const struct files *files;
 	unsigned depth;
-	/* Copies of the files that were cut to pieces, two for each profile: they hold secrets. */
-	char *copies[2 * PROFILES_MAX];
+	/* Copies of the files that were cut to pieces, two for each profile: they hold secrets. The last: for SSO. */
+	char *copies[2 * PROFILES_MAX + 2];
 };
 
 /* NULL: there is no such file. */
@@ -306,6 +314,28 @@ static int keys_of(const struct profile *p, struct credentials *ret, struct erro
 	return r < 0 ? error_wrap(err, "profile %s", p->name) : credentials_from(ret, "profile %.200s", p->name);
 }
 
+/* Who signs in stands in the profile, or (its older way) beside where. */
+static int sign_in(struct chain *c, const struct profile *p, struct credentials *ret, struct error *err)
+{
+	struct profile session = {.name = p->values[KEY_SSO]};
+	const struct profile *place = session.name ? &session : p;
+	struct aws_sso sso = {.profile = p->name,
+			      .session = session.name,
+			      .account = p->values[KEY_SSO_ACCOUNT],
+			      .role = p->values[KEY_SSO_ROLE],
+			      .config_path = c->files->config_path};
+	char *text = copy_text(c, c->files->config, 2 * PROFILES_MAX + 1);
+
+	if (session.name && text)
+		read_section(text, "sso-session", &session);
+	if (session.name && !session.found)
+		return error_set(err, EINVAL, "profile %s: its sso-session %s is not in %s", p->name, session.name,
+				 c->files->config_path ? c->files->config_path : "-");
+	sso.start_url = place->values[KEY_SSO_URL];
+	sso.region = place->values[KEY_SSO_REGION];
+	return credentials_aws_sso(c->f, &sso, ret, err);
+}
+
 static int not_found(struct chain *c, const char *name, bool wanted, struct error *err)
 {
 	const char *paths[] = {c->files->credentials_path, c->files->config_path};
@@ -328,9 +358,9 @@ static int follow(struct chain *c, const char *name, bool wanted, struct credent
 	config = copy_text(c, c->files->config, 2 * c->depth + 1);
 	c->depth++;
 	if (credentials)
-		read_section(credentials, false, &p);
+		read_section(credentials, NULL, &p);
 	if (config)
-		read_section(config, true, &p);
+		read_section(config, "profile", &p);
 	if (!p.found)
 		return not_found(c, name, wanted, err);
 	if (p.values[KEY_ROLE])
@@ -340,10 +370,7 @@ static int follow(struct chain *c, const char *name, bool wanted, struct credent
 	if (p.values[KEY_PROCESS])
 		return run_process(c->f, p.values[KEY_PROCESS], ret, err);
 	if (p.values[KEY_SSO] || p.values[KEY_SSO_URL])
-		return error_set(err, EINVAL,
-				 "profile %s signs in by SSO, which volrun does not do: use credential_process (aws "
-				 "configure export-credentials)",
-				 name);
+		return sign_in(c, &p, ret, err);
 	return wanted ? error_set(err, EINVAL, "profile %s has no credentials", name) : not_found(c, name, false, err);
 }
 

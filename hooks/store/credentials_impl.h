@@ -44,7 +44,7 @@ int credentials_read_file(const char *path, const char *what, char **ret, struct
 void credentials_wipe(char **s);
 #define _cleanup_wipe_ __attribute__((cleanup(credentials_wipe)))
 
-/* --- credentials_aws_files.c, credentials_aws_roles.c, credentials_aws_hosts.c */
+/* --- credentials_aws_files.c, credentials_aws_roles.c, credentials_aws_hosts.c, credentials_aws_sso.c */
 int credentials_aws_profile(struct credential_fetch *f, struct credentials *ret, struct error *err);
 int credentials_aws_environment(struct credential_fetch *f, struct credentials *ret,
 				struct error *err); /* credentials_s3.c */
@@ -60,6 +60,16 @@ struct aws_role {
 /* STS: AssumeRoleWithWebIdentity, or (with `by`) AssumeRole. */
 int credentials_aws_assume(struct credential_fetch *f, const struct aws_role *role, const struct credentials *by,
 			   struct credentials *ret, struct error *err);
+
+struct aws_sso {
+	const char *profile;
+	const char *session; /* NULL: the sign-in is known by its start_url */
+	const char *start_url, *region, *account, *role;
+	const char *config_path; /* of the profile: what `aws sso login` leaves lies beside it */
+};
+/* IAM Identity Center: with the token of who signed in by `aws sso login`, until that expires. */
+int credentials_aws_sso(struct credential_fetch *f, const struct aws_sso *sso, struct credentials *ret,
+			struct error *err);
 
 /*
  * Reads {"AccessKeyId", "SecretAccessKey", "Token" or "SessionToken", "Expiration"}, as container, instance and

@@ -160,6 +160,16 @@ int base64_decode(struct strbuf *out, const char *text)
 	return 0;
 }
 
+bool sha1_hex(const void *data, size_t len, char out[SHA1_HEX_MAX])
+{
+	unsigned char raw[(SHA1_HEX_MAX - 1) / 2];
+
+	if (EVP_Digest(data, len, raw, NULL, EVP_sha1(), NULL) != 1)
+		return false;
+	hex_encode(raw, sizeof(raw), out);
+	return true;
+}
+
 bool md5_data(const void *data, size_t len, unsigned char out[MD5_LEN])
 {
 	return EVP_Digest(data, len, out, NULL, EVP_md5(), NULL) == 1;

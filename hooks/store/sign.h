@@ -33,6 +33,10 @@ void sign_load(void);
 
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[SHA256_LEN]);
 
+/* SHA-1, by which some name their files; it guards nothing. False: OpenSSL has none. */
+#define SHA1_HEX_MAX 41
+bool sha1_hex(const void *data, size_t len, char out[SHA1_HEX_MAX]);
+
 /* MD5, for stores that compare it with what arrived; not against anybody. False: OpenSSL has none (FIPS). */
 #define MD5_LEN 16
 bool md5_data(const void *data, size_t len, unsigned char out[MD5_LEN]);

@@ -47,6 +47,11 @@ const EVP_MD *EVP_sha256(void)
 	return DYNLIB_CALL(&lib, EVP_sha256);
 }
 
+const EVP_MD *EVP_sha1(void)
+{
+	return DYNLIB_CALL(&lib, EVP_sha1);
+}
+
 unsigned char *HMAC(const EVP_MD *type, const void *key, int key_len, const unsigned char *data, size_t len,
 		    unsigned char *out, unsigned *out_len)
 {
