@@ -368,6 +368,24 @@ static struct store_op big_op(void)
 	return op;
 }
 
+/* As `rclone serve s3` calls it; what AWS' own clients read of it is the id. */
+static void an_upload_s_beginning_may_be_called_otherwise(void **state)
+{
+	struct store_op op = big_op();
+
+	(void)state;
+	script[0] = (struct step){.reply = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<InitiateMultipartUpload>"
+					   "<UploadId>u1</UploadId></InitiateMultipartUpload>",
+				  .close = true};
+	for (int i = 1; i < 4; i++)
+		script[i] = (struct step){.reply = OK_PUT, .close = true};
+	script[4] = (struct step){.reply = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+					   "<CompleteMultipartUploadResult><ETag>\"w\"</ETag>"
+					   "</CompleteMultipartUploadResult>",
+				  .close = true};
+	expect(&op, STORE_OK, 5);
+}
+
 static void a_part_that_is_refused_gives_the_whole_upload_up(void **state)
 {
 	struct store_op op = big_op();
@@ -607,6 +625,7 @@ int main(void)
 	    TEST(a_listing_that_fails_or_circles_is_an_error),
 	    TEST(a_copy_that_says_200_and_then_an_error_has_failed),
 	    TEST(a_copy_of_more_than_5_gib_goes_in_parts_that_cover_it),
+	    TEST(an_upload_s_beginning_may_be_called_otherwise),
 	    TEST(a_part_that_is_refused_gives_the_whole_upload_up),
 	    TEST(parts_are_signed_with_the_hashes_that_their_sender_gave),
 	    TEST(a_completion_without_an_answer_is_unknown_and_not_aborted),

@@ -57,8 +57,7 @@ static struct exchange *begin(struct upload *u)
 
 static bool began(struct upload *u, struct exchange *x)
 {
-	if (s3_xml_find(strbuf_str(&x->body), x->body.len, "InitiateMultipartUploadResult", "UploadId", &u->id) == 0 &&
-	    u->id.len > 0)
+	if (s3_xml_find(strbuf_str(&x->body), x->body.len, NULL, "UploadId", &u->id) == 0 && u->id.len > 0)
 		return true;
 	verdict_set(&x->verdict, STORE_FAILED, false, "object store began an upload without a name");
 	return false;
