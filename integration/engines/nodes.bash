@@ -43,12 +43,15 @@ config_dir() { if [[ $1 == root ]]; then echo /etc/volrun; else echo "$(home_of 
 runtime_of() { case $1 in a) echo volrun ;; b) echo volrun-b ;; esac; }
 wrapper_of() { if [[ $1 == root ]]; then echo /usr/local/bin/volrun-b; else echo "$(home_of "$1")/volrun-b"; fi; }
 
-# as USER COMMAND...: in a session of that user's, who is in a cgroup of his own.
+# as USER COMMAND...: in a session of that user's, who is in a cgroup of his own; without systemd (native) there is no cgroup.
 as() {
 	local user=$1
 	shift
 	if [[ $user == root ]]; then
 		"$@" 3>&- 4>&-
+	elif [[ ! -d /run/systemd/system ]]; then
+		setpriv --reuid "$user" --regid "$user" --init-groups env -C / -i PATH="$PATH" HOME="$(home_of "$user")" \
+			XDG_RUNTIME_DIR="/run/user/$(id -u "$user")" PODMAN_IGNORE_CGROUPSV1_WARNING=1 "$@" </dev/null 3>&- 4>&-
 	else
 		systemd-run --quiet --pipe --wait --collect --user --machine "$user@" --property Delegate=yes --property KillMode=process \
 			--working-directory / -- "$@" </dev/null 3>&- 4>&-
