@@ -34,17 +34,48 @@
 #define OPEN_TREE_CLOEXEC O_CLOEXEC
 #endif
 /* Linux 6.12, of a mount namespace: the next one that there is, and the one before (<linux/nsfs.h>). */
-#ifndef NS_MNT_GET_NEXT
 struct sys_ns_info {
 	uint32_t size, mounts;
 	uint64_t id;
 };
+#ifndef NS_MNT_GET_NEXT
 #define NS_MNT_GET_NEXT _IOR(0xb7, 11, struct sys_ns_info)
 #define NS_MNT_GET_PREV _IOR(0xb7, 12, struct sys_ns_info)
 #endif
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
+#ifndef SYS_statmount
+#define SYS_statmount 457
+#define SYS_listmount 458
+#endif
+
+/* <linux/mount.h> has these from Linux 6.8 on, the namespace's number from 6.11 on. */
+#ifndef STATMOUNT_SB_BASIC
+#define STATMOUNT_SB_BASIC 0x01u
+#define STATMOUNT_MNT_BASIC 0x02u
+#define STATMOUNT_MNT_ROOT 0x08u
+#define STATMOUNT_MNT_POINT 0x10u
+#endif
+#define SYS_LSMT_ROOT UINT64_MAX
+#define SYS_STATX_MNT_ID_UNIQUE 0x4000u
+struct sys_mnt_id_req {
+	uint32_t size, spare;
+	uint64_t mnt_id, param, mnt_ns_id;
+};
+struct sys_statmount {
+	uint32_t size, mnt_opts;
+	uint64_t mask;
+	uint32_t sb_dev_major, sb_dev_minor;
+	uint64_t sb_magic;
+	uint32_t sb_flags, fs_type;
+	uint64_t mnt_id, mnt_parent_id;
+	uint32_t mnt_id_old, mnt_parent_id_old;
+	uint64_t mnt_attr, mnt_propagation, mnt_peer_group, mnt_master, propagate_from;
+	uint32_t mnt_root, mnt_point; /* from the end of the structure */
+	uint64_t rest[50];
+};
+_Static_assert(sizeof(struct sys_statmount) == 512, "as the kernel has it");
 
 /* Linux 5.6 */
 static inline int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
@@ -108,6 +139,17 @@ static inline int sys_fsmount(int fd, unsigned flags, unsigned attr)
 static inline int sys_mount_setattr(int dirfd, const char *path, unsigned flags, struct mount_attr *attr)
 {
 	return (int)syscall(SYS_mount_setattr, dirfd, path, flags, attr, sizeof(*attr));
+}
+
+/* Linux 6.8; of another namespace 6.11 */
+static inline int sys_statmount(const struct sys_mnt_id_req *req, void *buf, size_t size)
+{
+	return (int)syscall(SYS_statmount, req, buf, size, 0);
+}
+
+static inline ssize_t sys_listmount(const struct sys_mnt_id_req *req, uint64_t *ids, size_t n)
+{
+	return syscall(SYS_listmount, req, ids, n, 0);
 }
 
 static inline int sys_pivot_root(const char *new_root, const char *put_old)

@@ -95,6 +95,13 @@ struct right right_raise(int cap)
 	return caps_set(&c) < 0 ? none : (struct right){cap};
 }
 
+bool right_is_held(int cap)
+{
+	struct caps c;
+
+	return caps_get(&c) == 0 && (c.effective & BIT(cap));
+}
+
 void right_lower(struct right *r)
 {
 	if (r->cap >= 0)

@@ -68,6 +68,7 @@ struct right {
 	int cap; /* -1: not raised here */
 };
 struct right right_raise(int cap);
+bool right_is_held(int cap);
 void right_lower(struct right *r);
 #define _cleanup_right_ __attribute__((cleanup(right_lower), unused))
 

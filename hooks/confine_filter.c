@@ -69,8 +69,8 @@ static const int allowed[] = {
 	SYS_accept4, SYS_bind, SYS_connect, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_eventfd2,
 	SYS_getpeername, SYS_getsockname, SYS_getsockopt, SYS_listen, SYS_ppoll, SYS_pselect6, SYS_recvfrom, SYS_recvmmsg,
 	SYS_recvmsg, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_setsockopt, SYS_shutdown, SYS_socketpair,
-	/* detached mounts (until confine_for_run); a mount that becomes read-only */
-	SYS_open_tree, SYS_mount_setattr,
+	/* detached mounts (until confine_for_run); a mount that becomes read-only; which there are */
+	SYS_open_tree, SYS_mount_setattr, SYS_statmount, SYS_listmount,
 	/* a call that a tracer took away: it does nothing */
 	-1,
 #ifdef SYS_open /* an architecture that has the calls from before the *at() ones */

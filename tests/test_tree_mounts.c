@@ -2,7 +2,10 @@
 /* Whether a volume's tree is still mounted in another mount namespace. */
 #include "hooks/engine/tree_mounts.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,12 +19,15 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/io.h"
+#include "base/sys.h"
+#include "hooks/engine/mount_numbers.h"
 
 struct box {
 	char dir[32];
@@ -225,8 +231,109 @@ static void the_look_into_a_namespace_opens_nothing_of_its_own(void **state)
 	end(pid);
 }
 
+/* -errno of a file being made in dir/tree, in the namespace. */
+static int write_in(const struct box *b, int ns)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s/tree/file", b->dir);
+		if (setns(ns, CLONE_NEWNS) < 0)
+			_exit(0);
+		_exit(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0 ? errno : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static bool mount_part(const struct box *b)
+{
+	char from[64], to[64];
+
+	snprintf(from, sizeof(from), "%s/tree/part", b->dir);
+	snprintf(to, sizeof(to), "%s/other", b->dir);
+	return mkdir(from, 0700) == 0 && mount(from, to, NULL, MS_BIND, NULL) == 0;
+}
+
+static bool numbers_work;
+
+/* By what the kernel says of all namespaces, or -1 where it is too old. */
+static int elsewhere(const struct box *b)
+{
+	struct mount_numbers m;
+	char path[PATH_MAX];
+
+	if (!numbers_work)
+		return -1;
+	assert_int_equal(mount_numbers_of(b->fd, &m), 0);
+	assert_true(strlen(mount_numbers_root(&m)) + strlen(b->dir) < sizeof(path) - 8);
+	snprintf(path, sizeof(path), "%s%s/tree", strcmp(mount_numbers_root(&m), "/") ? mount_numbers_root(&m) : "",
+		 b->dir + (strcmp(mount_numbers_point(&m), "/") ? strlen(mount_numbers_point(&m)) : 0));
+	return mount_numbers_elsewhere(makedev(m.s.sb_dev_major, m.s.sb_dev_minor), path);
+}
+
+static void a_namespace_that_only_a_descriptor_keeps_is_made_quiet(void **state)
+{
+	struct box *b = *state;
+	pid_t pid = mount_elsewhere(b, "tree");
+	char path[64];
+	int ns;
+
+	assert_int_not_equal(elsewhere(b), 0);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	end(pid);
+	assert_int_not_equal(elsewhere(b), 0);
+	assert_int_equal(write_in(b, ns), 0);
+	if (numbers_work) {
+		assert_int_equal(tree_make_quiet(b->fd), 1);
+		assert_int_equal(write_in(b, ns), -EROFS);
+	}
+	close(ns);
+	/* Another process of the machine that looks at all namespaces may have it at hand for a moment. */
+	for (int i = 0; i < 100 && elsewhere(b) > 0; i++)
+		usleep(10000);
+	assert_true(elsewhere(b) <= 0);
+}
+
+static void a_mount_of_a_part_of_the_tree_is_made_quiet(void **state)
+{
+	struct box *b = *state;
+	pid_t pid = mount_in_box(b, "other", mount_part);
+
+	assert_int_not_equal(elsewhere(b), 0);
+	assert_int_equal(tree_make_quiet(b->fd), 1);
+	end(pid);
+}
+
+/* As on a kernel that has neither statmount(2) nor listmount(2). For this process, for good. */
+static bool make_old(void)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_statmount, 1, 0),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_listmount, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* Is there a kernel that numbers mounts, and lists namespaces (Linux 6.12)? */
+static bool are_numbered(void)
+{
+	return mount_numbers_elsewhere(0, "/") == 0;
+}
+
 int main(void)
 {
+	int failed;
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_tree_is_held_as_long_as_a_namespace_has_it_mounted, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_mount_of_another_directory_is_not_the_tree, setup, teardown),
@@ -236,9 +343,16 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_process_with_a_root_of_its_own_hides_nothing_of_its_namespace, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(the_look_into_a_namespace_opens_nothing_of_its_own, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_namespace_that_only_a_descriptor_keeps_is_made_quiet, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_mount_of_a_part_of_the_tree_is_made_quiet, setup, teardown),
 	};
 
 	if (geteuid() != 0)
 		return 77; /* mounts need root */
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	numbers_work = are_numbered();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	if (!numbers_work || !make_old())
+		return failed;
+	numbers_work = are_numbered();
+	return failed + cmocka_run_group_tests_name("an older kernel", tests, NULL, NULL);
 }

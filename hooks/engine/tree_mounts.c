@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 #include "base/strbuf.h"
 #include "base/sys.h"
 #include "hooks/confine.h"
+#include "hooks/engine/mount_numbers.h"
 
 #define NAMESPACES_SEEN_MAX 1024
 #define MOUNTINFO_MAX (16u << 20)
@@ -33,6 +35,7 @@
 /* A directory as mountinfo names it: the file system, and the path in that. */
 struct place {
 	dev_t dev;
+	bool numbered;	      /* the kernel numbers mounts for us: no mountinfo is read for this, nor libmount loaded */
 	const char *but;      /* who has our root: its mounts at this path are not looked for; or NULL */
 	unsigned long peers;  /* the peer group of what our mount at `but` lies on; 0: none */
 	char under[PATH_MAX]; /* and where it lies on that, in its file system */
@@ -120,9 +123,8 @@ static bool join(char out[PATH_MAX], const char *root, const char *rest)
 }
 
 /* Where the path is in the mount's file system; the mount holds it. */
-static bool path_in(struct libmnt_fs *fs, const char *path, char out[PATH_MAX])
+static bool path_from(const char *root, const char *target, const char *path, char out[PATH_MAX])
 {
-	const char *target = mnt_fs_get_target(fs), *root = mnt_fs_get_root(fs);
 	size_t n = target ? strlen(target) : 0;
 
 	if (!root || !n)
@@ -132,19 +134,40 @@ static bool path_in(struct libmnt_fs *fs, const char *path, char out[PATH_MAX])
 	return strncmp(path, target, n) == 0 && (path[n] == '/' || path[n] == '\0') && join(out, root, path + n);
 }
 
+static bool path_in(struct libmnt_fs *fs, const char *path, char out[PATH_MAX])
+{
+	return path_from(mnt_fs_get_root(fs), mnt_fs_get_target(fs), path, out);
+}
+
+static bool find_by_number(int fd, const char *path, struct place *ret)
+{
+	struct mount_numbers m;
+
+	if (mount_numbers_of(fd, &m) < 0)
+		return false;
+	ret->dev = makedev(m.s.sb_dev_major, m.s.sb_dev_minor);
+	ret->numbered = path_from(mount_numbers_root(&m), mount_numbers_point(&m), path, ret->root);
+	return ret->numbered;
+}
+
 /* By our own mount that holds the directory: where that mount begins in its file system, and what is beneath. */
 static bool find_place(int fd, struct place *ret)
 {
 	_cleanup_(cleanup_table) struct libmnt_table *t = NULL;
-	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	_cleanup_(cleanup_iter) struct libmnt_iter *iter = NULL;
 	char link[FD_PATH_MAX], path[PATH_MAX];
 	ssize_t len = readlink(fd_path(fd, link), path, sizeof(path) - 1);
 	struct libmnt_fs *fs;
 	struct statx st;
 
-	if (len <= 0 || !iter || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
+	if (len <= 0 || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
 		return false;
 	path[len] = '\0';
+	if (find_by_number(fd, path, ret))
+		return true;
+	iter = mnt_new_iter(MNT_ITER_FORWARD);
+	if (!iter)
+		return false;
 	t = read_mounts(AT_FDCWD, "/proc/self/mountinfo");
 	while (t && mnt_table_next_fs(t, iter, &fs) == 0) {
 		if ((uint64_t)mnt_fs_get_id(fs) != st.stx_mnt_id)
@@ -371,18 +394,21 @@ bool tree_is_mounted_here(int fd)
 enum verdict { QUIET = 'q', WRITTEN = 'w', COVERED = 'o', CLOSED = 'c' };
 
 /* In the namespace. A mount that has another one on top of it, or of what is above it, no path leads to. */
-static enum verdict make_read_only(struct libmnt_fs *fs)
+static enum verdict make_read_only(const char *target, uint64_t id)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
 	_cleanup_close_ int fd = -1;
 	struct statx st;
 
-	fd = sys_openat2(AT_FDCWD, mnt_fs_get_target(fs), O_PATH | O_CLOEXEC, 0,
-			 RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 ||
-	    st.stx_mnt_id != (uint64_t)mnt_fs_get_id(fs))
+	fd = sys_openat2(AT_FDCWD, target, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 || st.stx_mnt_id != id)
 		return COVERED;
 	return sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) == 0 ? QUIET : WRITTEN;
+}
+
+static enum verdict worse(enum verdict v, enum verdict one)
+{
+	return one == WRITTEN || v == QUIET ? one : v;
 }
 
 /* The tree's own mount, or one of a part of it. */
@@ -399,13 +425,31 @@ static enum verdict quiet_here(const struct place *place, int proc_fd)
 	enum verdict v = t && iter ? QUIET : CLOSED;
 	struct libmnt_fs *fs;
 
-	while (v != CLOSED && mnt_table_next_fs(t, iter, &fs) == 0) {
-		enum verdict one = is_of(fs, place) ? make_read_only(fs) : QUIET;
-
-		if (one == WRITTEN || (one == COVERED && v == QUIET))
-			v = one;
-	}
+	while (v != CLOSED && mnt_table_next_fs(t, iter, &fs) == 0)
+		if (is_of(fs, place))
+			v = worse(v, make_read_only(mnt_fs_get_target(fs), (uint64_t)mnt_fs_get_id(fs)));
 	return v;
+}
+
+struct quiet_look {
+	const struct place *place;
+	enum verdict v;
+};
+
+static int quiet_one(void *ctx, const struct mount_numbers *m)
+{
+	struct quiet_look *q = ctx;
+
+	if (path_is_beneath(mount_numbers_root(m), q->place->root))
+		q->v = worse(q->v, make_read_only(mount_numbers_point(m), m->s.mnt_id_old));
+	return 0;
+}
+
+static enum verdict quiet_here_by_number(const struct place *place)
+{
+	struct quiet_look q = {place, QUIET};
+
+	return mount_numbers_each(place->dev, quiet_one, &q) < 0 ? WRITTEN : q.v;
 }
 
 /* Who is not root enters by the user namespace that the other one belongs to. */
@@ -421,7 +465,7 @@ static int enter(int ns_fd)
 
 /*
  * A process of its own: a namespace is of all threads. It keeps nothing but what it needs, no lock above all. Nothing
- * is loaded in there, where a path is the container's: find_place has used libmount before.
+ * is loaded in there, where a path is the container's: find_place has used libmount before, if it is used.
  */
 static void look_in(int ns_fd, int answer_fd, const struct place *place)
 {
@@ -433,7 +477,7 @@ static void look_in(int ns_fd, int answer_fd, const struct place *place)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sys_close_range(3, LOOK_FDS - 1, 0);
 	if (proc >= 0 && ns >= 0 && enter(ns) == 0)
-		c = (char)quiet_here(place, proc);
+		c = (char)(place->numbered ? quiet_here_by_number(place) : quiet_here(place, proc));
 	(void)!write(answer, &c, 1);
 	_exit(0);
 }
@@ -550,6 +594,8 @@ int tree_make_quiet(int fd)
 
 	if (!find_place(fd, &q.place))
 		return -ENODATA;
+	if (q.place.numbered && mount_numbers_elsewhere(q.place.dev, q.place.root) == 0)
+		return 1;
 	each_namespace(quiet_in_namespace_of, &q, &seen);
 	quiet_where_nobody_is(&q, &seen, NS_MNT_GET_NEXT);
 	quiet_where_nobody_is(&q, &seen, NS_MNT_GET_PREV);

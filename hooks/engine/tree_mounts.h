@@ -33,7 +33,7 @@ bool tree_is_mounted_here(int fd);
 int tree_make_quiet_in(int fd, int ns_fd);
 /*
  * The same in the namespaces of all processes, ours aside; from Linux 6.12 on also in those that only a descriptor or a
- * mount keeps.
+ * mount keeps, and with no look at the processes where no namespace has it.
  */
 int tree_make_quiet(int fd);
 
