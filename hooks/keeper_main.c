@@ -490,8 +490,9 @@ static int keep(struct keeper *k, struct arena *arena, struct error *err)
 
 	if (r < 0)
 		return r;
-	keeper_begin_run(&k->config, &k->hold.warnings);
 	r = answer_ready(k, err);
+	/* After it: the filter takes the kernel a while, and the container waits for the answer. */
+	keeper_begin_run(&k->config, &k->hold.warnings);
 	begin_callers(k);
 	/* A hook that could not be answered is gone, and with it the create; init follows, or has ended. */
 	loop(k);
