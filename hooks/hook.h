@@ -17,9 +17,10 @@
  * the container of another runtime (hook_attach.h). Nothing is sent,
  * and no keeper stays, on failure. config NULL: the standard list. keeper,
  * keeper_pid: socket and process of one that waits for its request (keeper_start); it ends when that is closed.
+ * checkpoint: the file of hook_checkpoint that the container is restored with; NULL: it is new.
  */
-int hook_prestart(const char *config, const struct oci_state *state, int sock, int keeper, pid_t keeper_pid,
-		  struct error *err);
+int hook_prestart(const char *config, const struct oci_state *state, const char *checkpoint, int sock, int keeper,
+		  pid_t keeper_pid, struct error *err);
 
 /*
  * As Podman's precreate hook (oci-hooks(5)): the config.json on stdin goes to stdout, with a bind mount of each
@@ -42,6 +43,12 @@ const char **hook_destinations(const struct spec *spec, struct arena *a);
  */
 int hook_receive_trees(int keeper, int sock, int pidfd, struct arena *a, struct keeper_answer *ret, int fds[IO_MAX_FDS],
 		       size_t *n, struct error *err);
+
+/*
+ * While nothing of the container moves: has its volumes committed, and notes the commits in that file, for a restore
+ * (checkpoint_note.h). A failure: not all of them could be.
+ */
+int hook_checkpoint(const char *config, const struct oci_state *state, const char *file, struct error *err);
 
 /* Waits for the container's keeper, for a while; what it has to tell goes to stderr. */
 int hook_poststop(const char *config, const struct oci_state *state, struct error *err);

@@ -27,6 +27,7 @@ static const char usage[] = "usage: volrun-hook [--config=FILE] createRuntime|pr
 			    "       volrun-hook [--config=FILE] precreate               < config.json\n"
 			    "       volrun-hook [--config=FILE] poststop                < state.json\n"
 			    "       volrun-hook [--config=FILE] prestart --socket=FD --keeper=FD,PID    < state.json\n"
+			    "       volrun-hook [--config=FILE] checkpoint --checkpoint=FILE            < state.json\n"
 			    "\n"
 			    "Gives a container the volumes that its annotations declare, and syncs them back:\n"
 			    "as an OCI hook of runc, crun, Podman or another engine (see volrun-hook(8)). The runtime\n"
@@ -35,22 +36,29 @@ static const char usage[] = "usage: volrun-hook [--config=FILE] createRuntime|pr
 			    "  --config=FILE  this configuration instead of /etc/volrun/config.json and its relatives\n"
 			    "  --socket=FD    where the runtime takes the mounts\n"
 			    "  --keeper=FD,PID  the socket of a keeper that has been started already, and its process\n"
+			    "  --checkpoint=FILE  what a checkpoint notes of the volumes, for a restore\n"
 			    "  --help, --version\n";
 
 /* Stages of the OCI spec, and what is done in them. */
 static const struct stage {
 	const char *name;
-	bool takes, sock, config;
-} stages[] = {{"precreate", true, false, true},
-	      {"createRuntime", true, false, false},
-	      {"prestart", true, true, false},
-	      {"poststop", false, false, false}};
+	bool takes, sock, config, notes;
+} stages[] = {{"precreate", true, false, true, false},
+	      {"createRuntime", true, false, false, false},
+	      {"prestart", true, true, false, false},
+	      {"checkpoint", false, false, false, true},
+	      {"poststop", false, false, false, false}};
 
-static const struct stage *find_stage(const char *name, bool has_socket)
+static bool fits(const struct stage *s, bool has_socket, bool has_checkpoint)
+{
+	return has_socket ? s->sock : s->notes == has_checkpoint;
+}
+
+static const struct stage *find_stage(const char *name, bool has_socket, bool has_checkpoint)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
 		if (strcmp(stages[i].name, name) == 0)
-			return has_socket && !stages[i].sock ? NULL : &stages[i];
+			return fits(&stages[i], has_socket, has_checkpoint) ? &stages[i] : NULL;
 	return NULL;
 }
 
@@ -88,7 +96,8 @@ static int parse_keeper(const char *text, struct keeper *ret)
 	return 0;
 }
 
-static int run(const char *config, const struct stage *stage, int sock, const struct keeper *given, struct error *err)
+static int run(const char *config, const char *checkpoint, const struct stage *stage, int sock,
+	       const struct keeper *given, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_close_ int keeper = given->sock;
@@ -116,7 +125,9 @@ static int run(const char *config, const struct stage *stage, int sock, const st
 		r = read_state(&arena, &state, err);
 	if (r < 0)
 		return r;
-	return stage->takes ? hook_prestart(config, &state, sock, keeper, pid, err)
+	if (stage->notes)
+		return hook_checkpoint(config, &state, checkpoint, err);
+	return stage->takes ? hook_prestart(config, &state, checkpoint, sock, keeper, pid, err)
 			    : hook_poststop(config, &state, err);
 }
 
@@ -138,11 +149,14 @@ static int bad_usage(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
-	    {"keeper", required_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
-	    {"version", no_argument, NULL, 'v'},      {NULL}};
-	const char *config = NULL;
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+						{"socket", required_argument, NULL, 's'},
+						{"keeper", required_argument, NULL, 'k'},
+						{"checkpoint", required_argument, NULL, 'n'},
+						{"help", no_argument, NULL, 'h'},
+						{"version", no_argument, NULL, 'v'},
+						{NULL}};
+	const char *config = NULL, *checkpoint = NULL;
 	struct keeper keeper = {-1, -1};
 	struct error err = ERROR_INIT;
 	const struct stage *stage;
@@ -152,6 +166,8 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'c') {
 			config = optarg;
+		} else if (c == 'n') {
+			checkpoint = optarg;
 		} else if (c == 's' && num_parse_i64(optarg, 0, INT32_MAX, &sock) == 0) {
 			continue;
 		} else if (c == 'k' && parse_keeper(optarg, &keeper) == 0) {
@@ -166,10 +182,10 @@ int main(int argc, char **argv)
 			return bad_usage();
 		}
 	}
-	stage = optind == argc - 1 ? find_stage(argv[optind], sock >= 0) : NULL;
+	stage = optind == argc - 1 ? find_stage(argv[optind], sock >= 0, checkpoint) : NULL;
 	if (!stage || (keeper.sock >= 0 && sock < 0))
 		return bad_usage();
-	if (run(config, stage, (int)sock, &keeper, &err) == 0)
+	if (run(config, checkpoint, stage, (int)sock, &keeper, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", err.msg);
 	if (sock < 0)

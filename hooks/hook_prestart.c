@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "hooks/checkpoint_note.h"
 #include "hooks/config.h"
 #include "hooks/hook.h"
 #include "hooks/hook_attach.h"
@@ -48,8 +49,8 @@ static const struct json_field plan_fields[] = {
 static const struct json_table plan_table = {"plan", sizeof(struct plan_message), plan_fields, JSON_STRICT};
 
 /* n_volumes 0: nothing to do. */
-static int make_request(const char *config, const struct oci_state *state, struct arena *a, struct keeper_request *ret,
-			const char **ret_rootfs, struct error *err)
+static int make_request(const char *config, const struct oci_state *state, const char *checkpoint, struct arena *a,
+			struct keeper_request *ret, const char **ret_rootfs, struct error *err)
 {
 	struct spec spec;
 	int r;
@@ -59,7 +60,8 @@ static int make_request(const char *config, const struct oci_state *state, struc
 	if (r < 0 || !volume_declared(&spec))
 		return r;
 	*ret_rootfs = spec.root ? spec.root->path : "rootfs";
-	return hook_fill_request(&spec, a, ret, err);
+	r = hook_fill_request(&spec, a, ret, err);
+	return r == 0 && checkpoint ? checkpoint_note_apply(checkpoint, a, ret, err) : r;
 }
 
 /* --- keeper and runtime ----------------------------------------------------------------- */
@@ -211,8 +213,8 @@ static bool is_given(const char *config, const struct keeper_request *q, struct 
 	       keeper_receive(fd, &keeper_outcome_table, a, &o, NULL, &n, &ignored) == 0 && !o.error;
 }
 
-int hook_prestart(const char *config, const struct oci_state *state, int sock, int keeper, pid_t keeper_pid,
-		  struct error *err)
+int hook_prestart(const char *config, const struct oci_state *state, const char *checkpoint, int sock, int keeper,
+		  pid_t keeper_pid, struct error *err)
 {
 	static const struct keeper_answer done;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -223,7 +225,7 @@ int hook_prestart(const char *config, const struct oci_state *state, int sock, i
 	size_t i;
 	int r;
 
-	r = make_request(config, state, &arena, &request, &to.rootfs, err);
+	r = make_request(config, state, checkpoint, &arena, &request, &to.rootfs, err);
 	if (r < 0 || request.n_volumes == 0 || (sock < 0 && is_given(config, &request, &arena)))
 		return r;
 	pidfd = to.pidfd = sys_pidfd_open(request.pid, 0);

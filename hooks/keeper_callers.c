@@ -11,6 +11,17 @@
 #include "base/io.h"
 #include "hooks/engine/ids.h"
 
+int hook_request(int hook_fd, struct arena *a, struct keeper_request *ret, int *ret_fd, struct error *err)
+{
+	size_t n = 1;
+	int fd = -1, r = keeper_receive(hook_fd, &keeper_request_table, a, ret, &fd, &n, err);
+
+	*ret_fd = fd;
+	if (r == 0 && (n != 1 || (ret->adopt && ret->n_volumes != 1)))
+		return error_set(err, EPROTO, "keeper: a request without the container's process");
+	return r;
+}
+
 int caller_accept(int listen_fd)
 {
 	_cleanup_close_ int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -35,13 +46,16 @@ int caller_command(int fd, struct arena *a, const char **ret)
 	return 1;
 }
 
-void caller_answer(int fd, const struct hold *h, const char *error)
+void caller_answer(int fd, const struct hold *h, const struct keeper_outcome *o)
 {
 	_cleanup_free_ struct keeper_result *results = calloc(h->n + 1, sizeof(*results));
-	struct keeper_outcome outcome = {.error = error, .results = results};
+	bool is_whole = o->error || o->results;
+	struct keeper_outcome outcome = *o;
 	struct error ignored = ERROR_INIT;
 
-	for (size_t i = 0; results && !error && i < h->n; i++) {
+	if (!is_whole)
+		outcome.results = results;
+	for (size_t i = 0; results && !is_whole && i < h->n; i++) {
 		if (!h->volumes[i].lease)
 			continue;
 		results[outcome.n_results] = h->volumes[i].synced;

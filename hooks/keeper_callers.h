@@ -17,9 +17,12 @@ int caller_accept(int listen_fd);
 int caller_command(int fd, struct arena *a, const char **ret);
 /* KEEPER_HAS: is it the container's init that it asks of? -ESRCH. */
 int caller_means(const char *command, int32_t pid, struct error *err);
-/* error NULL: the results of all rw volumes. */
-void caller_answer(int fd, const struct hold *h, const char *error);
+/* With neither an error nor results: those of all rw volumes. */
+void caller_answer(int fd, const struct hold *h, const struct keeper_outcome *o);
 
+/* What the hook asks for, with the container's process (pidfd), or, to adopt, the volume's lock. *ret_fd: that, or -1.
+ */
+int hook_request(int hook_fd, struct arena *a, struct keeper_request *ret, int *ret_fd, struct error *err);
 /* To the hook: ready, with the trees and the hold's warnings. */
 int hook_answer(int hook_fd, const struct hold *h, struct error *err);
 /* Then: has it closed its end without the word that all is done? */

@@ -225,6 +225,18 @@ void freeze_mend(const struct container_cgroup *c)
 		thaw(c);
 }
 
+int freeze_find(int32_t pid, int pidfd, struct container_cgroup *ret, struct error *err)
+{
+	if (pidfd < 0 || container_freezer_open(pid, ret, err) < 0)
+		return error_set(err, EOPNOTSUPP, "the container has no cgroup of its own that can be frozen");
+	if (fd_readable(pidfd)) {
+		container_cgroup_close(ret);
+		return error_set(err, ESRCH, "the container has ended");
+	}
+	freeze_mend(ret);
+	return 0;
+}
+
 /* --- what is mapped ------------------------------------------------------------------------- */
 
 /* Past so many files of which each process may map any: all. */

@@ -48,6 +48,12 @@ int freeze_begin(const struct container_cgroup *c, int64_t max_ns, struct freeze
  * be torn. */
 int freeze_end(struct freeze *f, int64_t *ret_ns, struct error *err);
 
+/*
+ * The cgroup to freeze, of this process, whose pidfd tells it from another one of the same pid (-1: it is nobody that
+ * could be frozen). What a dead keeper left frozen is thawed.
+ */
+int freeze_find(int32_t pid, int pidfd, struct container_cgroup *ret, struct error *err);
+
 /* Thaws what a dead keeper left frozen. */
 void freeze_mend(const struct container_cgroup *c);
 

@@ -24,8 +24,9 @@ struct hold_volume {
 	const char *conflict;  /* the id that it was set aside as (engine/conflict.h) */
 	struct recover_result recovered; /* by hold_recover; strings in the hold's arena */
 	int64_t abandoned_ns;		 /* the create died while the tree was fetched: without a lease since then */
-	uint64_t joined;    /* the epoch of the pod's holder, whose tree this one shares (keeper_users.h) */
-	uint64_t begin_seq; /* the commit that the run began with */
+	uint64_t joined;	 /* the epoch of the pod's holder, whose tree this one shares (keeper_users.h) */
+	uint64_t begin_seq;	 /* the commit that the run began with */
+	struct head_commit read; /* ro: the commit that the tree is of */
 	struct volume v;
 	struct lease *lease;	  /* rw, once acquired */
 	int tree_fd;		  /* the directory to mount; -1: not yet */

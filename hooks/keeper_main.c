@@ -21,6 +21,7 @@
 #include "hooks/keeper_background.h"
 #include "hooks/keeper_callers.h"
 #include "hooks/keeper_cgroup.h"
+#include "hooks/keeper_checkpoint.h"
 #include "hooks/keeper_freeze.h"
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_inhibit.h"
@@ -99,19 +100,11 @@ static enum state settle(struct keeper *k)
 	return RUNNING;
 }
 
-/* As for find_cgroup: frozen is never what another process of the same pid is in. */
 static int find_freezer(struct keeper *k, struct error *err)
 {
 	if (k->freezer.fd >= 0)
 		return 0;
-	if (k->request.by_mounts || container_freezer_open(k->request.pid, &k->freezer, err) < 0)
-		return error_set(err, EOPNOTSUPP, "the container has no cgroup of its own that can be frozen");
-	if (k->pidfd < 0 || fd_readable(k->pidfd)) {
-		container_cgroup_close(&k->freezer);
-		return error_set(err, ESRCH, "the container has ended");
-	}
-	freeze_mend(&k->freezer);
-	return 0;
+	return freeze_find(k->request.pid, k->request.by_mounts ? -1 : k->pidfd, &k->freezer, err);
 }
 
 static int sync_now(struct keeper *k, bool all, struct error *err)
@@ -297,9 +290,17 @@ static const char *const no_sync[STATES] = {
     [RESTING] = "the container has ended, and is committed",
 };
 
+static int checkpoint_now(struct keeper *k, struct arena *a, struct keeper_outcome *ret, struct error *err)
+{
+	int r = find_freezer(k, &(struct error)ERROR_INIT);
+
+	return hold_checkpoint(&k->hold, r == 0 ? &k->freezer : NULL, a, ret, err);
+}
+
 static enum state obey(struct keeper *k)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct keeper_outcome outcome = {0};
 	struct error err = ERROR_INIT;
 	enum state next = k->state;
 	const char *command;
@@ -312,12 +313,16 @@ static enum state obey(struct keeper *k)
 			r = caller_means(command, k->request.pid, &err);
 		else if (strcmp(command, KEEPER_ENDED) == 0)
 			next = end_mounted(k);
-		else if (strcmp(command, "sync") != 0)
+		else if (strcmp(command, KEEPER_SYNC) != 0 && strcmp(command, KEEPER_CHECKPOINT) != 0)
 			r = error_set(&err, EINVAL, "the keeper knows no command \"%s\"", command);
+		else if (no_sync[k->state])
+			r = error_set(&err, ESRCH, "%s", no_sync[k->state]);
+		else if (strcmp(command, KEEPER_CHECKPOINT) == 0)
+			r = checkpoint_now(k, &a, &outcome, &err);
 		else
-			r = no_sync[k->state] ? error_set(&err, ESRCH, "%s", no_sync[k->state])
-					      : sync_now(k, true, &err);
-		caller_answer(fd, &k->hold, r < 0 ? err.msg : NULL);
+			r = sync_now(k, true, &err);
+		outcome.error = r < 0 ? err.msg : NULL;
+		caller_answer(fd, &k->hold, &outcome);
 	}
 	close(fd);
 	if (k->n_callers-- == CALLERS_MAX)
@@ -382,14 +387,10 @@ static void loop(struct keeper *k)
 
 /* --- the way there -------------------------------------------------------------------- */
 
-/* With the container's process, or, to adopt, the volume's lock. */
 static int receive_request(struct keeper *k, struct arena *arena, struct error *err)
 {
-	size_t n = 1;
-	int fd = -1, r = keeper_receive(k->hook_fd, &keeper_request_table, arena, &k->request, &fd, &n, err);
+	int fd, r = hook_request(k->hook_fd, arena, &k->request, &fd, err);
 
-	if (r == 0 && (n != 1 || (k->request.adopt && k->request.n_volumes != 1)))
-		r = error_set(err, EPROTO, "keeper: a request without the container's process");
 	*(r == 0 && k->request.adopt ? &k->lock_fd : &k->pidfd) = fd;
 	return r;
 }

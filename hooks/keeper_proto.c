@@ -9,6 +9,16 @@
 #include "base/io.h"
 #include "base/num.h"
 
+static const struct json_field checkpoint_fields[] = {
+    JSON_FIELD(struct checkpoint_volume, destination, "destination", JSON_STR, .required = true),
+    JSON_FIELD(struct checkpoint_volume, epoch, "epoch", JSON_U64, .required = true),
+    JSON_FIELD(struct checkpoint_volume, seq, "seq", JSON_U64, .required = true),
+    JSON_FIELD(struct checkpoint_volume, record, "record", JSON_STR),
+    {NULL},
+};
+const struct json_table checkpoint_volume_table = {"volume", sizeof(struct checkpoint_volume), checkpoint_fields,
+						   JSON_STRICT};
+
 static const struct json_field volume_fields[] = {
     JSON_FIELD(struct keeper_request_volume, name, "name", JSON_STR, .required = true),
     JSON_FIELD(struct keeper_request_volume, destination, "destination", JSON_STR, .required = true),
@@ -19,6 +29,7 @@ static const struct json_field volume_fields[] = {
     JSON_FIELD(struct keeper_request_volume, wait_ns, "wait_ns", JSON_I64),
     JSON_FIELD(struct keeper_request_volume, sync_ns, "sync_ns", JSON_I64),
     JSON_LIST(struct keeper_request_volume, mountpoints, "mountpoints", JSON_ARR_STR),
+    JSON_FIELD(struct keeper_request_volume, checkpoint, "checkpoint", JSON_OBJ_PTR, .table = &checkpoint_volume_table),
     {NULL},
 };
 static const struct json_table volume_table = {"volume", sizeof(struct keeper_request_volume), volume_fields,
@@ -39,6 +50,7 @@ static const struct json_field request_fields[] = {
     JSON_FIELD(struct keeper_request, by_mounts, "by_mounts", JSON_BOOL),
     JSON_FIELD(struct keeper_request, directory, "directory", JSON_STR),
     JSON_FIELD(struct keeper_request, grace_ns, "grace_ns", JSON_I64),
+    JSON_FIELD(struct keeper_request, checkpoint, "checkpoint", JSON_STR),
     {NULL},
 };
 const struct json_table keeper_request_table = {"request", sizeof(struct keeper_request), request_fields, JSON_STRICT};
@@ -65,6 +77,7 @@ static const struct json_field result_fields[] = {
     JSON_FIELD(struct keeper_result, frozen_us, "frozen_us", JSON_U64, .write_empty = true),
     JSON_FIELD(struct keeper_result, copied_bytes, "copied_bytes", JSON_U64, .write_empty = true),
     JSON_FIELD(struct keeper_result, reflinked_bytes, "reflinked_bytes", JSON_U64, .write_empty = true),
+    JSON_FIELD(struct keeper_result, checkpoint, "checkpoint", JSON_OBJ_PTR, .table = &checkpoint_volume_table),
     {NULL},
 };
 static const struct json_table result_table = {"result", sizeof(struct keeper_result), result_fields, JSON_STRICT};

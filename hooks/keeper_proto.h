@@ -16,7 +16,8 @@
  * says nothing is not answered: the connection ends when all is committed and
  * released. Who sends a command is answered once:
  *
- *     caller -> keeper   command: "sync", commit now; "has PID", is that its container's init?
+ *     caller -> keeper   command: "sync", commit now; "checkpoint", the same while the caller keeps the container's
+ *                      processes still, and say which commits those are; "has PID", is that its container's init?
  *                      "ended": of a hold by mounts, those that have it mounted are to be gone soon
  *     keeper -> caller   outcome: an error, or one result a volume
  *
@@ -35,6 +36,15 @@
 #define KEEPER_KEY_MAX 33
 #define KEEPER_HAS "has "
 #define KEEPER_ENDED "ended"
+#define KEEPER_SYNC "sync"
+#define KEEPER_CHECKPOINT "checkpoint"
+
+/* A volume's commit, as a checkpoint notes it (checkpoint_note.h). */
+struct checkpoint_volume {
+	const char *destination;
+	uint64_t epoch, seq; /* 0: it has no commit yet */
+	const char *record;  /* sha256; NULL then */
+};
 
 struct keeper_request_volume {
 	const char *name, *destination;
@@ -45,6 +55,7 @@ struct keeper_request_volume {
 	int64_t sync_ns;	  /* 0: no commits during the run */
 	const char **mountpoints; /* see volume.h */
 	size_t n_mountpoints;
+	struct checkpoint_volume *checkpoint; /* a restore: what it has to find; NULL: anything */
 };
 
 struct keeper_request {
@@ -63,9 +74,10 @@ struct keeper_request {
 	 * (keeper_mounted.h).
 	 */
 	bool by_mounts;
-	const char *directory; /* where it is mounted on this machine; copies of that, at this path, don't count. NULL:
-				  nowhere */
-	int64_t grace_ns;      /* and, when pid has ended, so long for somebody to mount it */
+	const char *directory;	/* where it is mounted on this machine; copies of that, at this path, don't count. NULL:
+				   nowhere */
+	int64_t grace_ns;	/* and, when pid has ended, so long for somebody to mount it */
+	const char *checkpoint; /* the file that the volumes' `checkpoint` stood in, for messages */
 };
 
 struct keeper_answer {
@@ -79,12 +91,13 @@ struct keeper_command {
 	const char *command;
 };
 
-/* Of one rw volume. */
+/* Of one rw volume; of a checkpoint, of each. */
 struct keeper_result {
 	const char *name, *error; /* NULL: none */
 	uint64_t commit;	  /* its number */
 	bool changed;		  /* false: the tree was that commit already */
 	uint64_t frozen_us, copied_bytes, reflinked_bytes;
+	struct checkpoint_volume *checkpoint; /* of no other command; NULL: others write to the volume, too */
 };
 
 struct keeper_outcome {
@@ -93,6 +106,7 @@ struct keeper_outcome {
 	size_t n_results;
 };
 
+extern const struct json_table checkpoint_volume_table;
 extern const struct json_table keeper_request_table, keeper_answer_table, keeper_command_table, keeper_outcome_table;
 
 /* Sends / receives one message. Received strings are in the arena. -ENODATA: the peer is gone. */

@@ -15,6 +15,7 @@
 #include "hooks/engine/keeper_name.h"
 #include "hooks/engine/listing.h"
 #include "hooks/engine/restore.h"
+#include "hooks/keeper_checkpoint.h"
 #include "hooks/keeper_hold.h"
 #include "hooks/keeper_pod.h"
 #include "hooks/keeper_users.h"
@@ -165,10 +166,22 @@ static int64_t deadline_of(const struct hold_volume *hv, int64_t start_ns)
 	return wait > INT64_MAX - start_ns ? INT64_MAX : start_ns + wait;
 }
 
+static int check_restored(const struct hold *h, const struct hold_volume *hv, struct error *err)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct head head;
+
+	if (lease_head(hv->lease, &a, &head) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	return hold_check_restored(h, hv, &head.commit, err);
+}
+
 static int leased(struct hold *h, struct hold_volume *hv, int64_t start_ns, struct error *err)
 {
 	int r = hold_fence(hv, err);
 
+	if (r == 0)
+		r = check_restored(h, hv, err);
 	if (r < 0)
 		return r;
 	hv->report.asked_ns = start_ns;
@@ -187,7 +200,7 @@ static int acquire(struct hold *h, struct hold_volume *hv, int64_t start_ns, str
 
 	r = lock(h, hv, start_ns, deadline, err);
 	if (r != 0)
-		return r < 0 ? r : 0;
+		return r < 0 ? r : hold_check_restored(h, hv, NULL, err);
 	hold_note(h, &not_known);
 	r = lease_acquire(&hv->v, &h->lease_config, &h->lease_id, deadline, h->cancel_fd, &hv->lease, err);
 	return r < 0 ? r : leased(h, hv, start_ns, err);
@@ -274,6 +287,8 @@ static int take_lease(struct hold *h, struct hold_volume *hv, int64_t start_ns, 
 {
 	int r = hold_open_volume(h, hv, err);
 
+	if (r == 0)
+		r = hold_look_restored(h, hv, err);
 	if (r == 0)
 		r = take_quickly(h, hv, start_ns, err);
 	if (r <= 0)
@@ -372,8 +387,11 @@ static int take_ro_tree(struct hold *h, struct hold_volume *hv, struct error *er
 	r = lease_peek(&hv->v, &hv->v.arena, &head, NULL, err);
 	if (r == -ENOENT || (r == 0 && head.removed))
 		return error_set(err, ENOENT, "not there yet: ro needs an existing volume");
+	if (r == 0)
+		r = hold_check_restored(h, hv, &head.commit, err);
 	if (r < 0)
 		return r;
+	hv->read = head.commit;
 	hold_make_room(h, hv, &head);
 	hold_note_usage(hv, &head);
 	r = restore_read_only(&hv->v, &head, &hv->v.arena, &name, &report, err);

@@ -57,7 +57,7 @@ static int find_keeper(const struct volume_cmd *c, struct arena *a, const char *
 static int ask(const struct volume_cmd *c, const char *key, struct arena *a, struct keeper_outcome *ret,
 	       struct error *err)
 {
-	static const struct keeper_command command = {"sync"};
+	static const struct keeper_command command = {KEEPER_SYNC};
 	_cleanup_close_ int fd = keeper_socket_connect(c->config->run_dir, key);
 	size_t n = 0;
 	int r;

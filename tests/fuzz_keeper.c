@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages to and from a keeper: what is read can be written and read again as the same. */
+/* Messages to and from a keeper: what is read can be written and read again as the same. And a checkpoint's note. */
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "hooks/keeper_proto.h"
+#include "hooks/checkpoint_note.h"
 #include "tests/fuzz.h"
 
 static void try(const struct json_table *table, const uint8_t *data, size_t size)
@@ -31,8 +31,21 @@ static void try(const struct json_table *table, const uint8_t *data, size_t size
 	FUZZ_CHECK(strcmp(strbuf_str(&text), strbuf_str(&again)) == 0);
 }
 
+static void try_note(const uint8_t *data, size_t size)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct error err = ERROR_INIT;
+	struct checkpoint_note note;
+	int r = checkpoint_note_parse((const char *)data, size, &a, &note, &err);
+
+	FUZZ_CHECK(r <= 0 && err.code == -r && !strchr(err.msg, '\n'));
+	for (size_t i = 0; r == 0 && i < note.n_volumes; i++)
+		FUZZ_CHECK(note.volumes[i].destination && !note.volumes[i].seq == !note.volumes[i].record);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	try_note(data, size);
 	try(&keeper_request_table, data, size);
 	try(&keeper_answer_table, data, size);
 	try(&keeper_command_table, data, size);

@@ -82,7 +82,7 @@ static pid_t start_hook(struct run *r, const char *status, const char *const *ar
 		abort();
 	pid = fork();
 	if (pid == 0) {
-		char *args[] = {path, config, (char *)argv[0], (char *)argv[1], NULL};
+		char *args[] = {path, config, (char *)argv[0], (char *)argv[1], (char *)argv[2], NULL};
 
 		dup2(in[0], 0);
 		dup2(out[1], 2);
@@ -107,9 +107,11 @@ void run_start(struct run *r, const struct box *b, const char *id, const char *a
 void run_start_in(struct run *r, const struct box *b, const char *id, const char *annotations, const char *procs)
 {
 	char bundle[128], option[32];
-	const char *argv[] = {"prestart", option};
+	char note[160];
+	const char *argv[] = {"prestart", option, b->restored ? note : NULL};
 	int pair[2];
 
+	snprintf(note, sizeof(note), "--checkpoint=%s", b->restored ? b->restored : "");
 	*r = (struct run){.box = b, .id = id, .hook = -1};
 	write_bundle(r, annotations, bundle);
 	r->init = fork();
@@ -206,9 +208,20 @@ void run_kill(struct run *r)
 	r->init = 0;
 }
 
+int run_checkpoint(struct run *r, const char *file)
+{
+	char note[160];
+	const char *argv[] = {"checkpoint", note, NULL};
+
+	snprintf(note, sizeof(note), "--checkpoint=%s", file);
+	r->hook = start_hook(r, "running", argv, -1);
+	finish_hook(r);
+	return r->status;
+}
+
 int run_poststop(struct run *r)
 {
-	const char *argv[] = {"poststop", NULL};
+	const char *argv[] = {"poststop", NULL, NULL};
 
 	r->hook = start_hook(r, "stopped", argv, -1);
 	finish_hook(r);

@@ -16,6 +16,7 @@ struct box {
 	char root[64];
 	const char *node;
 	char config[128], run_dir[128], cache[128];
+	const char *restored; /* the note of a checkpoint that what is started from now on is restored with; NULL */
 };
 
 struct run {
@@ -58,6 +59,8 @@ bool run_create(struct run *r, const struct box *b, const char *id, const char *
 void must_create(struct run *r, const struct box *b, const char *id, const char *annotations);
 /* Ends init; does not wait for the keeper. */
 void run_kill(struct run *r);
+/* Has its volumes noted in that file: as run_poststop. */
+int run_checkpoint(struct run *r, const char *file);
 /* Runs poststop: its exit status; output gets its stderr. */
 int run_poststop(struct run *r);
 /* Closes and reaps what is left. */

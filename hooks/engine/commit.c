@@ -313,7 +313,7 @@ static int stage_once(struct commit *c, bool list)
 		return error_set(x->err, ENOMEM, "out of memory");
 	if (list)
 		list_objects(c);
-	if (c->live)
+	if (c->snapshot.fd >= 0)
 		stage_from_snapshot(c->stage, &c->snapshot);
 	return stage_files(c->stage, &c->base, &c->m);
 }
@@ -509,7 +509,7 @@ int commit_live_snapshot(struct commit_live *live, const struct snapshot_limits 
 
 	c->x.err = err;
 	r = scan(c);
-	return r < 0 ? r : snapshot_take(&c->snapshot, &c->x, c->root_fd, limits, &c->m);
+	return r < 0 || !limits ? r : snapshot_take(&c->snapshot, &c->x, c->root_fd, limits, &c->m);
 }
 
 /* The tree stays dirty: it is ahead of the commit from the moment the container runs on. */

@@ -32,6 +32,8 @@ int commit_run(struct volume *v, struct lease *l, struct transfer_report *report
  *                (snapshot.h), and after a limit of §7: no commit, nothing is lost
  *     finish     stages, commits, publishes what was taken. *ret_seq: the commit's number, 0: nothing had changed
  *
+ * With limits NULL nothing is taken aside: nobody writes until it is finished, and what changed is read then.
+ *
  * The tree stays marked dirty. The index becomes that of the commit, but does
  * not vouch for files that are `mapped` (an unsorted list; `all`: not known
  * which), as later writes to them may change no time stamp. report outlives it.
