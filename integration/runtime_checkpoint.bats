@@ -3,43 +3,13 @@
 # checkpoint and restore as far as they go without a criu that works with this kernel: the real thing is in
 # machine_checkpoint.bats. The criu here is our own, for what a real one can't be asked to do.
 load lib/common
+load lib/criu
 
 setup() {
 	common_setup
-	mkdir "$T/fake"
-	CK=$T/ck
+	fake_criu_setup
 }
 teardown() { common_teardown; }
-
-# fake_criu WHAT: a criu that writes what it was asked to $T/asked and then does WHAT, in python: `say(type, success, more)`
-# sends an answer, `hear()` reads one; `number`, `text` make members of messages.
-fake_criu() {
-	{
-		cat <<-'PYTHON'
-			#!/usr/bin/env python3
-			import os, socket, sys
-			s = socket.socket(fileno=3)
-			def varint(n):
-			    out = b""
-			    while n >= 128:
-			        out, n = out + bytes([n & 127 | 128]), n >> 7
-			    return out + bytes([n])
-			def number(f, n): return varint(f << 3) + varint(n)
-			def text(f, t): return varint(f << 3 | 2) + varint(len(t)) + (t if isinstance(t, bytes) else t.encode())
-			def say(kind, success, more=b""): s.send(number(1, kind) + number(2, success) + more)
-			def hear(): return s.recv(65536)
-			asked = hear()
-		PYTHON
-		echo "T = '$T'"
-		echo 'open(T + "/asked", "wb").write(asked)'
-		echo 'open(T + "/argv", "w").write(" ".join(sys.argv[1:]))'
-		echo "$1"
-	} >"$T/fake/criu"
-	chmod 755 "$T/fake/criu"
-}
-
-# with_fake COMMAND...: volrun finds that criu first.
-with_fake() { PATH=$T/fake:$PATH volrun "$@"; }
 
 running() {
 	bundle c 'exec sleep 1000' "${1:-}"

@@ -13,6 +13,7 @@
 #include "runtime/criu_descriptors.h"
 #include "runtime/criu_mounts.h"
 #include "runtime/criu_names.h"
+#include "runtime/volumes.h"
 
 #define MOUNTINFO_MAX (16u << 20)
 
@@ -158,17 +159,44 @@ static int plan(const struct container *c, const struct spec *spec, struct check
 	return e;
 }
 
+/* For what criu says on its way. */
+struct dump {
+	const struct container *container;
+	const struct checkpoint *checkpoint;
+	struct criu_place place;
+	struct arena *arena;
+};
+
+static int tell_ready(struct dump *d, struct error *err)
+{
+	if (d->place.status_fd < 0)
+		return 0;
+	if (write(d->place.status_fd, "", 1) != 1)
+		return error_errno(err, errno, "--status-fd");
+	close(TAKE_FD(d->place.status_fd));
+	return 0;
+}
+
+/* All is saved, and the processes stand still until criu has our answer: then they end, or, after a failure, go on. */
+static int commit_volumes(struct dump *d, struct error *err)
+{
+	const struct container_state *s = &d->container->state;
+	struct oci_state state = container_oci_state(s, OCI_RUNNING);
+	const char *file;
+	int r;
+
+	if (!s->has_volumes || d->checkpoint->pre_dump)
+		return 0;
+	r = criu_volumes_file(&d->checkpoint->criu, d->arena, &file, err);
+	return r == 0 ? volumes_checkpoint(s->volume_config, &state, file, d->checkpoint->notes, err) : r;
+}
+
 static int notified(void *arg, const struct criu_response *m, int fd, struct error *err)
 {
-	struct criu_place *p = arg;
-
 	(void)fd;
-	if (p->status_fd < 0 || strcmp(m->script, "status-ready") != 0)
-		return 0;
-	if (write(p->status_fd, "", 1) != 1)
-		return error_errno(err, errno, "--status-fd");
-	close(TAKE_FD(p->status_fd));
-	return 0;
+	if (strcmp(m->script, "status-ready") == 0)
+		return tell_ready(arg, err);
+	return strcmp(m->script, "post-dump") == 0 ? commit_volumes(arg, err) : 0;
 }
 
 /* The keeper of volumes freezes, too, and criu would take that for its own. */
@@ -185,7 +213,7 @@ static int lock_freezer(const struct container *c)
 
 int container_checkpoint(const struct container *c, struct checkpoint *o, struct arena *arena, struct error *err)
 {
-	_cleanup_(criu_place_close) struct criu_place place = CRIU_PLACE_INIT;
+	struct dump dump = {.container = c, .checkpoint = o, .place = CRIU_PLACE_INIT, .arena = arena};
 	struct criu_start start = {.path = NULL};
 	_cleanup_close_ int lock = -1;
 	struct criu criu = CRIU_INIT;
@@ -198,17 +226,18 @@ int container_checkpoint(const struct container *c, struct checkpoint *o, struct
 	if (r == 0)
 		r = spec_load(fd_path(c->dir_fd, path), arena, &spec, err);
 	if (r == 0)
-		r = criu_options_apply(&o->criu, true, &place, arena, err);
+		r = criu_options_apply(&o->criu, true, &dump.place, arena, err);
 	if (r == 0)
-		r = plan(c, &spec, o, place.images_fd, arena, err);
+		r = plan(c, &spec, o, dump.place.images_fd, arena, err);
 	start.images = o->criu.image_path;
-	start.work = place.log_dir;
+	start.work = dump.place.log_dir;
 	if (r == 0)
 		lock = lock_freezer(c);
 	if (r == 0)
 		r = criu_start(&criu, &start, err);
 	if (r == 0)
-		r = criu_talk(&criu, &o->criu.request, place.log_dir, notified, &place, NULL, err);
+		r = criu_talk(&criu, &o->criu.request, dump.place.log_dir, notified, &dump, NULL, err);
 	criu_end(&criu);
+	criu_place_close(&dump.place);
 	return r;
 }

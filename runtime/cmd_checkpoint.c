@@ -32,7 +32,8 @@ static int run_checkpoint(const struct globals *g, int argc, char **argv, struct
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_container_ struct container c = CONTAINER_INIT;
-	struct checkpoint o = {.criu = CRIU_OPTIONS_INIT};
+	_cleanup_strbuf_ struct strbuf notes = STRBUF_INIT;
+	struct checkpoint o = {.criu = CRIU_OPTIONS_INIT, .notes = &notes};
 	struct arg_list args;
 	int r = command_parse(&command_checkpoint, argc, argv, 1, 1, &o, &arena, &args, err);
 
@@ -41,6 +42,7 @@ static int run_checkpoint(const struct globals *g, int argc, char **argv, struct
 	r = container_open(g->root, args.items[0], &arena, &c, err);
 	if (r == 0)
 		r = container_checkpoint(&c, &o, &arena, err);
+	command_log_notes(&notes, NOTES_OF_USER);
 	if (r < 0)
 		return error_wrap(err, "checkpoint %s", args.items[0]);
 	if (!o.criu.request.leave_running && !o.pre_dump)

@@ -29,6 +29,7 @@ struct create {
 	struct container_state state;
 	struct rootfs_volume volumes[VOLUME_MAX];
 	size_t n_volumes;
+	const char *checkpoint;	   /* of a restore: what was noted of its volumes (volumes_checkpoint); or NULL */
 	struct volumes_hook *hook; /* begun, and neither ended (create_end_volumes) nor cancelled */
 	bool fetched;		   /* the volumes are here */
 	struct create_guard guard;

@@ -23,7 +23,7 @@ int create_find_volumes(struct create *c, struct error *err)
 
 int create_begin_volumes(struct create *c, struct error *err)
 {
-	return c->state.has_volumes ? volumes_begin(c->state.volume_config, c->arena, &c->hook, err) : 0;
+	return c->state.has_volumes ? volumes_begin(c->state.volume_config, c->checkpoint, c->arena, &c->hook, err) : 0;
 }
 
 void create_cancel_volumes(struct create *c)

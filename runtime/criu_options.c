@@ -109,6 +109,12 @@ int criu_options_apply(struct criu_options *o, bool make, struct criu_place *ret
 	return 0;
 }
 
+int criu_volumes_file(const struct criu_options *o, struct arena *arena, const char **ret, struct error *err)
+{
+	*ret = arena_printf(arena, "%s/" CRIU_VOLUMES_FILE, o->image_path);
+	return *ret ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
 const char *criu_config_file(const struct spec *spec)
 {
 	const char *file = spec_annotation(spec, "org.criu.config");

@@ -13,6 +13,8 @@
 
 /* Beside the images: places of mounts that config.json does not know of. */
 #define CRIU_MOUNTS_FILE "volrun-mounts.json"
+/* Beside them, too: what volumes_checkpoint notes. */
+#define CRIU_VOLUMES_FILE "volrun-volumes.json"
 
 struct criu_options {
 	const char *image_path, *work_path, *page_server, *cgroups_mode, *network_lock, *status_fd;
@@ -74,6 +76,9 @@ void criu_place_close(struct criu_place *p);
  */
 int criu_options_apply(struct criu_options *o, bool make, struct criu_place *ret, struct arena *arena,
 		       struct error *err);
+
+/* The path of CRIU_VOLUMES_FILE. In the arena. */
+int criu_volumes_file(const struct criu_options *o, struct arena *arena, const char **ret, struct error *err);
 
 /* "10.0.0.1:9000", "[::1]:9000". */
 int criu_parse_page_server(const char *text, struct arena *arena, struct criu_request *r, struct error *err);

@@ -110,7 +110,9 @@ int restore_volumes_mount(struct restore *r, struct error *err)
 		return 0;
 	r->has_leases = true;
 	root = open(c->state.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	e = create_begin_volumes(c, err);
+	e = criu_volumes_file(&r->request->criu, c->arena, &c->checkpoint, err);
+	if (e == 0)
+		e = create_begin_volumes(c, err);
 	if (e == 0)
 		e = create_plan_volumes(c, err);
 	if (e == 0)

@@ -84,7 +84,7 @@ static void add_notes(struct strbuf *notes, char *text)
 struct volumes_hook {
 	struct spawn spawn;
 	struct spawned run;
-	const char *argv[6];
+	const char *argv[8];
 	size_t n_argv;
 	char text[4 * ERROR_MSG_MAX]; /* its stderr: of several volumes, each with a warning */
 	int input, sock, theirs;      /* its stdin, and the socket of the mounts; -1: none */
@@ -97,8 +97,9 @@ struct volumes_hook {
 
 enum { KEEP_MOUNTS, KEEP_KEEPER, KEEP_HOOK };
 
-static int new_hook(const char *config, const char *command, struct arena *arena, struct volumes_hook **ret,
-		    struct error *err)
+/* checkpoint: the option's value, or NULL. */
+static int new_hook(const char *config, const char *command, const char *checkpoint, struct arena *arena,
+		    struct volumes_hook **ret, struct error *err)
 {
 	struct volumes_hook *h = arena_calloc(arena, 1, sizeof(*h));
 	const char *path;
@@ -114,6 +115,8 @@ static int new_hook(const char *config, const char *command, struct arena *arena
 	if (config)
 		h->argv[h->n_argv++] = arena_printf(arena, "--config=%s", config);
 	h->argv[h->n_argv++] = command;
+	if (checkpoint)
+		h->argv[h->n_argv++] = arena_printf(arena, "--checkpoint=%s", checkpoint);
 	h->spawn = (struct spawn){.path = path, .argv = h->argv, .stderr_buf = h->text, .stderr_size = sizeof(h->text)};
 	*ret = h;
 	return 0;
@@ -250,10 +253,11 @@ void volumes_forget(struct volumes_hook *h)
 	h->input = h->sock = h->theirs = -1;
 }
 
-int volumes_begin(const char *config, struct arena *arena, struct volumes_hook **ret, struct error *err)
+int volumes_begin(const char *config, const char *checkpoint, struct arena *arena, struct volumes_hook **ret,
+		  struct error *err)
 {
 	struct volumes_hook *h;
-	int r = new_hook(config, "prestart", arena, &h, err);
+	int r = new_hook(config, "prestart", checkpoint, arena, &h, err);
 
 	if (r < 0)
 		return r;
@@ -325,14 +329,15 @@ void volumes_cancel(struct volumes_hook *h)
 	spawn_finish(&h->spawn, &h->run, &ignored);
 }
 
-/* --- after its end --------------------------------------------------------------------- */
+/* --- while it stands still, and after its end ------------------------------------------- */
 
-int volumes_release(const char *config, const struct oci_state *state, struct strbuf *notes, struct error *err)
+static int run_hook(const char *config, const char *command, const char *checkpoint, const struct oci_state *state,
+		    struct strbuf *notes, struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf input = STRBUF_INIT;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct volumes_hook *h;
-	int r = new_hook(config, "poststop", &arena, &h, err);
+	int r = new_hook(config, command, checkpoint, &arena, &h, err);
 
 	if (r < 0)
 		return r;
@@ -341,4 +346,15 @@ int volumes_release(const char *config, const struct oci_state *state, struct st
 	h->spawn.input = strbuf_str(&input);
 	h->spawn.input_len = input.len;
 	return hook_result(spawn_run(&h->spawn, err), h, notes, err);
+}
+
+int volumes_checkpoint(const char *config, const struct oci_state *state, const char *file, struct strbuf *notes,
+		       struct error *err)
+{
+	return run_hook(config, "checkpoint", file, state, notes, err);
+}
+
+int volumes_release(const char *config, const struct oci_state *state, struct strbuf *notes, struct error *err)
+{
+	return run_hook(config, "poststop", NULL, state, notes, err);
 }
