@@ -88,6 +88,9 @@ int hold_find_ids(struct hold *h, struct error *err);
  */
 int hold_take(struct hold *h, struct error *err);
 
+/* What that restored is brought to the disk, while the container runs already (cache_settle_begin). */
+void hold_settle(struct hold *h);
+
 /* The first half of that: no tree is touched. */
 int hold_take_leases(struct hold *h, struct error *err);
 

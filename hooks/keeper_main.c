@@ -88,6 +88,7 @@ static void find_cgroup(struct keeper *k)
 static enum state settle(struct keeper *k)
 {
 	find_cgroup(k);
+	hold_settle(&k->hold);
 	hold_pin(&k->hold, k->pidfd);
 	if (!k->request.adopt)
 		hold_note(&k->hold, &k->cgroup);
@@ -512,6 +513,7 @@ static void begin_adopted(struct keeper *k)
 		return;
 	}
 	k->state = begin_prepared(k, RUNNING);
+	hold_settle(&k->hold);
 	hold_pin(&k->hold, k->pidfd);
 	begin_callers(k);
 	find_freezer(k, &noted);

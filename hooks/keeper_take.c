@@ -525,3 +525,10 @@ int hold_take(struct hold *h, struct error *err)
 		hold_finish(h);
 	return r;
 }
+
+void hold_settle(struct hold *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (h->volumes[i].lease)
+			cache_settle_begin(&h->volumes[i].v.cache);
+}

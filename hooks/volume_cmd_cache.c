@@ -45,6 +45,9 @@ int volume_cmd_prefetch(const struct volume_cmd *c, struct arena *a, struct erro
 		if (r < 0)
 			error_wrap(err, "volume %s", c->name);
 	}
+	/* No keeper follows that would. */
+	if (r == 0 && cache_is_unsettled(&v.cache) && (r = cache_settle(v.cache.dir_fd)) < 0)
+		error_set(err, r, "volume %s: cache: can't be written to disk (error %d)", c->name, -r);
 	if (r == 0 && report.n_warnings)
 		fprintf(stderr, "warning: volume %s: %s\n", c->name, report.warning);
 	volume_close(&v);

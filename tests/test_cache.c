@@ -148,6 +148,28 @@ static void marks_replace_each_other(void **state)
 	assert_int_equal(cache_read_clean(&x->v, &m), -ENOENT);
 }
 
+static void a_restored_tree_is_unsettled_until_it_is_on_the_disk(void **state)
+{
+	struct fixture *x = *state;
+	struct error err = ERROR_INIT;
+	struct cache_mark m;
+
+	assert_int_equal(cache_lock(&x->v, 0, -1, &err), 0);
+	assert_int_equal(cache_unsettle(&x->v, &err), 0);
+	assert_int_equal(cache_mark_restored(&x->v, 5, 9, SHA, &err), 0);
+	assert_int_equal(cache_read_clean(&x->v, &m), 0);
+	assert_int_equal(cache_mark_dirty(&x->v, 6, 9, &err), 0);
+	assert_true(cache_is_unsettled(&x->v));
+	cache_settle_begin(&x->v);
+	cache_unlock(&x->v);
+	assert_false(cache_is_unsettled(&x->v));
+	assert_int_equal(cache_read_dirty(&x->v, &m), 0);
+	/* A commit waits for the disk itself. */
+	assert_int_equal(cache_unsettle(&x->v, &err), 0);
+	assert_int_equal(cache_mark_clean(&x->v, 6, 10, SHA, &err), 0);
+	assert_false(cache_is_unsettled(&x->v));
+}
+
 static void a_dirty_mark_that_can_not_be_read_still_counts(void **state)
 {
 	struct fixture *x = *state;
@@ -240,6 +262,7 @@ int main(void)
 	    TEST(the_node_keeps_its_id),
 	    TEST(a_lock_has_one_holder_and_waits_until_its_deadline),
 	    TEST(marks_replace_each_other),
+	    TEST(a_restored_tree_is_unsettled_until_it_is_on_the_disk),
 	    TEST(a_dirty_mark_that_can_not_be_read_still_counts),
 	    TEST(what_is_set_aside_is_never_overwritten),
 	    TEST(what_is_of_no_known_epoch_has_a_number_of_its_own),

@@ -147,6 +147,24 @@ static void the_configuration_may_ask_for_the_commit_of_what_a_power_cut_left(vo
 	run_end(&second);
 }
 
+static void what_a_power_cut_left_before_it_was_on_the_disk_is_never_committed(void **state)
+{
+	struct nodes *x = *state;
+	struct run first, second;
+	char buf[256];
+
+	lose_keeper(&first, &x->a, "c1");
+	run_close(&first);
+	age_mark(&x->a);
+	assert_int_equal(write_file_atomic_at(AT_FDCWD, cache_path(&x->a, "unsettled", buf), "", 0, 0600, false), 0);
+	box_open(&x->a, x->root, "node-a", ",\"recover\":\"commit\"");
+	must_create(&second, &x->a, "c2", RW);
+	assert_non_null(strstr(second.output, "just after its start"));
+	assert_null(mount_read(&second, 0, "note", buf, sizeof(buf)));
+	assert_int_equal(access(cache_path(&x->a, "conflict-1/note", buf), F_OK), 0);
+	run_end(&second);
+}
+
 /* A keeper that took the lease to recover, and died before it could say so in the mark. */
 static void a_recovery_that_was_killed_itself_is_gone_on_with(void **state)
 {
@@ -294,6 +312,7 @@ int main(void)
 	    TEST(what_was_left_is_set_aside_when_another_had_the_lease_since),
 	    TEST(after_a_power_cut_what_was_left_is_set_aside),
 	    TEST(the_configuration_may_ask_for_the_commit_of_what_a_power_cut_left),
+	    TEST(what_a_power_cut_left_before_it_was_on_the_disk_is_never_committed),
 	    TEST(a_recovery_that_was_killed_itself_is_gone_on_with),
 	    TEST(the_same_without_the_note_in_the_mark_is_another_holder),
 	    TEST(a_container_that_lives_gets_a_new_keeper),

@@ -76,19 +76,27 @@ static void neighbours_in_a_pack_are_one_request(void **state)
 	node_close(c);
 }
 
-static void a_clean_tree_of_another_boot_is_compared_and_not_fetched(void **state)
+/* The clean mark is of another boot now. */
+static void age_mark(struct node *n)
 {
-	struct box *b = *state;
-	_cleanup_free_ char *tree = committed(b, 20), *mark = NULL;
-	struct node *a = node_open(b, "a");
+	_cleanup_free_ char *mark = NULL;
 	char *boot;
 	size_t len;
 
-	assert_int_equal(read_file_at(a->v.cache.dir_fd, "clean", 4096, &mark, &len), 0);
+	assert_int_equal(read_file_at(n->v.cache.dir_fd, "clean", 4096, &mark, &len), 0);
 	boot = strstr(mark, "\"boot_id\":\"");
 	assert_non_null(boot);
 	boot[11] = boot[11] == '0' ? '1' : '0';
-	assert_int_equal(write_file_atomic_at(a->v.cache.dir_fd, "clean", mark, len, 0600, false), 0);
+	assert_int_equal(write_file_atomic_at(n->v.cache.dir_fd, "clean", mark, len, 0600, false), 0);
+}
+
+static void a_clean_tree_of_another_boot_is_compared_and_not_fetched(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 20);
+	struct node *a = node_open(b, "a");
+
+	age_mark(a);
 	/* What the power failure spoiled without a trace in its times is found by the index's inode and ctime. */
 	put_file(a, "file0", "FILE0", 0644, 0);
 	node_begin(a);
@@ -97,6 +105,41 @@ static void a_clean_tree_of_another_boot_is_compared_and_not_fetched(void **stat
 	assert_int_equal(a->report.files_changed, 1);
 	assert_true(a->report.bytes_in < (1 << 20));
 	node_close(a);
+}
+
+/* A file changes, and the index says that it did not. */
+static void spoil(struct node *n, const char *name)
+{
+	_cleanup_(manifest_free) struct manifest index = {0};
+	char path[64];
+	struct stat st;
+
+	put_file(n, name, "FILE0", 0644, 0);
+	snprintf(path, sizeof(path), "rw/%s", name);
+	assert_int_equal(index_load(&n->v, &index), 0);
+	assert_int_equal(fstatat(n->v.cache.dir_fd, path, &st, 0), 0);
+	index_set_stat(manifest_find(&index, name), &st);
+	index.time_ns = entry_time_ns(&st.st_ctim) + 10 * NSEC_PER_SEC;
+	assert_int_equal(index_write(&n->v, &index, &n->err), 0);
+}
+
+static void a_restored_tree_of_another_boot_that_was_not_on_the_disk_is_read_anew(void **state)
+{
+	struct box *b = *state;
+	_cleanup_free_ char *tree = committed(b, 20);
+	struct node *c = node_open(b, "c");
+
+	node_acquire(c);
+	assert_int_equal(restore_run(&c->v, &c->head, NULL, NULL, &c->report, &c->err), 0);
+	assert_true(cache_is_unsettled(&c->v.cache));
+	node_kill(c);
+	c = node_open(b, "c");
+	spoil(c, "file0");
+	age_mark(c);
+	node_begin(c);
+	assert_false(c->report.warm);
+	assert_same_tree(tree, c);
+	node_close(c);
 }
 
 static void a_dirty_tree_is_set_aside_and_not_overwritten(void **state)
@@ -329,16 +372,9 @@ static void without_a_clean_mark_the_index_vouches_for_nothing(void **state)
 {
 	struct box *b = *state;
 	_cleanup_free_ char *tree = committed(b, 4);
-	_cleanup_(manifest_free) struct manifest index = {0};
 	struct node *a = node_open(b, "a");
-	struct stat st;
 
-	put_file(a, "file0", "FILE0", 0644, 0);
-	assert_int_equal(index_load(&a->v, &index), 0);
-	assert_int_equal(fstatat(a->v.cache.dir_fd, "rw/file0", &st, 0), 0);
-	index_set_stat(manifest_find(&index, "file0"), &st);
-	index.time_ns = entry_time_ns(&st.st_ctim) + 10 * NSEC_PER_SEC;
-	assert_int_equal(index_write(&a->v, &index, &a->err), 0);
+	spoil(a, "file0");
 	assert_int_equal(unlinkat(a->v.cache.dir_fd, "clean", 0), 0);
 	node_begin(a);
 	assert_same_tree(tree, a);
@@ -401,6 +437,7 @@ int main(void)
 	    TEST(a_warm_start_reads_the_register_and_the_listing_alone),
 	    TEST(neighbours_in_a_pack_are_one_request),
 	    TEST(a_clean_tree_of_another_boot_is_compared_and_not_fetched),
+	    TEST(a_restored_tree_of_another_boot_that_was_not_on_the_disk_is_read_anew),
 	    TEST(a_dirty_tree_is_set_aside_and_not_overwritten),
 	    TEST(a_restore_that_was_killed_goes_on),
 	    TEST(a_restore_stops_when_the_lease_is_gone),

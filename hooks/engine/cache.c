@@ -158,6 +158,7 @@ int cache_lock(struct cache_volume *c, int64_t deadline_ns, int cancel_fd, struc
 
 void cache_unlock(struct cache_volume *c)
 {
+	cache_settle_end(c);
 	cleanup_close(&c->lock_fd);
 	c->lock_fd = -1;
 }
@@ -220,18 +221,20 @@ int cache_read_clean(const struct cache_volume *c, struct cache_mark *ret)
 	return read_mark(c, "clean", ret);
 }
 
-static int write_mark(const struct cache_volume *c, const char *name, const struct mark_file *m, struct error *err)
+static int write_mark(const struct cache_volume *c, const char *name, const struct mark_file *m, bool sync,
+		      struct error *err)
 {
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
 	int r;
 
 	json_write(&out, &mark_table, m, 0);
 	strbuf_addc(&out, '\n');
-	r = out.failed ? -ENOMEM : write_file_atomic_at(c->dir_fd, name, out.data, out.len, 0600, true);
+	r = out.failed ? -ENOMEM : write_file_atomic_at(c->dir_fd, name, out.data, out.len, 0600, sync);
 	return r < 0 ? error_set(err, r, "cache: can't write the mark \"%s\" (error %d)", name, -r) : 0;
 }
 
-static int write_mark_now(const struct cache_volume *c, const char *name, struct mark_file m, struct error *err)
+static int write_mark_now(const struct cache_volume *c, const char *name, struct mark_file m, bool sync,
+			  struct error *err)
 {
 	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
 	int r = cache_boot_id(boot_id);
@@ -239,12 +242,12 @@ static int write_mark_now(const struct cache_volume *c, const char *name, struct
 	if (r < 0)
 		return error_set(err, r, "can't read the boot's id (error %d)", -r);
 	m.boot_id = boot_id;
-	return write_mark(c, name, &m, err);
+	return write_mark(c, name, &m, sync, err);
 }
 
 static int mark_dirty(const struct cache_volume *c, struct mark_file m, struct error *err)
 {
-	int r = write_mark_now(c, "dirty", m, err);
+	int r = write_mark_now(c, "dirty", m, true, err);
 
 	if (r == 0)
 		unlinkat(c->dir_fd, "clean", 0);
@@ -271,22 +274,35 @@ int cache_mark_heir(const struct cache_volume *c, const struct cache_mark *m, ui
 					      .heir = heir,
 					      .unquiet = m->unquiet,
 					      .users = epoch == m->epoch ? m->users : m->epoch},
-			  err);
+			  true, err);
+}
+
+static int mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256, bool sync,
+		      struct error *err)
+{
+	struct mark_file m = {.epoch = epoch, .seq = seq, .record_sha256 = record_sha256};
+	int r = write_mark_now(c, "clean", m, sync, err);
+
+	/* Last: while both are there, the tree counts as dirty. */
+	if (r == 0 && unlinkat(c->dir_fd, "dirty", 0) < 0 && errno != ENOENT)
+		r = error_set(err, errno, "cache: can't remove the mark \"dirty\" (error %d)", errno);
+	return r;
 }
 
 int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,
 		     struct error *err)
 {
-	int r;
+	int r = cache_settle(c->dir_fd);
 
-	if (syncfs(c->dir_fd) < 0)
-		return error_set(err, errno, "cache: can't be written to disk (error %d)", errno);
-	r = write_mark_now(c, "clean", (struct mark_file){.epoch = epoch, .seq = seq, .record_sha256 = record_sha256},
-			   err);
-	/* Last: while both are there, the tree counts as dirty. */
-	if (r == 0 && unlinkat(c->dir_fd, "dirty", 0) < 0 && errno != ENOENT)
-		r = error_set(err, errno, "cache: can't remove the mark \"dirty\" (error %d)", errno);
-	return r;
+	if (r < 0)
+		return error_set(err, r, "cache: can't be written to disk (error %d)", -r);
+	return mark_clean(c, epoch, seq, record_sha256, true, err);
+}
+
+int cache_mark_restored(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,
+			struct error *err)
+{
+	return mark_clean(c, epoch, seq, record_sha256, false, err);
 }
 
 /*

@@ -11,7 +11,8 @@
  *         ro-<seq>-<record>/  trees for readers; the record's sha256, its first 16 digits
  *         index      what the tree looked like when it was clean (engine/index.h)
  *         dirty      fsynced before a container may write; holds epoch and seq it began with
- *         clean      after syncfs: commit seq, record sha256, boot id
+ *         clean      commit seq, record sha256, boot id
+ *         unsettled  the tree was restored, and may not be on the disk yet: the marks hold for this boot alone
  *         tmp/       files on their way in
  *         conflict-<epoch>/  what was set aside; beside it conflict-<epoch>.json (engine/conflict.h) and
  *                    conflict-<epoch>.index: the index that it was made from
@@ -31,8 +32,9 @@
 #include "hooks/store/sign.h"
 
 struct cache_volume {
-	int dir_fd;  /* <vol>/, O_PATH|O_DIRECTORY not set: usable with *at and fsync */
-	int lock_fd; /* -1: not locked */
+	int dir_fd;			 /* <vol>/, O_PATH|O_DIRECTORY not set: usable with *at and fsync */
+	int lock_fd;			 /* -1: not locked */
+	struct cache_settling *settling; /* by cache_settle_begin */
 };
 
 #define CACHE_CLEAN_BOOT_ID_MAX 40
@@ -77,9 +79,25 @@ int cache_mark_unquiet(const struct cache_volume *c, uint64_t epoch, uint64_t se
  */
 int cache_mark_heir(const struct cache_volume *c, const struct cache_mark *m, uint64_t epoch, const char *heir,
 		    struct error *err);
-/* Does syncfs first. */
+/* Waits for the disk first (cache_settle). */
 int cache_mark_clean(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,
 		     struct error *err);
+
+/*
+ * The same of a tree that was restored. The store has all of it, so that nobody needs to wait for the disk: the tree is
+ * unsettled from before its first change until somebody did (cache_settle.c). The next mark that is fsynced, or that
+ * wait, brings this one to the disk.
+ */
+int cache_mark_restored(const struct cache_volume *c, uint64_t epoch, uint64_t seq, const char *record_sha256,
+			struct error *err);
+int cache_unsettle(const struct cache_volume *c, struct error *err);
+/* In another boot: what the marks and the index tell of may never have come to the disk. */
+bool cache_is_unsettled(const struct cache_volume *c);
+/* Waits for the disk (syncfs): it is settled then. */
+int cache_settle(int dir_fd);
+/* The same in a thread, with the lock, if it is unsettled; and waits for that: before the lock is given back. */
+void cache_settle_begin(struct cache_volume *c);
+void cache_settle_end(struct cache_volume *c);
 
 /*
  * Renames rw/ to conflict-<epoch>[-n]/, index likewise, and removes the marks, which spoke

@@ -14,6 +14,8 @@
 static const char why_taken[] = "another holder had the lease since";
 static const char why_forsaken[] = "the store has no register of it any more";
 static const char why_power[] = "power was lost, or the machine was restarted, before its changes were committed";
+static const char why_unsettled[] =
+    "power was lost, or the machine was restarted, just after its start: files that it did not change may be damaged";
 
 /*
  * The register just before the lease is taken shows the epoch of the run that
@@ -164,11 +166,13 @@ int recover_tree(struct volume *v, const struct recover_policy *p, struct arena 
 	if (r < 0)
 		return r;
 	if (result.outcome == RECOVER_NOTHING && strcmp(boot_id, mark.boot_id) != 0) {
+		bool unsettled = cache_is_unsettled(&v->cache);
+
 		/* What was on its way to the disk may be lost: times say nothing about bytes. */
-		if (p->after_power_cut)
+		if (p->after_power_cut && !unsettled)
 			unlinkat(v->cache.dir_fd, "index", 0);
 		else
-			r = set_aside(v, p, &mark, why, false, a, &result, err);
+			r = set_aside(v, p, &mark, unsettled ? why_unsettled : why, false, a, &result, err);
 	}
 	if (r == 0 && result.outcome == RECOVER_NOTHING) {
 		r = recover_claim(v, p->id, &mark, &epoch, &why, err);

@@ -30,13 +30,24 @@ static const char *record_name(const struct head_commit *commit)
 	return commit->seq > 0 ? commit->sha256 : "";
 }
 
-/* Does the clean mark say that the tree is this commit's, since this boot? */
-static bool is_warm(const struct cache_mark *clean, const struct head_commit *commit)
+static bool is_of_this_boot(const struct cache_mark *mark)
 {
 	char boot_id[CACHE_CLEAN_BOOT_ID_MAX];
 
+	return cache_boot_id(boot_id) == 0 && !strcmp(mark->boot_id, boot_id);
+}
+
+/* Does the clean mark say that the tree is this commit's, since this boot? */
+static bool is_warm(const struct cache_mark *clean, const struct head_commit *commit)
+{
 	return clean->seq == commit->seq && !strcmp(clean->record_sha256, record_name(commit)) &&
-	       cache_boot_id(boot_id) == 0 && !strcmp(clean->boot_id, boot_id);
+	       is_of_this_boot(clean);
+}
+
+/* A clean mark, of a tree whose bytes are there: a restored one's may be lost with the power. */
+static bool read_clean(const struct volume *v, struct cache_mark *ret)
+{
+	return cache_read_clean(&v->cache, ret) == 0 && (is_of_this_boot(ret) || !cache_is_unsettled(&v->cache));
 }
 
 static bool load_index(const struct volume *v, const struct cache_mark *clean, struct manifest *ret)
@@ -100,6 +111,8 @@ static int make_tree(struct restore *r, struct manifest *want)
 	x->v->ids_moved = r->moved;
 	rc = scan_tree(x->v, r->tree.root_fd, &r->index, false, &have, x->report, x->err);
 	x->v->ids_moved = false;
+	if (rc == 0 && have.n + want->n > 0)
+		rc = cache_unsettle(&x->v->cache, x->err);
 	if (rc == 0)
 		rc = reconcile(x, &r->tree, &r->plain, &have, want);
 	if (rc == 0)
@@ -110,8 +123,8 @@ static int make_tree(struct restore *r, struct manifest *want)
 	if (rc == 0)
 		rc = index_write(x->v, want, x->err);
 	if (rc == 0)
-		rc = cache_mark_clean(&x->v->cache, r->head->commit.epoch, r->head->commit.seq,
-				      record_name(&r->head->commit), x->err);
+		rc = cache_mark_restored(&x->v->cache, r->head->commit.epoch, r->head->commit.seq,
+					 record_name(&r->head->commit), x->err);
 	return rc;
 }
 
@@ -143,7 +156,7 @@ static int restore_steps(struct restore *r)
 	/* What the mark tells is of a tree that somebody has removed. */
 	if (r->tree.made)
 		unlinkat(v->cache.dir_fd, "clean", 0);
-	marked = cache_read_clean(&v->cache, &clean) == 0;
+	marked = read_clean(v, &clean);
 	r->moved = !ids_noted(v->cache.dir_fd, r->tree.root_fd, v->ids);
 	r->warm = marked && !r->moved && is_warm(&clean, &r->head->commit);
 	/* An index that no mark vouches for may be on the disk without the bytes that it tells of. */
