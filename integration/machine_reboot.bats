@@ -18,7 +18,7 @@ setup() {
 teardown() { "$HERE/vm" stop --name "$VM"; }
 
 machine() { "$HERE/vm" "$1" --name "$VM" "${@:2}" </dev/null 3>&- 4>&-; }
-in_machine() { machine exec --timeout 300 -- "$@"; }
+in_machine() { machine exec --timeout 600 -- "$@"; }
 node() { in_machine /src/engine-node "$@"; }
 volume() { in_machine volrun volume "$@"; }
 
