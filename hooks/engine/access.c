@@ -91,6 +91,7 @@ static int parse_meta(void *ctx, const struct store_op *op, struct error *err)
 static int read_meta(struct volume *v, struct arena *a, struct access_meta *ret, char tag[STORE_TAG_MAX],
 		     struct error *err)
 {
+	/* cppcheck-suppress ctuuninitvar ; it is what is filled */
 	struct meta_reading m = {a, ret, tag};
 	char *key = volume_key_meta(a, v, "meta");
 	int r;
@@ -239,7 +240,7 @@ static int first_use(struct volume *v, struct arena *a, const struct access_iden
 
 	/* Another node's first use may lie between the two answers. */
 	if (r == 0) {
-		struct access_meta m = {0};
+		struct access_meta m;
 		char tag[STORE_TAG_MAX];
 
 		r = read_meta(v, a, &m, tag, err);
@@ -259,7 +260,7 @@ int access_check(struct volume *v, const struct access_identity *id, struct erro
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	char tag[STORE_TAG_MAX];
-	struct access_meta m = {0};
+	struct access_meta m;
 	int r;
 
 	r = read_meta(v, &a, &m, tag, err);
@@ -334,7 +335,7 @@ int access_share(struct volume *v, const char *subject, const char *permission, 
 
 	for (int i = 0; i < WRITE_ATTEMPTS && r == 1; i++) {
 		_cleanup_arena_ struct arena a = ARENA_INIT;
-		struct access_meta m = {0};
+		struct access_meta m;
 
 		r = read_meta(v, &a, &m, tag, err);
 		if (r == -ENOENT || (r == 0 && m.removed))
@@ -358,7 +359,7 @@ int access_remove(struct volume *v, struct error *err)
 
 	for (int i = 0; i < WRITE_ATTEMPTS && r == 1; i++) {
 		_cleanup_arena_ struct arena a = ARENA_INIT;
-		struct access_meta m = {0}, gone = {.removed = clock_rfc3339(NULL, now)};
+		struct access_meta m, gone = {.removed = clock_rfc3339(NULL, now)};
 
 		r = read_meta(v, &a, &m, tag, err);
 		if (r == -ENOENT || (r == 0 && m.removed))
