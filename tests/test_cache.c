@@ -179,6 +179,8 @@ static void a_dirty_mark_that_can_not_be_read_still_counts(void **state)
 	assert_int_equal(cache_read_dirty(&x->v, &m), 0);
 	assert_int_equal(write_file_atomic_at(x->v.dir_fd, "clean", "{\"epoch\":1", 10, 0600, false), 0);
 	assert_int_equal(cache_read_clean(&x->v, &m), -ENOENT);
+	/* Of a directory that tells nothing nobody knows. */
+	assert_int_equal(cache_read_dirty(&(struct cache_volume){.dir_fd = -1}, &m), 0);
 }
 
 static void what_is_set_aside_is_never_overwritten(void **state)

@@ -209,8 +209,8 @@ int cache_read_dirty(const struct cache_volume *c, struct cache_mark *ret)
 {
 	if (read_mark(c, "dirty", ret) == 0)
 		return 0;
-	/* A dirty mark that can't be read still says that the tree is dirty. */
-	if (faccessat(c->dir_fd, "dirty", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	/* A dirty mark that can't be read still says that the tree is dirty, and so does a disk that does not tell. */
+	if (faccessat(c->dir_fd, "dirty", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return -ENOENT;
 	*ret = (struct cache_mark){0};
 	return 0;
