@@ -67,50 +67,6 @@ static void a_tag_that_would_be_a_header_is_not_sent(void **state)
 	expect(&op, STORE_INVALID, 0);
 }
 
-struct slow_source {
-	struct store_op op, second;
-	int asked, done;
-};
-
-static struct store_op *later_then_one(void *ctx)
-{
-	struct slow_source *s = ctx;
-
-	s->asked++;
-	if (s->asked == 1)
-		return &s->op;
-	/* Until the first is done: so is the contract. Then one more, and no more. */
-	if (s->done == 0)
-		return &store_later;
-	return s->done == 1 && !s->second.user ? (s->second.user = s, &s->second) : NULL;
-}
-
-static void count_done(void *ctx, struct store_op *op)
-{
-	struct slow_source *s = ctx;
-
-	assert_int_equal(op->result, STORE_OK);
-	s->done++;
-}
-
-/* Neither over before all is done, nor asked again and again while there is nothing to do but to wait. */
-static void who_has_no_op_yet_is_asked_again_now_and_then(void **state)
-{
-	struct slow_source s = {put_op(STORE_ANY, NULL), put_op(STORE_ANY, NULL), 0, 0};
-	struct timespec before, after;
-
-	(void)state;
-	script[0] = (struct step){.reply = OK_PUT, .delay_ms = 1000};
-	script[1] = (struct step){.reply = OK_PUT, .delay_ms = 300};
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-	store_run(store, later_then_one, count_done, &s);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
-	assert_int_equal(s.done, 2);
-	assert_true(s.asked > 5);
-	assert_true(s.asked < 1300 / 5 + 10); /* each 5 ms */
-	assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 < 500);
-}
-
 static void not_even_on_a_kept_connection_is_it_sent_twice(void **state)
 {
 	struct store_op first = put_op(STORE_ANY, "old"), op = put_op(STORE_IF_TAG, "old");
@@ -606,7 +562,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_conditional_write_without_an_answer_is_unknown_and_sent_once),
 	    TEST(a_tag_that_would_be_a_header_is_not_sent),
-	    TEST(who_has_no_op_yet_is_asked_again_now_and_then),
 	    TEST(not_even_on_a_kept_connection_is_it_sent_twice),
 	    TEST(nor_after_500_409_503_or_429),
 	    TEST(a_conditional_write_that_is_cut_in_its_answer_is_unknown),
