@@ -284,7 +284,7 @@ static void of_a_node_that_died_what_the_checkpoint_committed_is_there(void **st
 	assert_int_equal(mount_write(&r, 0, "f", "two"), 0);
 	keeper = box_keeper(&x->a, "state");
 	kill(keeper, SIGKILL);
-	assert_true(wait_gone(keeper, 2000));
+	assert_true(wait_gone(keeper, 20000));
 	run_close(&r);
 	restored_with(x, note);
 	accepted(&x->b, RW, "f", "one");
