@@ -36,6 +36,7 @@ check() { try on A volrun volume check-store "$@"; }
 	check main
 	ok
 	like "$output" "there are credentials: yes: from the configuration \(access_key_id\)"
+	like "$output" "a write without metadata takes the old off: yes"
 	is "$(s3 ls "$BUCKET")" ""
 	unlike "$output" "$(. "$SUITE/rgw/env" && echo "$AWS_SECRET_ACCESS_KEY")"
 }
@@ -72,6 +73,7 @@ check() { try on A volrun volume check-store "$@"; }
 	check
 	is "$status" 1
 	like "$output" "objects can be written and read: yes"
+	like "$output" "a write without metadata takes the old off: no \(not needed\): it keeps the old"
 	like "$output" "conditions on writes are enforced \(leases\): NO: .*accepts conditional writes without enforcing them \(a second create of one key succeeded\): it can't hold leases"
 	like "$stderr" "^volrun volume: store \"main\" .*it can't hold leases$"
 }

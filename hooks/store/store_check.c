@@ -132,6 +132,23 @@ static enum store_check_result keeps_metadata(struct check *c)
 	return STORE_CHECK_HOLDS;
 }
 
+/* Who replaces a file of volrun's by another tool writes no mark: one that stays says that it is still volrun's. */
+static enum store_check_result drops_metadata(struct check *c)
+{
+	char key[STORE_KEY_MAX];
+	struct store_op op;
+
+	key_of(c, "object", key);
+	store_op_init(&op, STORE_PUT, key);
+	op.data = "hello";
+	op.size = 5;
+	if (store_do(c->store, &op) != STORE_OK || simple(c, STORE_HEAD, "object", &op) != STORE_OK)
+		return unexpected(c, &op, "");
+	return op.got_mark[0] ? say(c, STORE_CHECK_LACKS,
+				    "it keeps the old: what other tools replace is taken for volrun's own, and undone")
+			      : STORE_CHECK_HOLDS;
+}
+
 /* Nothing depends on it but signatures, some tokens, and how times look to people. */
 static enum store_check_result has_our_time(struct check *c)
 {
@@ -383,6 +400,7 @@ static const struct step steps[] = {
     {"objects can be written and read", writes_and_reads, true},
     {"it answers", answers, true},
     {"objects keep their metadata", keeps_metadata, false},
+    {"a write without metadata takes the old off", drops_metadata, false},
     {"parts of an object can be read", gives_ranges, false},
     {"conditions on writes are enforced (leases)", enforces_conditions, true},
     {"of 16 creations at once, one wins", one_wins, false},
