@@ -24,10 +24,10 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "base/path.h"
-#include "base/strbuf.h"
 #include "base/sys.h"
 #include "hooks/confine.h"
 #include "hooks/engine/mount_numbers.h"
+#include "hooks/engine/mount_table.h"
 
 #define NAMESPACES_SEEN_MAX 1024
 #define MOUNTINFO_MAX (16u << 20)
@@ -41,59 +41,6 @@ struct place {
 	char under[PATH_MAX]; /* and where it lies on that, in its file system */
 	char root[PATH_MAX];
 };
-
-static void cleanup_table(struct libmnt_table **t)
-{
-	mnt_unref_table(*t);
-}
-
-static void cleanup_iter(struct libmnt_iter **i)
-{
-	mnt_free_iter(*i);
-}
-
-/* Lines that libmount can't read are skipped, not printed: the keeper has no terminal. */
-static int skip_bad_line(struct libmnt_table *t, const char *file, int line)
-{
-	(void)t, (void)file, (void)line;
-	return 1;
-}
-
-/*
- * What libmount is to see of a mountinfo: not where a mount's bytes come from. That is what somebody in the container
- * wrote there, and "/dev/root" would be looked up, in /proc/cmdline and by libblkid: of the namespace that this process
- * is in, where each of these is what the container put in its place.
- */
-static bool read_lines(int proc_fd, const char *path, struct strbuf *ret)
-{
-	int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-	_cleanup_fclose_ FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-
-	while (f && getline(&line, &size, f) > 0) {
-		const char *end = strstr(line, " - ");
-
-		if (end) {
-			strbuf_add(ret, line, (size_t)(end - line));
-			strbuf_adds(ret, " - none none rw\n");
-		}
-	}
-	return f && feof(f) && ret->len > 0 && !ret->failed;
-}
-
-static struct libmnt_table *read_mounts(int proc_fd, const char *path)
-{
-	_cleanup_strbuf_ struct strbuf lines = STRBUF_INIT;
-	_cleanup_fclose_ FILE *f = read_lines(proc_fd, path, &lines) ? fmemopen(lines.data, lines.len, "r") : NULL;
-	struct libmnt_table *t = f ? mnt_new_table() : NULL;
-
-	if (t && (mnt_table_set_parser_errcb(t, skip_bad_line) != 0 || mnt_table_parse_stream(t, f, path) != 0)) {
-		mnt_unref_table(t);
-		t = NULL;
-	}
-	return t;
-}
 
 /*
  * Most namespaces have nothing of the tree, and are not worth a parser: the last two names of its path, the
@@ -153,8 +100,8 @@ static bool find_by_number(int fd, const char *path, struct place *ret)
 /* By our own mount that holds the directory: where that mount begins in its file system, and what is beneath. */
 static bool find_place(int fd, struct place *ret)
 {
-	_cleanup_(cleanup_table) struct libmnt_table *t = NULL;
-	_cleanup_(cleanup_iter) struct libmnt_iter *iter = NULL;
+	_cleanup_(mount_table_unref) struct libmnt_table *t = NULL;
+	_cleanup_(mount_table_iter_free) struct libmnt_iter *iter = NULL;
 	char link[FD_PATH_MAX], path[PATH_MAX];
 	ssize_t len = readlink(fd_path(fd, link), path, sizeof(path) - 1);
 	struct libmnt_fs *fs;
@@ -168,7 +115,7 @@ static bool find_place(int fd, struct place *ret)
 	iter = mnt_new_iter(MNT_ITER_FORWARD);
 	if (!iter)
 		return false;
-	t = read_mounts(AT_FDCWD, "/proc/self/mountinfo");
+	t = mount_table_read(AT_FDCWD, "/proc/self/mountinfo");
 	while (t && mnt_table_next_fs(t, iter, &fs) == 0) {
 		if ((uint64_t)mnt_fs_get_id(fs) != st.stx_mnt_id)
 			continue;
@@ -195,7 +142,7 @@ static unsigned long group_of(struct libmnt_fs *fs, const char *kind)
 /* What a mount lies on. */
 static struct libmnt_fs *parent_of(struct libmnt_table *t, struct libmnt_fs *of)
 {
-	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	_cleanup_(mount_table_iter_free) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
 	struct libmnt_fs *fs;
 
 	while (iter && mnt_table_next_fs(t, iter, &fs) == 0)
@@ -207,8 +154,8 @@ static struct libmnt_fs *parent_of(struct libmnt_table *t, struct libmnt_fs *of)
 /* Who follows our mount at `but`? */
 static void find_peers(struct place *p)
 {
-	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, "/proc/self/mountinfo");
-	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	_cleanup_(mount_table_unref) struct libmnt_table *t = mount_table_read(AT_FDCWD, "/proc/self/mountinfo");
+	_cleanup_(mount_table_iter_free) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
 	struct libmnt_fs *fs, *parent;
 
 	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0) {
@@ -231,8 +178,8 @@ static bool goes_with_ours(struct libmnt_table *t, struct libmnt_fs *fs, const s
 /* 1, 0; -1: it can't be looked at. Mounts at the path `but` aside. */
 static int is_in(const char *mountinfo, const struct place *place, const char *but)
 {
-	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, mountinfo);
-	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	_cleanup_(mount_table_unref) struct libmnt_table *t = mount_table_read(AT_FDCWD, mountinfo);
+	_cleanup_(mount_table_iter_free) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
 	struct libmnt_fs *fs;
 
 	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0)
@@ -420,8 +367,8 @@ static bool is_of(struct libmnt_fs *fs, const struct place *place)
 
 static enum verdict quiet_here(const struct place *place, int proc_fd)
 {
-	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(proc_fd, "self/mountinfo");
-	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	_cleanup_(mount_table_unref) struct libmnt_table *t = mount_table_read(proc_fd, "self/mountinfo");
+	_cleanup_(mount_table_iter_free) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
 	enum verdict v = t && iter ? QUIET : CLOSED;
 	struct libmnt_fs *fs;
 
@@ -528,8 +475,8 @@ struct quieting {
 /* 1, 0; -1: it can't be looked at. */
 static int has_part(const char *mountinfo, const struct place *place)
 {
-	_cleanup_(cleanup_table) struct libmnt_table *t = read_mounts(AT_FDCWD, mountinfo);
-	_cleanup_(cleanup_iter) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	_cleanup_(mount_table_unref) struct libmnt_table *t = mount_table_read(AT_FDCWD, mountinfo);
+	_cleanup_(mount_table_iter_free) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
 	struct libmnt_fs *fs;
 
 	while (t && iter && mnt_table_next_fs(t, iter, &fs) == 0)
