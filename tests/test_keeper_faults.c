@@ -115,7 +115,7 @@ static void a_stopped_keeper_that_wakes_after_a_steal_changes_nothing(void **sta
 	run_kill(&first);
 	assert_int_equal(run_poststop(&first), 0);
 	assert_non_null(strstr(first.output, "warning: volume state: the lease was lost to another holder"));
-	assert_true(wait_gone(keeper, 2000));
+	assert_true(wait_gone(keeper, 20000));
 	run_close(&first);
 	run_end(&second);
 	must_create(&second, &x->a, "c3", RW);

@@ -33,7 +33,7 @@ static void lose_keeper(struct run *r, const struct box *b, const char *id)
 	keeper = box_keeper(b, "state");
 	assert_true(keeper > 0);
 	kill(keeper, SIGKILL);
-	assert_true(wait_gone(keeper, 2000));
+	assert_true(wait_gone(keeper, 20000));
 }
 
 static char *cache_path(const struct box *b, const char *name, char buf[256])
