@@ -27,7 +27,7 @@
 #include "base/sys.h"
 #include "hooks/confine.h"
 #include "hooks/engine/mount_numbers.h"
-#include "hooks/engine/mount_table.h"
+#include "hooks/engine/tree_mounts_table.h"
 
 #define NAMESPACES_SEEN_MAX 1024
 #define MOUNTINFO_MAX (16u << 20)

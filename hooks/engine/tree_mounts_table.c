@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hooks/engine/mount_table.h"
+#include "hooks/engine/tree_mounts_table.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mount_table.h - a mount namespace's mounts from its mountinfo (proc(5)), which is as hostile as who mounted there. */
-#ifndef VOLRUN_HOOKS_MOUNT_TABLE_H
-#define VOLRUN_HOOKS_MOUNT_TABLE_H
+/* tree_mounts_table.h - a mount namespace's mounts from its mountinfo (proc(5)), which is as hostile as who mounted
+ * there. */
+#ifndef VOLRUN_HOOKS_TREE_MOUNTS_TABLE_H
+#define VOLRUN_HOOKS_TREE_MOUNTS_TABLE_H
 
 #include <libmount.h>
 
