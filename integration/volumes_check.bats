@@ -111,4 +111,10 @@ flip() { printf X | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
 	is "$stderr" ""
 	check
 	like "$output" '0 problems, 0 notes'
+	# Larger than a conflict may be.
+	truncate -s 1073741825 "$P/link"
+	vrun A c5 "state /data" 'readlink /data/link'
+	is "$output" one
+	like "$stderr" '"link" was left out: .*too large for the volume.s conflicts \(1 GiB\): move it elsewhere in the store'
+	[[ -e $P/link ]]
 }

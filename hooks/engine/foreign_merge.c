@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "hooks/engine/conflict.h"
 #include "hooks/engine/foreign.h"
 #include "hooks/engine/hardlinks.h"
 #include "hooks/engine/scan.h"
@@ -39,12 +40,17 @@ static void leave_file(struct merge *g, const char *path, const char *tag, uint6
 {
 	struct volume *v = g->x->v;
 	struct foreign_left f = {.size = size, .mtime_ns = mtime_ns};
+	bool fits = size <= CONFLICT_MAX_BYTES;
 
 	g->x->report->files_skipped++;
 	report_warning(g->x->report,
 		       "the store's file \"%.300s\" was left out: the volume has something else in its place or above "
-		       "it; it is moved to the volume's conflicts (`volrun volume conflicts ls %s`)",
-		       path, v->name);
+		       "it; %s",
+		       path,
+		       fits ? "it is moved to the volume's conflicts (see `volrun volume conflicts`)"
+			    : "it is too large for the volume's conflicts (1 GiB): move it elsewhere in the store");
+	if (!fits)
+		return;
 	if (!v->left)
 		v->left = arena_calloc(&v->arena, FOREIGN_LEFT_MAX, sizeof(*v->left));
 	f.path = arena_strdup(&v->arena, path);
