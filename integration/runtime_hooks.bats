@@ -86,3 +86,19 @@ sh_hook() {
 	try volrun run --bundle "$T/c1" c1
 	not_ok '/nowhere/file'
 }
+
+@test "a delete that is killed while a poststop hook takes its time leaves no container, and its hooks find none" {
+	local delete
+	bundle c1 'true'
+	sh_hook poststop "$BIN/volrun --root '$ROOT' state c1 >'$T/out' 2>&1 || :; echo \$\$ >'$T/hook'; exec sleep 60"
+	try volrun create --bundle "$T/c1" c1
+	ok
+	volrun_bg delete --force c1
+	delete=$!
+	until_true 10 test -s "$T/hook"
+	like "$(<"$T/out")" 'container does not exist'
+	kill -9 "$delete"
+	try volrun list -q
+	is "$output" ""
+	kill "$(<"$T/hook")"
+}

@@ -95,21 +95,16 @@ static int remove_rdt(const struct container_state *s, struct error *err)
 	return intel_rdt_remove(mount, &s->rdt, s->id, err);
 }
 
-static void run_poststop(int dir_fd, const struct container_state *s, struct strbuf *notes)
+/* spec: its config.json; NULL: it has no hooks, or none that could be read. */
+static void run_poststop(const struct container_state *s, const struct spec *spec, struct strbuf *notes)
 {
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct oci_state state = container_oci_state(s, OCI_STOPPED);
 	struct error err = ERROR_INIT;
-	struct spec spec;
 
 	if (s->has_volumes && volumes_release(s->volume_config, &state, notes, &err) < 0)
 		strbuf_addf(notes, "volumes: %s\n", err.msg);
-	if (!s->has_poststop)
-		return;
-	if (load_config(dir_fd, &arena, &spec, &err) < 0)
-		strbuf_addf(notes, "poststop hooks: %s\n", err.msg);
-	else
-		oci_hooks_run_all("poststop", spec.hooks->poststop, spec.hooks->n_poststop, &state, notes);
+	if (spec)
+		oci_hooks_run_all("poststop", spec->hooks->poststop, spec->hooks->n_poststop, &state, notes);
 }
 
 static bool is_gone(int dir_fd)
@@ -117,6 +112,30 @@ static bool is_gone(int dir_fd)
 	struct stat st;
 
 	return fstat(dir_fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/*
+ * Hooks come after the directory is gone (runtime-spec, "Lifecycle", step 13), as with runc: a caller who has no time
+ * kills a delete that takes long (containerd after 5 s), and does not come again for what that left.
+ */
+static int remove_state(const char *root, int dir_fd, const struct container_state *s, struct strbuf *notes,
+			struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct error unread = ERROR_INIT;
+	bool has_hooks = s->has_poststop;
+	struct spec spec;
+	int r;
+
+	if (has_hooks && load_config(dir_fd, &arena, &spec, &unread) < 0) {
+		strbuf_addf(notes, "poststop hooks: %s\n", unread.msg);
+		has_hooks = false;
+	}
+	/* By its name another one may be there by now. */
+	r = is_gone(dir_fd) ? 0 : state_dir_remove(root, s->id, err);
+	if (r == 0)
+		run_poststop(s, has_hooks ? &spec : NULL, notes);
+	return r;
 }
 
 /*
@@ -173,11 +192,7 @@ int container_delete(const char *root, const struct container *c, bool force, st
 		r = remove_cgroup(&now, err);
 	if (r == 0)
 		r = remove_rdt(&now, err);
-	if (r < 0)
-		return r;
-	run_poststop(c->dir_fd, &now, notes);
-	/* By its name another one may be there by now. */
-	return is_gone(c->dir_fd) ? 0 : state_dir_remove(root, now.id, err);
+	return r < 0 ? r : remove_state(root, c->dir_fd, &now, notes, err);
 }
 
 int container_poststart(const char *root, const struct container *c, struct error *err)

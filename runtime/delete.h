@@ -8,8 +8,8 @@
 
 /*
  * Kills what is left when `force` (else the container must be stopped or
- * created), removes the cgroup, runs the poststop hooks, lets volrun-hook wait for the volumes, removes
- * the directory. Hooks that fail are lines in notes.
+ * created), removes the cgroup and the directory, lets volrun-hook wait for the volumes, runs the poststop hooks. Hooks
+ * that fail are lines in notes.
  */
 int container_delete(const char *root, const struct container *c, bool force, struct strbuf *notes, struct error *err);
 
