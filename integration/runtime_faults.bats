@@ -135,7 +135,7 @@ no_processes() { [[ -z $(left_processes) ]]; }
 	size=$(stat -c %s "$ROOT/c/state.json")
 	volrun delete --force c
 	for ((cut = 0; cut < size; cut += 16)); do
-		volrun run --detach --bundle "$T/c" c </dev/null >/dev/null 2>&1
+		volrun run --detach --bundle "$T/c" c </dev/null >/dev/null 2>"$T/run" || fail "cut at $cut, run: $(<"$T/run")"
 		pid=$(pid_of c)
 		truncate -s $cut "$ROOT/c/state.json"
 		for command in state start "kill" pause ps "exec"; do
@@ -148,8 +148,8 @@ no_processes() { [[ -z $(left_processes) ]]; }
 		# What the state told of is gone with it: the process is the test's to end.
 		kill -9 "$pid" 2>/dev/null || :
 		until_true 5 no_processes
+		until_true 10 eval 'left_cgroups | sort -r | xargs -r rmdir 2>/dev/null'
 	done
-	left_cgroups | sort -r | xargs -r rmdir
 }
 
 @test "of 16 creates of one id at once, exactly one wins" {
