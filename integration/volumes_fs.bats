@@ -329,7 +329,7 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 }
 
 @test "what the container leaves running is ended before the commit" {
-	vstart A c1 "$V" 'sh -c "while :; do date +%N >>/data/f; done" & sleep 0.3; exit 0' 'del(.linux.namespaces[] | select(.type == "pid"))'
+	vstart A c1 "$V" 'sh -c "while :; do date +%N >>/data/f; done" & until [ -s /data/f ]; do sleep 0.1; done; exit 0' 'del(.linux.namespaces[] | select(.type == "pid"))'
 	on A volrun delete --force c1
 	until_true 30 eval '[[ -z $(keepers) ]]'
 	local was=$output
@@ -447,7 +447,7 @@ head_of() { cat "$T/store/volumes/default/.volrun/${1:-state}/head"; }
 	vrun A c1 "$V" 'dd if=/dev/zero of=/data/big bs=64k count=100 2>/dev/null; true'
 	ok
 	is "$(grep -c . <<<"$stderr")" 1 "lines"
-	like "$stderr" '^volrun: warning: volume state: not committed: no room in the cache to stage "big"'
+	like "$stderr" '^volrun: warning: volume state: not committed: the disk of the cache .* is full and nothing more in it can be evicted \(no room in the cache to stage "big"'
 	unlike "$stderr" 'warning:.*warning:'
 	is "$(jq -r .state "$T/store/volumes/default/.volrun/state/head")" free
 	local size

@@ -227,7 +227,7 @@ lines"; do echo "$f" >"$f"; done; ls | sort | sha256sum'
 	like "$output" "conditions on deletions are enforced: no \(not needed\)"
 	like "$output" "store \"main\" \(gcs, bucket $GCS_BUCKET\) can hold volumes"
 	is "$(gcs ls "$GCS_BUCKET")" ""
-	is "$(on A volrun volume check-store --json main | jq -r '"\(.type) \(.usable) \(.checks | length)"')" "gcs true 14"
+	is "$(on A volrun volume check-store --json main | jq -r '"\(.type) \(.usable) \(.checks | length)"')" "gcs true 15"
 	node A '.stores.dir = {type: "filesystem", path: "\(.cache.path)/../store"}'
 	try on A volrun volume check-store dir
 	ok

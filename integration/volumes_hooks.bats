@@ -171,9 +171,12 @@ hstart() {
 	hbundle B c2 "state /data" 'echo must not run'
 	oci run --bundle "$T/c2" c2 >"$T/c2.out" 2>&1 </dev/null &
 	local runner=$! keeper
-	until_true 10 eval '[[ -n $(find "$T/cache-B" -path "*/rw/*") ]]'
-	keeper=$(keepers)
-	kill -STOP "$keeper"
+	until_true 10 eval 'keeper=$(keepers); [[ -n $keeper ]]'
+	# Step by step, until it has begun.
+	while kill -STOP "$keeper" && [[ -z $(find "$T/cache-B" -path "*/rw/*") ]]; do
+		kill -CONT "$keeper"
+		sleep 0.01
+	done
 	for hook in $(pids_of volrun-hook); do kill -9 "$hook"; done
 	status=0
 	wait "$runner" || status=$?

@@ -304,8 +304,8 @@ bool cache_has_room(int cache_fd, uint64_t need)
 {
 	struct statvfs fs;
 
-	/* What can't be asked is not full. */
-	return fstatvfs(cache_fd, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= need;
+	/* What can't be asked, or does not count what it has (ramfs), is not full. */
+	return fstatvfs(cache_fd, &fs) < 0 || fs.f_blocks == 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= need;
 }
 
 size_t cache_make_room(int cache_fd, uint64_t need)
