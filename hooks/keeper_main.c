@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * volrun-keeper - holds the volumes of one container: takes the leases, makes
- * the trees, waits for the container's end, commits, releases. volrun-hook
- * starts it and gives it one end of a socket (keeper_proto.h); nobody else does.
+ * volrun-keeper - holds the volumes of one container: takes the leases, makes the trees, waits for the container's end,
+ * commits, releases. volrun-hook starts it and gives it one end of a socket (keeper_proto.h); nobody else does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -572,7 +571,9 @@ static int run(int sock, const char *config)
 	if (r == 0)
 		r = k.request.adopt ? adopt(&k, &arena, &err) : keep(&k, &arena, &err);
 	keeper_tell_refused(&k.hold.warnings);
-	keeper_socket_log(&k.socket, &k.hold.warnings);
+	/* Of a start that failed nobody reads it: its hook knows, or is gone. The journal has it. */
+	if (r == 0 || k.request.adopt)
+		keeper_socket_log(&k.socket, &k.hold.warnings);
 	keeper_socket_close(&k.socket);
 	hold_tell_journal(&k.hold);
 	hold_close(&k.hold);
