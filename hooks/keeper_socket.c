@@ -64,36 +64,51 @@ int keeper_socket_open(struct keeper_socket *s, const char *run_dir, const char 
 	return r < 0 ? error_set(err, r, "run_dir %s: can't make the keeper's socket (error %d)", run_dir, -r) : 0;
 }
 
-/* It is not, when the delete has gone, or a later keeper of that container has come. */
-static bool is_there(const struct keeper_socket *s)
+/* By its mode a delete that gives up tells the keeper that nobody comes for its lines any more. */
+#define GIVEN_UP S_ISVTX
+
+static bool look(int dir_fd, const char *key, struct stat *ret)
 {
 	char name[KEEPER_KEY_MAX + 8];
+
+	snprintf(name, sizeof(name), "%s.sock", key);
+	return fstatat(dir_fd, name, ret, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(ret->st_mode);
+}
+
+/* It is not, when a later keeper of that container has come. */
+static bool is_there(const struct keeper_socket *s, struct stat *ret)
+{
+	return s->listen_fd >= 0 && look(s->dir_fd, s->key, ret) && ret->st_ino == s->inode;
+}
+
+static bool is_awaited(const struct keeper_socket *s)
+{
 	struct stat st;
 
-	snprintf(name, sizeof(name), "%s.sock", s->key);
-	return s->listen_fd >= 0 && fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == s->inode;
+	return is_there(s, &st) && !(st.st_mode & GIVEN_UP);
 }
 
 void keeper_socket_log(const struct keeper_socket *s, const struct strbuf *lines)
 {
 	char name[KEEPER_KEY_MAX + 8];
 
-	if (!is_there(s))
+	if (!is_awaited(s))
 		return;
 	snprintf(name, sizeof(name), "%s.log", s->key);
 	if (lines->len)
 		write_file_atomic_at(s->dir_fd, name, lines->data, lines->len, 0600, false);
 	/* Who gave up meanwhile may have looked for it before it was written. */
-	if (!lines->len || !is_there(s))
+	if (!lines->len || !is_awaited(s))
 		unlinkat(s->dir_fd, name, 0);
 }
 
 void keeper_socket_close(struct keeper_socket *s)
 {
 	char name[KEEPER_KEY_MAX + 8];
+	struct stat st;
 
 	snprintf(name, sizeof(name), "%s.sock", s->key);
-	if (is_there(s))
+	if (is_there(s, &st))
 		unlinkat(s->dir_fd, name, 0);
 	cleanup_close(&s->listen_fd);
 	cleanup_close(&s->dir_fd);
@@ -166,11 +181,23 @@ void keeper_socket_forget(const char *run_dir, const char *id, const char *bundl
 		remove_dead(dir_fd, key);
 }
 
+/* The socket stays: it may be the holder of a pod's volume, whom others ask things. */
+static void give_up(int dir_fd, const char *key, const struct stat *waited)
+{
+	char name[KEEPER_KEY_MAX + 8];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s.sock", key);
+	if (look(dir_fd, key, &st) && st.st_ino == waited->st_ino)
+		(void)!fchmodat(dir_fd, name, (st.st_mode & 07777) | GIVEN_UP, 0);
+}
+
 int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, bool last,
 		       char **ret_log)
 {
 	_cleanup_close_ int dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char key[KEEPER_KEY_MAX], name[KEEPER_KEY_MAX + 8];
+	struct stat waited = {0};
 	char *log = NULL;
 	int r;
 
@@ -178,12 +205,12 @@ int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, 
 	if (dir_fd < 0)
 		return 0;
 	keeper_key(id, bundle, key);
+	look(dir_fd, key, &waited);
 	r = wait_end(dir_fd, key, timeout_ns);
 	if (r == 0)
 		remove_dead(dir_fd, key);
-	snprintf(name, sizeof(name), "%s.sock", key);
 	if (r == -ETIMEDOUT && last)
-		unlinkat(dir_fd, name, 0);
+		give_up(dir_fd, key, &waited);
 	snprintf(name, sizeof(name), "%s.log", key);
 	if (read_file_at(dir_fd, name, LOG_MAX_SIZE, &log, NULL) == 0) {
 		unlinkat(dir_fd, name, 0);

@@ -38,8 +38,8 @@ bool keeper_socket_answers(int fd, int64_t timeout_ns);
 /*
  * The other end: waits until the container's keeper is done. 0: it is, or there
  * is none; -ETIMEDOUT. *ret_log: what it left, NULL: nothing; removed by that; the caller frees it.
- * last: nobody comes after this one, who takes the socket's name away when he gives up: the keeper leaves no log then,
- * which nobody would remove (the journal has it all the same).
+ * last: nobody comes after this one, who tells the keeper so when he gives up: it leaves no log then, which nobody
+ * would remove (the journal has it all the same).
  */
 int keeper_socket_wait(const char *run_dir, const char *id, const char *bundle, int64_t timeout_ns, bool last,
 		       char **ret_log);

@@ -63,6 +63,7 @@ static void what_nobody_comes_for_is_not_left(void **state)
 	char dir[] = "/tmp/volrun-test-XXXXXX";
 	struct strbuf lines = STRBUF_INIT;
 	char *log = NULL;
+	int fd;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
@@ -72,6 +73,9 @@ static void what_nobody_comes_for_is_not_left(void **state)
 	assert_int_equal(keeper_socket_wait(dir, "c1", "/b", 1000000, true, &log), -ETIMEDOUT);
 	assert_string_equal(log, "volume state: a line\n"); /* so far */
 	free(log);
+	fd = keeper_socket_connect(dir, s.key); /* of its pod */
+	assert_true(fd >= 0);
+	close(fd);
 	keeper_socket_log(&s, &lines);
 	keeper_socket_close(&s);
 	strbuf_free(&lines);
