@@ -336,7 +336,7 @@ databases() {
 @test "while it is frozen for a commit a container is not paused for anybody" {
 	local i syncs
 	vstart A c1 "state /data" 'while :; do echo 1 >/data/n; done'
-	until_true 5 test -s "$T/cache-A/main/default/state/rw/n"
+	until_true 30 test -e "$T/cache-A/main/default/state/rw/n"
 	(while [[ ! -e $T/stop ]]; do on A volrun volume sync state >/dev/null 2>&1 || :; done) 3>&- 4>&- &
 	syncs=$!
 	for i in $(seq 60); do is "$(status_of_on c1)" running; done
