@@ -397,3 +397,11 @@ char *store_commit_key(struct box *b)
 	assert_true(asprintf(&key, "volumes/ws/.volrun/vol/commits/%s", object) > 0);
 	return key;
 }
+
+void assert_file(struct node *n, const char *path, const char *text)
+{
+	_cleanup_free_ char *got = file_text(n, path);
+
+	if (!text != !got || (text && strcmp(text, got) != 0))
+		fail_msg("file %s is \"%s\", not \"%s\"", path, got ? got : "(none)", text ? text : "(none)");
+}

@@ -87,5 +87,7 @@ char *dump_tree(struct node *n, const char *name);
 /* Fails the test with both trees when they differ. */
 void assert_same_tree(const char *expected, struct node *n);
 char *file_text(struct node *n, const char *path);
+/* text NULL: there is none. */
+void assert_file(struct node *n, const char *path, const char *text);
 
 #endif

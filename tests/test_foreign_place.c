@@ -5,14 +5,6 @@
 #include "base/cleanup.h"
 #include "hooks/engine/conflict.h"
 
-static void assert_file(struct node *n, const char *path, const char *text)
-{
-	_cleanup_free_ char *got = file_text(n, path);
-
-	if (!text != !got || (text && strcmp(text, got) != 0))
-		fail_msg("file %s is \"%s\", not \"%s\"", path, got ? got : "(none)", text ? text : "(none)");
-}
-
 /* A volume with a committed file, a directory and a link. */
 static struct node *begun(struct box *b)
 {
